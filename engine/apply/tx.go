@@ -1,0 +1,118 @@
+package apply
+
+import "github.com/skerryhq/skerry/engine/model"
+
+// Tx is the transaction in which one change becomes rows: reads see the writes before them, and
+// either all of it becomes durable or none. storage/index implements it. A Tx is used by one
+// goroutine. Every iteration is in ascending key order and never map order, so that the same changes
+// give the same rows on every node. The bool of a read says whether the row exists; errors are of
+// the store (corruption, disk), never "not found".
+type Tx interface {
+	Directory
+	Intelligence
+	Work
+	People
+
+	// Self returns the identity that Found set.
+	Self() (model.Found, bool, error)
+	PutSelf(model.Found) error
+
+	// Watermark returns how far this store holds what origin sent; zero if nothing.
+	Watermark(origin model.NodeID) (model.Position, error)
+	PutWatermark(origin model.NodeID, at model.Position) error
+
+	// PutDirective appends a directive to the log of what goes down to a member; the zero id is for all
+	// members. It takes the place of an earlier one with the same (to, key), unless kind.Event().
+	// The payload is the row that (kind, key) names, read when it is sent; directives of a removed row
+	// are skipped then.
+	PutDirective(to model.NodeID, kind model.ItemKind, key string, asOf model.Time) error
+	// RemoveDirective removes every directive with that (to, key); none is no error.
+	RemoveDirective(to model.NodeID, key string) error
+}
+
+// Directory is the part of Tx about members, sites and hosts.
+type Directory interface {
+	Member(id model.NodeID) (model.Member, bool, error)
+	// MemberNamed finds the member that is not removed and has that name.
+	MemberNamed(kind model.MemberKind, name string) (model.NodeID, bool, error)
+	PutMember(model.Member) error
+
+	Site(id model.SiteID) (model.Site, bool, error)
+	PutSite(model.Site) error
+
+	Host(id model.HostID) (model.Host, bool, error)
+	PutHost(model.Host) error
+	DeleteHost(id model.HostID) error
+	// HostsWithPackages calls fn with each host whose PackagesDigest is digest; fn may put that host.
+	// It stops at the first error of fn and returns it.
+	HostsWithPackages(digest string, fn func(model.Host) error) error
+	// EachHost calls fn with every host.
+	EachHost(fn func(model.Host) error) error
+
+	Counts(site model.SiteID) (model.SiteCounts, bool, error)
+	PutCounts(model.SiteCounts) error
+}
+
+// Intelligence is the part of Tx about advisories and what they mean for the hosts.
+type Intelligence interface {
+	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
+	PutAdvisory(model.Advisory) error // keeps the indexes by package, by identifier and by cursor
+	// DeleteAdvisory removes the record and remembers, under cursor, that it was removed.
+	DeleteAdvisory(key model.AdvisoryKey, cursor model.Cursor) error
+
+	// Shelf returns the state of the advisories as a whole.
+	Shelf() (Shelf, error)
+	PutShelf(Shelf) error
+
+	PutImport(model.Imported, model.Time) error // appends to the list of imports
+
+	Match(digest string) (model.Match, bool, error)
+	PutMatch(model.Match) error
+	DeleteMatch(digest string) error
+	// MarkDirty says that the inventory must be matched again; ClearDirty that it has been.
+	MarkDirty(digest string) error
+	ClearDirty(digest string) error
+	// EachDigest calls fn with every distinct PackagesDigest of the hosts.
+	EachDigest(fn func(digest string) error) error
+
+	Exposure(site model.SiteID) (model.Exposure, bool, error)
+	PutExposure(model.Exposure) error
+
+	Signer(id string) (model.SignerKey, bool, error)
+	PutSigner(model.SignerKey) error
+}
+
+// Shelf is the state of the advisories as a whole.
+type Shelf struct {
+	Generation uint64       `json:"generation"` // rises with every Generation change
+	AdvisoryN  int          `json:"advisory_n"`
+	Cursor     model.Cursor `json:"cursor"` // of the newest change made here
+	// Imported is, for each origin whose bundles were imported, how far; keyed by the origin's id.
+	Imported map[string]model.Cursor `json:"imported,omitzero"`
+}
+
+// Work is the part of Tx about commands.
+type Work interface {
+	Command(id model.CommandID) (model.Command, bool, error)
+	PutCommand(model.Command) error
+	Task(cmd model.CommandID, host model.HostID) (model.Task, bool, error)
+	PutTask(model.Task) error
+	// EachTask calls fn with every task of the command.
+	EachTask(cmd model.CommandID, fn func(model.Task) error) error
+}
+
+// People is the part of Tx about accounts, logins and the audit record.
+type People interface {
+	Account(name string) (model.Account, bool, error)
+	PutAccount(model.Account) error
+	Session(id model.SessionID) (model.Session, bool, error)
+	PutSession(model.Session) error
+	DeleteSession(id model.SessionID) error
+	// EachSession calls fn with every login.
+	EachSession(fn func(model.Session) error) error
+
+	// LastAudit returns the newest entry.
+	LastAudit() (model.AuditEntry, bool, error)
+	// PutAudit appends an entry; its Seq must be one more than the newest.
+	PutAudit(model.AuditEntry) error
+}

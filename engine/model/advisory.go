@@ -1,0 +1,197 @@
+package model
+
+// Severity is a qualitative rating. The order of the constants is the order of concern; the numbers
+// are stable.
+type Severity uint8
+
+// The severities, as CVSS v3.1 section 5 names them. SeverityUnknown is "nobody has said", which is
+// not the same as harmless.
+const (
+	SeverityUnknown  Severity = 1
+	SeverityNone     Severity = 2
+	SeverityLow      Severity = 3
+	SeverityMedium   Severity = 4
+	SeverityHigh     Severity = 5
+	SeverityCritical Severity = 6
+)
+
+// String returns the lower-case name; values outside the list are "unknown".
+func (s Severity) String() string {
+	switch s {
+	case SeverityNone:
+		return "none"
+	case SeverityLow:
+		return "low"
+	case SeverityMedium:
+		return "medium"
+	case SeverityHigh:
+		return "high"
+	case SeverityCritical:
+		return "critical"
+	}
+	return "unknown"
+}
+
+// MarshalText returns the form of String.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name; any other text is SeverityUnknown.
+func (s *Severity) UnmarshalText(b []byte) error { *s = SeverityNamed(string(b)); return nil }
+
+// SeverityNamed returns the severity with that lower-case name, or SeverityUnknown. Words that
+// distributions use for the same thing ("moderate", "important", "negligible") are understood.
+func SeverityNamed(name string) Severity {
+	switch name {
+	case "none":
+		return SeverityNone
+	case "low", "negligible", "minor":
+		return SeverityLow
+	case "medium", "moderate":
+		return SeverityMedium
+	case "high", "important":
+		return SeverityHigh
+	case "critical":
+		return SeverityCritical
+	}
+	return SeverityUnknown
+}
+
+// SeverityCounts counts distinct vulnerabilities by severity.
+type SeverityCounts struct {
+	Critical int `json:"critical"`
+	High     int `json:"high"`
+	Medium   int `json:"medium"`
+	Low      int `json:"low"`
+	None     int `json:"none"`
+	Unknown  int `json:"unknown"`
+	// Uncertain counts findings (not part of the other counts) where a version could not be compared:
+	// they may or may not concern the host.
+	Uncertain int `json:"uncertain"`
+}
+
+// Add counts one vulnerability of severity s.
+func (c *SeverityCounts) Add(s Severity) {
+	switch s {
+	case SeverityCritical:
+		c.Critical++
+	case SeverityHigh:
+		c.High++
+	case SeverityMedium:
+		c.Medium++
+	case SeverityLow:
+		c.Low++
+	case SeverityNone:
+		c.None++
+	default:
+		c.Unknown++
+	}
+}
+
+// Total returns the number of vulnerabilities counted, without the uncertain ones.
+func (c SeverityCounts) Total() int {
+	return c.Critical + c.High + c.Medium + c.Low + c.None + c.Unknown
+}
+
+// AdvisoryKey names one record of one source. Identifiers are only unique within a source.
+type AdvisoryKey struct {
+	Source string `json:"source"` // 1 to 64 of a-z 0-9 . _ -
+	ID     string `json:"id"`     // at most 128 bytes
+}
+
+// String returns "source/id".
+func (k AdvisoryKey) String() string { return k.Source + "/" + k.ID }
+
+// Advisory is what one source says about one vulnerability, reduced to the facts that matching and
+// people need. Its origin is the OSV schema 1.7 (ossf.github.io/osv-schema), whose names it keeps.
+type Advisory struct {
+	AdvisoryKey
+	Aliases   []string   `json:"aliases,omitzero"`  // sorted
+	Upstream  []string   `json:"upstream,omitzero"` // sorted
+	Related   []string   `json:"related,omitzero"`  // sorted
+	Published Time       `json:"published,omitzero"`
+	Modified  Time       `json:"modified,omitzero"`
+	Withdrawn Time       `json:"withdrawn,omitzero"`
+	Summary   string     `json:"summary,omitzero"`  // at most 1,024 bytes
+	Severity  []Score    `json:"severity,omitzero"` // for all of Affected that have none of their own
+	Affected  []Affected `json:"affected,omitzero"`
+	// Cursor is the place of this record's newest change in the log of the group that made it.
+	Cursor Cursor `json:"cursor,omitzero"`
+}
+
+// Score is one severity statement: a CVSS vector, or a source's own word.
+type Score struct {
+	Type  string `json:"type"`  // CVSS_V2, CVSS_V3, CVSS_V4, Ubuntu, …
+	Score string `json:"score"` // the vector, or the word
+}
+
+// Affected names a package and the versions of it that are vulnerable.
+type Affected struct {
+	Ecosystem string   `json:"ecosystem"` // as in the OSV schema: Debian:12, Alpine:v3.17, npm
+	Name      string   `json:"name"`
+	Ranges    []Range  `json:"ranges,omitzero"`
+	Versions  []string `json:"versions,omitzero"` // exact versions, beside the ranges
+	Severity  []Score  `json:"severity,omitzero"`
+}
+
+// Range is a list of events along one version order.
+type Range struct {
+	Type   string  `json:"type"` // ECOSYSTEM or SEMVER; GIT ranges are dropped on ingest
+	Events []Event `json:"events"`
+}
+
+// Event is one boundary; exactly one field is set.
+type Event struct {
+	Introduced   string `json:"introduced,omitzero"` // "0" is before every version
+	Fixed        string `json:"fixed,omitzero"`
+	LastAffected string `json:"last_affected,omitzero"`
+	Limit        string `json:"limit,omitzero"`
+}
+
+// Verdict says how sure a finding is.
+type Verdict string
+
+// The verdicts. There is no "safe": what is not affected makes no finding.
+const (
+	VerdictAffected Verdict = "affected"
+	VerdictUnknown  Verdict = "unknown" // a version could not be compared
+)
+
+// Finding is one vulnerability in one installed package.
+type Finding struct {
+	Vulnerability string      `json:"vulnerability"` // the CVE if the advisory names one, else the advisory's id
+	Advisory      AdvisoryKey `json:"advisory"`
+	Package       string      `json:"package"`         // as installed
+	Source        string      `json:"source,omitzero"` // the source package matched by, where that is how
+	Version       string      `json:"version"`         // the version that was compared
+	Fixed         string      `json:"fixed,omitzero"`  // the lowest version that is not affected; empty: none known
+	Severity      Severity    `json:"severity"`
+	Verdict       Verdict     `json:"verdict"`
+}
+
+// Match is every finding of one inventory, computed against one generation of the advisories.
+type Match struct {
+	Digest     string         `json:"digest"` // Host.PackagesDigest
+	Generation uint64         `json:"generation"`
+	At         Time           `json:"at"`
+	Counts     SeverityCounts `json:"counts"`
+	Findings   []Finding      `json:"findings"` // sorted by vulnerability, package, version, advisory
+}
+
+// Exposure is the roll-up of one site: all that goes up about its findings.
+type Exposure struct {
+	Site          SiteID         `json:"site"`
+	At            Time           `json:"at"`
+	Generation    uint64         `json:"generation"` // of the advisories it was computed against, at the site
+	AdvisoryN     int            `json:"advisory_n"`
+	Counts        SeverityCounts `json:"counts"`         // distinct vulnerabilities over the whole site
+	AffectedHosts int            `json:"affected_hosts"` // hosts with at least one finding of verdict affected
+	MatchedHosts  int            `json:"matched_hosts"`  // hosts whose inventory was compared
+	Top           []TopEntry     `json:"top"`            // at most 20: severity, then hosts, then name
+}
+
+// TopEntry is one vulnerability and how many hosts of the site it concerns.
+type TopEntry struct {
+	Vulnerability string   `json:"vulnerability"`
+	Severity      Severity `json:"severity"`
+	Hosts         int      `json:"hosts"`
+}

@@ -1,0 +1,206 @@
+package model
+
+// Change is everything that can happen to the state of the world. The set is closed: engine/apply
+// switches over it, raftfsm/entry numbers it, and CONTRIBUTING.md has the checklist for adding one.
+//
+// A Change carries the time and the actor of what happened, minted where it was proposed, so that
+// applying it is a pure function of the change and the rows.
+type Change interface {
+	// Tag is the number of this type in the Raft log. It never changes and is never used again.
+	Tag() Tag
+}
+
+// Tag numbers a type of change, from 1.
+type Tag uint8
+
+// The tags. Append, never reorder.
+const (
+	TagFound        Tag = 1
+	TagInvite       Tag = 2
+	TagEnroll       Tag = 3
+	TagReceived     Tag = 4
+	TagAdvisories   Tag = 5
+	TagGeneration   Tag = 6
+	TagMatched      Tag = 7
+	TagRollup       Tag = 8
+	TagDispatch     Tag = 9
+	TagMoves        Tag = 10
+	TagPutAccount   Tag = 11
+	TagPutSession   Tag = 12
+	TagEndSession   Tag = 13
+	TagTrustSigner  Tag = 14
+	TagNote         Tag = 15
+	TagHostStatuses Tag = 16
+	TagResync       Tag = 17
+)
+
+// Stamp says who made a change and when.
+type Stamp struct {
+	Actor string `json:"actor"`
+	At    Time   `json:"at"`
+}
+
+// Found gives a new controller group or site its identity. It is the first change of every store and
+// changes nothing when repeated with the same identity; another identity is refused.
+type Found struct {
+	Stamp
+	Self NodeID `json:"self"` // the group, or the site
+	Role Role   `json:"role"`
+	Name string `json:"name"`
+}
+
+// Invite adds a pending member, or gives a pending one a new token (the old one is void). Site is
+// set where the member is a site.
+type Invite struct {
+	Stamp
+	Member Member `json:"member"`
+	Site   *Site  `json:"site,omitzero"`
+}
+
+// Enroll uses a member's one-time token and pins its key. The same token hash and the same pin again
+// changes nothing and succeeds; another pin is refused.
+type Enroll struct {
+	Stamp
+	Member    NodeID `json:"member"`
+	TokenHash string `json:"token_hash"`
+	Pin       string `json:"pin"`
+}
+
+// Received is a run of items of one origin. Items that the origin's watermark covers are skipped; the
+// watermark moves to the last item in the same batch. An item that its origin has no right to send
+// is refused and audited; it does not stop the items behind it.
+type Received struct {
+	Stamp
+	Origin NodeID `json:"origin"`
+	Epoch  Epoch  `json:"epoch"`
+	Items  []Item `json:"items"` // Seq rising
+}
+
+// Advisories adds, replaces and removes advisory records. A record equal to the stored one changes nothing.
+type Advisories struct {
+	Stamp
+	Put    []Advisory    `json:"put,omitzero"`
+	Delete []AdvisoryKey `json:"delete,omitzero"`
+	// Keep says that the records keep the cursor they carry (they came in a bundle); otherwise each is
+	// given the next cursor of this group.
+	Keep bool `json:"keep,omitzero"`
+}
+
+// Generation ends a run of Advisories changes: what came before belongs together, and everything is
+// to be matched against it. Imported is set where the run was a bundle.
+type Generation struct {
+	Stamp
+	Imported *Imported `json:"imported,omitzero"`
+}
+
+// Imported is the record of one bundle that was taken in.
+type Imported struct {
+	BundleHash string `json:"bundle_hash"` // "sha256:" and the hex digest of the manifest
+	Origin     NodeID `json:"origin"`
+	OriginName string `json:"origin_name"`
+	From       Cursor `json:"from,omitzero"`
+	To         Cursor `json:"to"`
+	Forced     bool   `json:"forced,omitzero"`
+	Signer     string `json:"signer"`
+	Created    int    `json:"created"`
+	Updated    int    `json:"updated"`
+	Skipped    int    `json:"skipped"`
+	Deleted    int    `json:"deleted"`
+}
+
+// Matched stores the findings of inventories and the counts on their hosts.
+type Matched struct {
+	Stamp
+	Matches []Match `json:"matches"`
+}
+
+// Rollup stores this site's exposure and sends it up.
+type Rollup struct {
+	Stamp
+	Exposure Exposure `json:"exposure"`
+}
+
+// Dispatch makes a command with one queued task for each host. The same command id again changes nothing.
+type Dispatch struct {
+	Stamp
+	Command Command  `json:"command"` // State, StateAt, TaskN are set by apply
+	Hosts   []HostID `json:"hosts"`   // sorted, distinct, all of the command's site
+}
+
+// Moves reports task moves that were judged here (an expiry), not by an agent.
+type Moves struct {
+	Stamp
+	Moves []Move `json:"moves"`
+}
+
+// PutAccount adds or replaces an account.
+type PutAccount struct {
+	Stamp
+	Account Account `json:"account"`
+}
+
+// PutSession adds a login; expired sessions are removed in passing.
+type PutSession struct {
+	Stamp
+	Session Session `json:"session"`
+}
+
+// EndSession removes a login; an unknown one is no error.
+type EndSession struct {
+	Stamp
+	ID SessionID `json:"id"`
+}
+
+// TrustSigner adds or replaces a key that bundles may be signed with, and sends it down.
+type TrustSigner struct {
+	Stamp
+	Key SignerKey `json:"key"`
+}
+
+// Note is an audit entry alone: something was refused, or happened outside the state.
+type Note struct {
+	Stamp
+	Action string            `json:"action"`
+	Object string            `json:"object,omitzero"`
+	OK     bool              `json:"ok"`
+	Reason string            `json:"reason,omitzero"`
+	Detail map[string]string `json:"detail,omitzero"`
+}
+
+// HostStatuses reports what this site judged about its hosts' reporting.
+type HostStatuses struct {
+	Stamp
+	Hosts []HostStatusAt `json:"hosts"`
+}
+
+// HostStatusAt is one host's status. LastSeen is when its agent was last heard.
+type HostStatusAt struct {
+	Host     HostID     `json:"host"`
+	Status   HostStatus `json:"status"`
+	LastSeen Time       `json:"last_seen"`
+}
+
+// Resync sends every directory row and roll-up of this site up again, because the tier above lost
+// what it had acknowledged.
+type Resync struct {
+	Stamp
+}
+
+// Tag implements Change.
+func (Found) Tag() Tag        { return TagFound }
+func (Invite) Tag() Tag       { return TagInvite }
+func (Enroll) Tag() Tag       { return TagEnroll }
+func (Received) Tag() Tag     { return TagReceived }
+func (Advisories) Tag() Tag   { return TagAdvisories }
+func (Generation) Tag() Tag   { return TagGeneration }
+func (Matched) Tag() Tag      { return TagMatched }
+func (Rollup) Tag() Tag       { return TagRollup }
+func (Dispatch) Tag() Tag     { return TagDispatch }
+func (Moves) Tag() Tag        { return TagMoves }
+func (PutAccount) Tag() Tag   { return TagPutAccount }
+func (PutSession) Tag() Tag   { return TagPutSession }
+func (EndSession) Tag() Tag   { return TagEndSession }
+func (TrustSigner) Tag() Tag  { return TagTrustSigner }
+func (Note) Tag() Tag         { return TagNote }
+func (HostStatuses) Tag() Tag { return TagHostStatuses }
+func (Resync) Tag() Tag       { return TagResync }

@@ -1,0 +1,70 @@
+package model
+
+import "github.com/go-json-experiment/json/jsontext"
+
+// ItemKind says what an item's payload is. Kinds are names on the wire: add, never rename.
+type ItemKind string
+
+// The items that rise from an agent to its site. The payloads of ItemPackages and ItemCertificates
+// are replaced by an InventoryRef or CertificatesRef at the door of the site, once the body is
+// durable in the detail tier; apply only ever sees the reference.
+const (
+	ItemFacts        ItemKind = "facts"        // Facts; key: host id; newest wins
+	ItemPackages     ItemKind = "packages"     // Inventory, then InventoryRef; key: host id; newest wins
+	ItemCertificates ItemKind = "certificates" // []Certificate, then CertificatesRef; key: host id; newest wins
+	ItemMove         ItemKind = "move"         // Move; key: command/host/state; an event, never compacted
+)
+
+// The items that rise from a site to its controller, beside ItemMove.
+const (
+	ItemHost        ItemKind = "host"         // Host; key: host id; newest wins
+	ItemHostGone    ItemKind = "host_gone"    // no payload; key: host id; takes the place of ItemHost
+	ItemExposure    ItemKind = "exposure"     // Exposure; key: "exposure"; newest wins
+	ItemCommandHeld ItemKind = "command_held" // no payload; key: command id; the site durably has it
+)
+
+// The items that come down.
+const (
+	ItemAdvisory     ItemKind = "advisory"      // Advisory; key: source/id; newest wins
+	ItemAdvisoryGone ItemKind = "advisory_gone" // no payload; key: source/id
+	ItemSigner       ItemKind = "signer"        // SignerKey; key: its id; newest wins
+	ItemOrder        ItemKind = "order"         // Order; key: command id; an event
+	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together
+)
+
+// Item is the one form in which facts cross a boundary, over the link or in a bundle. Its origin and
+// epoch come from the authenticated carrier, never from the item.
+//
+// Seq rises strictly within an epoch, with gaps where a newer item took an older one's place. The
+// receiver applies in order and skips what its Position covers.
+type Item struct {
+	Seq     Seq            `json:"seq"`
+	Kind    ItemKind       `json:"kind"`
+	Key     string         `json:"key"` // at most MaxItemKey bytes
+	AsOf    Time           `json:"as_of,omitzero"`
+	Payload jsontext.Value `json:"payload,omitzero"` // at most MaxPayload bytes; absent for kinds without one
+}
+
+// Bounds of what one carrier may hand over at once.
+const (
+	MaxPayload  = 8 << 20 // bytes of one item's payload
+	MaxItemKey  = 256     // bytes of one item's key
+	MaxItemsRun = 4096    // items handed over in one piece
+)
+
+// Event reports whether every item of this kind counts, so that a newer one never replaces an older
+// one with the same key.
+func (k ItemKind) Event() bool { return k == ItemMove || k == ItemOrder || k == ItemCommandHeld }
+
+// InventoryRef stands for an Inventory that is durable in the detail tier.
+type InventoryRef struct {
+	Digest   string `json:"digest"` // hex SHA-256 of the inventory's JSON
+	PackageN int    `json:"package_n"`
+}
+
+// CertificatesRef stands for a list of certificates that is durable in the detail tier.
+type CertificatesRef struct {
+	Digest       string `json:"digest"`
+	CertificateN int    `json:"certificate_n"`
+	NextExpiry   Time   `json:"next_expiry,omitzero"` // the earliest NotAfter among leaf certificates
+}

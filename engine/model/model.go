@@ -1,0 +1,207 @@
+// Package model holds the nouns of Skerry: identifiers, sites, hosts, advisories, commands, and
+// Change, the closed set of everything that can happen to them.
+//
+// It owns the shape of the data and nothing else: no I/O, no clock, no randomness. The JSON form of
+// these types is what the Raft log, the link and bundles carry, so a field is added, never renamed,
+// and a list of changes to it stands in DESIGN.md of the package that carries it.
+package model
+
+// Role is what one server is. A server has exactly one.
+type Role string
+
+// The roles.
+const (
+	RoleController Role = "controller"
+	RoleSite       Role = "site"
+)
+
+// MemberKind says what sort of lower-tier party a Member is.
+type MemberKind string
+
+// The member kinds. A gateway is an agent that reports on behalf of many hosts (a simulator, a
+// collector for devices that cannot run an agent); it owns exactly the hosts that it reported first.
+const (
+	MemberSite    MemberKind = "site"    // at a controller
+	MemberHost    MemberKind = "host"    // at a site: one agent, one host, the same id
+	MemberGateway MemberKind = "gateway" // at a site: one agent, many hosts
+)
+
+// MemberStatus is the lifecycle of a member. It says nothing about whether its link is up.
+type MemberStatus string
+
+// The member statuses.
+const (
+	MemberPending     MemberStatus = "pending"     // invited; its token is not used yet
+	MemberEnrolled    MemberStatus = "enrolled"    // its key is pinned
+	MemberSuspended   MemberStatus = "suspended"   // known, but not let in
+	MemberQuarantined MemberStatus = "quarantined" // two machines presented its key
+	MemberRemoved     MemberStatus = "removed"     // kept for the record only
+)
+
+// Member is one lower-tier party in the registry of the tier above it: a site at the controller, an
+// agent at its site. The registry pins the member's key; whatever the member sends is taken to come
+// from it because of that key and never because of what it says.
+type Member struct {
+	ID         NodeID       `json:"id"`
+	Kind       MemberKind   `json:"kind"`
+	Name       string       `json:"name"` // a label; unique among members that are not removed
+	Status     MemberStatus `json:"status"`
+	InvitedAt  Time         `json:"invited_at,omitzero"`
+	EnrolledAt Time         `json:"enrolled_at,omitzero"`
+	// TokenHash is the hex SHA-256 of the one-time token's secret; empty once it was used.
+	TokenHash    string `json:"token_hash,omitzero"`
+	TokenExpires Time   `json:"token_expires,omitzero"`
+	// Pin is the hex SHA-256 of the member's public key (SubjectPublicKeyInfo, DER).
+	Pin   string `json:"pin,omitzero"`
+	Epoch Epoch  `json:"epoch"` // 1 at first enrollment
+}
+
+// Site is what an operator says about a site. Its lifecycle stands in the Member of the same id.
+type Site struct {
+	ID       SiteID   `json:"id"`
+	Name     string   `json:"name"`
+	Location string   `json:"location,omitzero"`
+	Lat      *float64 `json:"lat,omitzero"` // degrees, -90 to 90
+	Lng      *float64 `json:"lng,omitzero"` // degrees, -180 to 180
+}
+
+// SiteCounts is the aggregate row of one site, kept by increments in the batch that changes a host.
+type SiteCounts struct {
+	Site     SiteID           `json:"site"`
+	Hosts    int64            `json:"hosts"`
+	ByStatus map[string]int64 `json:"by_status"`          // HostStatus -> hosts
+	LastItem Time             `json:"last_item,omitzero"` // when the newest item of the site was applied here
+}
+
+// HostStatus is whether a host's agent reports, as its site judges.
+type HostStatus string
+
+// The host statuses. Unknown is what nobody has judged yet, or can judge now; it is never healthy.
+const (
+	HostUnknown HostStatus = "unknown"
+	HostUp      HostStatus = "up"
+	HostDown    HostStatus = "down" // no report for three intervals
+)
+
+// OS names an operating system in the terms of os-release(5).
+type OS struct {
+	ID       string `json:"id,omitzero"`       // debian, alpine, almalinux
+	Name     string `json:"name,omitzero"`     // Debian GNU/Linux 12 (bookworm)
+	Version  string `json:"version,omitzero"`  // VERSION_ID: 12, 3.17.2, 9.4; may be empty (rolling)
+	Codename string `json:"codename,omitzero"` // bookworm
+}
+
+// Facts is what an agent observes of its host, cheap enough to send whole.
+type Facts struct {
+	Hostname     string   `json:"hostname"`
+	FQDN         string   `json:"fqdn,omitzero"`
+	IPv4         []string `json:"ipv4,omitzero"` // global unicast and private, sorted; at most 16
+	IPv6         []string `json:"ipv6,omitzero"` // without link-local, sorted; at most 16
+	MAC          []string `json:"mac,omitzero"`  // lower-case, colons, sorted; at most 16
+	OS           OS       `json:"os"`
+	Kernel       string   `json:"kernel,omitzero"`
+	Arch         string   `json:"arch,omitzero"`          // as uname -m: x86_64, aarch64
+	BootedAt     Time     `json:"booted_at,omitzero"`     // uptime is now minus this; to the second
+	RebootNeeded *bool    `json:"reboot_needed,omitzero"` // nil: this system does not tell
+	AgentVersion string   `json:"agent_version,omitzero"`
+	Tags         []string `json:"tags,omitzero"` // from the agent's configuration, sorted
+	Simulated    bool     `json:"simulated,omitzero"`
+}
+
+// Host is the directory row of one host: what operators filter on, about 1 KB. Everything larger is
+// in the detail tier of its site. Each group of values carries the time it was observed.
+type Host struct {
+	ID    HostID `json:"id"`
+	Site  SiteID `json:"site"`
+	Owner NodeID `json:"owner"` // the agent that reports it: NodeID(ID), or a gateway
+	Facts
+	FactsAt Time `json:"facts_at,omitzero"`
+
+	Status   HostStatus `json:"status"`
+	StatusAt Time       `json:"status_at,omitzero"` // when Status was last judged
+	LastSeen Time       `json:"last_seen,omitzero"`
+
+	PackageN       int    `json:"package_n"`
+	PackagesDigest string `json:"packages_digest,omitzero"` // names the inventory in the detail tier
+	PackagesAt     Time   `json:"packages_at,omitzero"`
+
+	CertificateN       int    `json:"certificate_n"`
+	CertificatesDigest string `json:"certificates_digest,omitzero"`
+	NextCertExpiry     Time   `json:"next_cert_expiry,omitzero"`
+	CertificatesAt     Time   `json:"certificates_at,omitzero"`
+
+	Exposure   SeverityCounts `json:"exposure,omitzero"` // distinct vulnerabilities of this host
+	ExposureAt Time           `json:"exposure_at,omitzero"`
+}
+
+// Package is one installed package. Source and SourceVersion are set where the ecosystem publishes
+// advisories by source package (dpkg, apk).
+type Package struct {
+	Manager       string `json:"manager"` // dpkg, apk, rpm
+	Name          string `json:"name"`
+	Version       string `json:"version"` // full, with epoch and release
+	Arch          string `json:"arch,omitzero"`
+	Source        string `json:"source,omitzero"`
+	SourceVersion string `json:"source_version,omitzero"`
+	// Ecosystem is the OSV ecosystem with its release, as in Debian:12; empty: derived from the host's OS.
+	Ecosystem string `json:"ecosystem,omitzero"`
+}
+
+// Inventory is the software of one host. It is stored once for all hosts that have the very same.
+type Inventory struct {
+	OS       OS        `json:"os"`       // part of the digest: the same packages on another release match other advisories
+	Packages []Package `json:"packages"` // sorted by manager, name, version, arch
+}
+
+// Certificate is one X.509 certificate found on a host. Private keys are never read.
+type Certificate struct {
+	Path        string   `json:"path"`
+	Subject     string   `json:"subject"`
+	Issuer      string   `json:"issuer"`
+	Serial      string   `json:"serial"`         // hexadecimal
+	Names       []string `json:"names,omitzero"` // DNS names and addresses
+	NotBefore   Time     `json:"not_before"`
+	NotAfter    Time     `json:"not_after"`
+	Fingerprint string   `json:"fingerprint"` // hex SHA-256 of the DER form
+	SelfSigned  bool     `json:"self_signed,omitzero"`
+	CA          bool     `json:"ca,omitzero"`
+}
+
+// Account is one person (or program) that may log in.
+type Account struct {
+	Name         string `json:"name"`          // 1 to 64 of a-z 0-9 . _ -
+	PasswordHash string `json:"password_hash"` // argon2id in PHC form
+	CreatedAt    Time   `json:"created_at"`
+	Disabled     bool   `json:"disabled,omitzero"`
+}
+
+// Session is one login.
+type Session struct {
+	ID        SessionID `json:"id"`
+	Account   string    `json:"account"`
+	CreatedAt Time      `json:"created_at"`
+	ExpiresAt Time      `json:"expires_at"`
+}
+
+// SignerKey is a public key that bundles may be signed with.
+type SignerKey struct {
+	ID      string `json:"id"`     // "sha256:" and the hex SHA-256 of the public key (SubjectPublicKeyInfo, DER)
+	Name    string `json:"name"`   // a label
+	Public  string `json:"public"` // PEM, ECDSA P-256
+	AddedAt Time   `json:"added_at"`
+	Revoked bool   `json:"revoked,omitzero"`
+}
+
+// AuditEntry is one line of the record nobody can rewrite: each entry holds the hash of the one
+// before it.
+type AuditEntry struct {
+	Seq    Seq               `json:"seq"`
+	At     Time              `json:"at"`
+	Actor  string            `json:"actor"`  // account:NAME, local:UID, site:ID, agent:ID, system
+	Action string            `json:"action"` // noun.verb, as in site.enroll
+	Object string            `json:"object,omitzero"`
+	OK     bool              `json:"ok"` // false: it was refused
+	Reason string            `json:"reason,omitzero"`
+	Detail map[string]string `json:"detail,omitzero"` // encoded with sorted keys
+	Prev   string            `json:"prev"`            // hex SHA-256 of the previous entry's JSON; empty in the first
+}

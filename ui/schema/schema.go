@@ -1,0 +1,416 @@
+// Package schema holds the JSON types of the public API (/api/v1), shared by the server, the CLI and
+// the page (whose TypeScript types are generated from /openapi.json).
+//
+// It owns names and shapes on HTTP and nothing else; ui/api converts to and from engine/model. Times
+// are RFC 3339 in UTC with milliseconds, or absent where unknown. Field names are snake_case and are
+// never renamed within /api/v1.
+package schema
+
+import "time"
+
+// Problem is the body of every error (RFC 9457, application/problem+json).
+type Problem struct {
+	Type   string `json:"type,omitempty"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail" doc:"what happened, to what, and what to do next"`
+	Kind   string `json:"kind" doc:"stable name of the sort of error" example:"not_found"`
+}
+
+// Login asks for a session.
+type Login struct {
+	Account  string `json:"account" minLength:"1" maxLength:"64"`
+	Password string `json:"password" minLength:"1" maxLength:"1024"`
+}
+
+// Session is a login. Token is shown once, to programs; browsers get it as a cookie as well.
+type Session struct {
+	Account   string    `json:"account"`
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Node says which server this is and who is asking.
+type Node struct {
+	Role    string  `json:"role" enum:"controller,site"`
+	ID      string  `json:"id" doc:"the controller group's or the site's id"`
+	Name    string  `json:"name"`
+	Version string  `json:"version"`
+	Actor   string  `json:"actor" doc:"who the caller is" example:"account:admin"`
+	Uplink  *Uplink `json:"uplink,omitempty" doc:"at a site: its link to the controller"`
+}
+
+// Uplink is the state of a site's link to its controller.
+type Uplink struct {
+	State      string     `json:"state" enum:"online,offline,unenrolled"`
+	Since      *time.Time `json:"since,omitempty" doc:"when the state began"`
+	Controller string     `json:"controller,omitempty"`
+	Pending    int        `json:"pending" doc:"items in the outbox, not yet acknowledged"`
+	LastError  string     `json:"last_error,omitempty"`
+}
+
+// Site is one site as the controller knows it (or, at a site, that site itself). Lifecycle status,
+// link state and the age of the data are three different things.
+type Site struct {
+	ID           string           `json:"id"`
+	Name         string           `json:"name"`
+	Location     string           `json:"location,omitempty"`
+	Lat          *float64         `json:"lat,omitempty"`
+	Lng          *float64         `json:"lng,omitempty"`
+	Status       string           `json:"status" enum:"pending,enrolled,suspended,quarantined,removed" doc:"lifecycle"`
+	Link         string           `json:"link" enum:"up,down,never" doc:"is a link from the site open now"`
+	LinkSince    *time.Time       `json:"link_since,omitempty" doc:"when the link went up, or was last seen up"`
+	Health       string           `json:"health" enum:"ok,degraded,down,unknown" doc:"one word for the traffic light; never ok while the link is down"`
+	HealthReason string           `json:"health_reason,omitempty"`
+	InvitedAt    *time.Time       `json:"invited_at,omitempty"`
+	EnrolledAt   *time.Time       `json:"enrolled_at,omitempty"`
+	TokenExpires *time.Time       `json:"token_expires,omitempty" doc:"set while a token waits to be used"`
+	LastItem     *time.Time       `json:"last_item,omitempty" doc:"when the newest fact from the site was stored here"`
+	Hosts        int64            `json:"hosts"`
+	HostsBy      map[string]int64 `json:"hosts_by_status" doc:"status -> hosts"`
+	Exposure     *Exposure        `json:"exposure,omitempty"`
+}
+
+// SiteEnroll asks for a new site and its one-time token.
+type SiteEnroll struct {
+	Name     string   `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
+	Location string   `json:"location,omitempty" maxLength:"200"`
+	Lat      *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90"`
+	Lng      *float64 `json:"lng,omitempty" minimum:"-180" maximum:"180"`
+	TTL      string   `json:"ttl,omitempty" doc:"how long the token holds; 24h if absent" example:"24h"`
+}
+
+// AgentEnroll asks for a one-time token with which an agent enrolls at this site.
+type AgentEnroll struct {
+	Name    string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$" doc:"a label, usually the host name"`
+	Gateway bool   `json:"gateway,omitempty" doc:"the agent will report on behalf of many hosts"`
+	TTL     string `json:"ttl,omitempty" doc:"how long the token holds; 24h if absent"`
+}
+
+// Token is a one-time enrollment token. It is not retrievable afterwards.
+type Token struct {
+	ID        string    `json:"id" doc:"the new member's id"`
+	Name      string    `json:"name"`
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Pin       string    `json:"pin" doc:"hex SHA-256 of the CA key that the token carries"`
+}
+
+// Member is an agent in a site's registry.
+type Member struct {
+	ID           string     `json:"id"`
+	Kind         string     `json:"kind" enum:"site,host,gateway"`
+	Name         string     `json:"name"`
+	Status       string     `json:"status"`
+	InvitedAt    *time.Time `json:"invited_at,omitempty"`
+	EnrolledAt   *time.Time `json:"enrolled_at,omitempty"`
+	TokenExpires *time.Time `json:"token_expires,omitempty"`
+	Pin          string     `json:"pin,omitempty"`
+	Link         string     `json:"link" enum:"up,down,never"`
+}
+
+// Host is one directory row. Each group of values has the time it was observed in AsOf.
+type Host struct {
+	ID             string     `json:"id"`
+	SiteID         string     `json:"site_id"`
+	Site           string     `json:"site" doc:"the site's name"`
+	Hostname       string     `json:"hostname"`
+	FQDN           string     `json:"fqdn,omitempty"`
+	IPv4           []string   `json:"ipv4,omitempty"`
+	IPv6           []string   `json:"ipv6,omitempty"`
+	MAC            []string   `json:"mac,omitempty"`
+	OS             OS         `json:"os"`
+	Kernel         string     `json:"kernel,omitempty"`
+	Arch           string     `json:"arch,omitempty"`
+	BootedAt       *time.Time `json:"booted_at,omitempty"`
+	RebootNeeded   *bool      `json:"reboot_needed,omitempty" doc:"absent: this system does not tell"`
+	AgentVersion   string     `json:"agent_version,omitempty"`
+	Tags           []string   `json:"tags,omitempty"`
+	Simulated      bool       `json:"simulated,omitempty"`
+	Status         string     `json:"status" enum:"up,down,unknown"`
+	StatusReason   string     `json:"status_reason,omitempty" doc:"why the status is unknown, as when the site's link is down"`
+	LastSeen       *time.Time `json:"last_seen,omitempty"`
+	PackageN       int        `json:"package_n"`
+	CertificateN   int        `json:"certificate_n"`
+	NextCertExpiry *time.Time `json:"next_cert_expiry,omitempty"`
+	Exposure       Counts     `json:"exposure"`
+	AsOf           HostAsOf   `json:"as_of"`
+}
+
+// OS names an operating system in the terms of os-release(5).
+type OS struct {
+	ID       string `json:"id,omitempty"`
+	Name     string `json:"name,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Codename string `json:"codename,omitempty"`
+}
+
+// HostAsOf says when each group of a host's values was observed; absent: never.
+type HostAsOf struct {
+	Facts        *time.Time `json:"facts,omitempty" doc:"names, addresses, system, kernel, boot time"`
+	Status       *time.Time `json:"status,omitempty"`
+	Packages     *time.Time `json:"packages,omitempty"`
+	Certificates *time.Time `json:"certificates,omitempty"`
+	Exposure     *time.Time `json:"exposure,omitempty"`
+}
+
+// Hosts is one page of the directory.
+type Hosts struct {
+	Hosts []Host    `json:"hosts"`
+	Total int       `json:"total" doc:"rows that match, on all pages"`
+	Next  string    `json:"next,omitempty" doc:"pass as after= for the next page; absent on the last"`
+	AsOf  time.Time `json:"as_of" doc:"when this answer was made"`
+}
+
+// HostDetail is a host with what only its site holds.
+type HostDetail struct {
+	Host         Host          `json:"host"`
+	AnsweredBy   string        `json:"answered_by" doc:"the site that answered"`
+	AnsweredAt   time.Time     `json:"answered_at"`
+	Packages     []Package     `json:"packages"`
+	Certificates []Certificate `json:"certificates"`
+	Findings     []Finding     `json:"findings"`
+}
+
+// Package is one installed package.
+type Package struct {
+	Manager       string `json:"manager"`
+	Name          string `json:"name"`
+	Version       string `json:"version"`
+	Arch          string `json:"arch,omitempty"`
+	Source        string `json:"source,omitempty"`
+	SourceVersion string `json:"source_version,omitempty"`
+}
+
+// Certificate is one certificate found on a host.
+type Certificate struct {
+	Path        string    `json:"path"`
+	Subject     string    `json:"subject"`
+	Issuer      string    `json:"issuer"`
+	Serial      string    `json:"serial"`
+	Names       []string  `json:"names,omitempty"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	Fingerprint string    `json:"fingerprint"`
+	SelfSigned  bool      `json:"self_signed,omitempty"`
+	CA          bool      `json:"ca,omitempty"`
+}
+
+// Finding is one vulnerability in one package of a host.
+type Finding struct {
+	Vulnerability string `json:"vulnerability"`
+	Source        string `json:"source" doc:"the advisory's source"`
+	Advisory      string `json:"advisory"`
+	Package       string `json:"package"`
+	SourcePackage string `json:"source_package,omitempty"`
+	Version       string `json:"version"`
+	Fixed         string `json:"fixed,omitempty"`
+	Severity      string `json:"severity" enum:"unknown,none,low,medium,high,critical"`
+	Verdict       string `json:"verdict" enum:"affected,unknown"`
+}
+
+// Counts counts distinct vulnerabilities by severity.
+type Counts struct {
+	Critical  int `json:"critical"`
+	High      int `json:"high"`
+	Medium    int `json:"medium"`
+	Low       int `json:"low"`
+	None      int `json:"none"`
+	Unknown   int `json:"unknown" doc:"nobody has rated it"`
+	Uncertain int `json:"uncertain" doc:"a version could not be compared; not in the other counts"`
+}
+
+// Exposure is one site's roll-up.
+type Exposure struct {
+	SiteID        string     `json:"site_id"`
+	Site          string     `json:"site"`
+	AsOf          *time.Time `json:"as_of,omitempty"`
+	AdvisoryN     int        `json:"advisory_n" doc:"advisories the site holds"`
+	Counts        Counts     `json:"counts"`
+	AffectedHosts int        `json:"affected_hosts"`
+	MatchedHosts  int        `json:"matched_hosts"`
+	Top           []TopEntry `json:"top"`
+}
+
+// TopEntry is one vulnerability and how many hosts it concerns.
+type TopEntry struct {
+	Vulnerability string `json:"vulnerability"`
+	Severity      string `json:"severity"`
+	Hosts         int    `json:"hosts"`
+}
+
+// Advisory is one record of one source.
+type Advisory struct {
+	Source    string     `json:"source"`
+	ID        string     `json:"id"`
+	Aliases   []string   `json:"aliases,omitempty"`
+	Upstream  []string   `json:"upstream,omitempty"`
+	Related   []string   `json:"related,omitempty"`
+	Published *time.Time `json:"published,omitempty"`
+	Modified  *time.Time `json:"modified,omitempty"`
+	Withdrawn *time.Time `json:"withdrawn,omitempty"`
+	Summary   string     `json:"summary,omitempty"`
+	Severity  string     `json:"severity"`
+	Affected  []Affected `json:"affected,omitempty"`
+	Cursor    string     `json:"cursor"`
+}
+
+// Affected names a package and the versions of it that are vulnerable.
+type Affected struct {
+	Ecosystem string   `json:"ecosystem"`
+	Package   string   `json:"package"`
+	Ranges    []string `json:"ranges,omitempty" doc:"as text, as in: >= 0, < 7.88.1-10+deb12u5"`
+	Versions  []string `json:"versions,omitempty"`
+}
+
+// Ingested says what an ingest did. Good records are stored even where others are malformed.
+type Ingested struct {
+	Read       int         `json:"read"`
+	Created    int         `json:"created"`
+	Updated    int         `json:"updated"`
+	Unchanged  int         `json:"unchanged"`
+	MalformedN int         `json:"malformed_n"`
+	Malformed  []Malformed `json:"malformed,omitempty" doc:"the first 100"`
+	AdvisoryN  int         `json:"advisory_n" doc:"advisories held afterwards"`
+	Cursor     string      `json:"cursor"`
+	DurationMS int64       `json:"duration_ms"`
+}
+
+// Malformed names a record that was not stored, and why.
+type Malformed struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// Dispatch asks for a command. The caller makes the id, so that asking twice dispatches once.
+type Dispatch struct {
+	ID     string   `json:"id,omitempty" doc:"a UUID; made here if absent"`
+	Kind   string   `json:"kind" enum:"ping,inventory.refresh"`
+	Site   string   `json:"site" doc:"name or id"`
+	Hosts  []string `json:"hosts" minItems:"1" maxItems:"10000" doc:"host names or ids of that site; ['*'] for each of its hosts"`
+	TTL    string   `json:"ttl,omitempty" doc:"how long it may wait to run; 24h if absent"`
+	DryRun bool     `json:"dry_run,omitempty" doc:"only resolve and show the targets"`
+}
+
+// Command is a dispatched command.
+type Command struct {
+	ID        string         `json:"id"`
+	Kind      string         `json:"kind"`
+	SiteID    string         `json:"site_id"`
+	Site      string         `json:"site"`
+	Actor     string         `json:"actor"`
+	State     string         `json:"state" enum:"queued,delivered,running,succeeded,failed,partial,cancelled,expired"`
+	StateAt   *time.Time     `json:"state_at,omitempty"`
+	CreatedAt time.Time      `json:"created_at"`
+	ExpiresAt time.Time      `json:"expires_at"`
+	Overdue   bool           `json:"overdue,omitempty" doc:"past its time, and the site has not said what became of it"`
+	SiteAt    *time.Time     `json:"site_at,omitempty" doc:"when the site durably had it"`
+	TaskN     map[string]int `json:"task_n" doc:"state -> hosts"`
+	Tasks     []Task         `json:"tasks,omitempty" doc:"at most 1,000"`
+	Version   uint64         `json:"version" doc:"pass as after= with wait= to be answered at the next move"`
+}
+
+// Task is a command on one host.
+type Task struct {
+	HostID   string `json:"host_id"`
+	Hostname string `json:"hostname"`
+	State    string `json:"state"`
+	Reason   string `json:"reason,omitempty"`
+	Output   string `json:"output,omitempty"`
+	History  []Step `json:"history"`
+}
+
+// Step is one move of a task.
+type Step struct {
+	State string    `json:"state"`
+	At    time.Time `json:"at"`
+}
+
+// Commands is the newest commands first.
+type Commands struct {
+	Commands []Command `json:"commands"`
+	Next     string    `json:"next,omitempty"`
+}
+
+// KeyGenerate asks the server to make a signing key that stays with it.
+type KeyGenerate struct {
+	Name string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
+}
+
+// KeyTrust asks the server to accept bundles that this key signed.
+type KeyTrust struct {
+	Name   string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
+	Public string `json:"public" doc:"PEM, ECDSA P-256" maxLength:"4096"`
+}
+
+// Key is a public key that bundles may be signed with.
+type Key struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Public  string    `json:"public"`
+	AddedAt time.Time `json:"added_at"`
+	Private bool      `json:"private" doc:"this server holds the private half and can sign with it"`
+	Revoked bool      `json:"revoked,omitempty"`
+}
+
+// ImportResult says what a bundle import did, or with dry_run would do.
+type ImportResult struct {
+	Success        bool         `json:"success"`
+	DryRun         bool         `json:"dry_run,omitempty"`
+	BundleHash     string       `json:"bundle_hash"`
+	Origin         string       `json:"origin"`
+	ImportedCursor string       `json:"imported_cursor"`
+	Counts         ImportCounts `json:"counts"`
+	DurationMS     int64        `json:"duration_ms"`
+}
+
+// ImportCounts counts what an import did to the advisories.
+type ImportCounts struct {
+	Created int `json:"advisories_created"`
+	Updated int `json:"advisories_updated"`
+	Skipped int `json:"advisories_skipped"`
+	Deleted int `json:"deletions_processed"`
+}
+
+// AuditEntry is one line of the audit record.
+type AuditEntry struct {
+	Seq    uint64            `json:"seq"`
+	At     time.Time         `json:"at"`
+	Actor  string            `json:"actor"`
+	Action string            `json:"action"`
+	Object string            `json:"object,omitempty"`
+	OK     bool              `json:"ok"`
+	Reason string            `json:"reason,omitempty"`
+	Detail map[string]string `json:"detail,omitempty"`
+	Prev   string            `json:"prev"`
+}
+
+// Audit is the newest entries first.
+type Audit struct {
+	Entries []AuditEntry `json:"entries"`
+	Next    uint64       `json:"next,omitempty" doc:"pass as before= for older entries"`
+}
+
+// AccountPut makes an account or changes its password.
+type AccountPut struct {
+	Name     string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
+	Password string `json:"password" minLength:"8" maxLength:"1024"`
+}
+
+// Account is one person or program that may log in.
+type Account struct {
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"created_at"`
+	Disabled  bool      `json:"disabled,omitempty"`
+}
+
+// Overview is what the first page shows above the cards.
+type Overview struct {
+	AsOf      time.Time        `json:"as_of"`
+	Sites     int              `json:"sites"`
+	SitesUp   int              `json:"sites_up"`
+	Hosts     int64            `json:"hosts"`
+	HostsBy   map[string]int64 `json:"hosts_by_status"`
+	AdvisoryN int              `json:"advisory_n"`
+	Cursor    string           `json:"cursor" doc:"of the newest advisory change here"`
+}
