@@ -29,6 +29,7 @@ type Command struct {
 	ID        CommandID `json:"id"`
 	Kind      string    `json:"kind"`
 	Site      SiteID    `json:"site"`
+	Origin    NodeID    `json:"origin,omitzero"` // where it was dispatched; set by apply
 	Actor     string    `json:"actor"`
 	CreatedAt Time      `json:"created_at"`
 	NotBefore Time      `json:"not_before,omitzero"`

@@ -26,7 +26,7 @@ const (
 // The items that come down.
 const (
 	ItemAdvisory     ItemKind = "advisory"      // Advisory; key: source/id; newest wins
-	ItemAdvisoryGone ItemKind = "advisory_gone" // no payload; key: source/id
+	ItemAdvisoryGone ItemKind = "advisory_gone" // an Advisory with only its key and cursor; key: source/id; newest wins
 	ItemSigner       ItemKind = "signer"        // SignerKey; key: its id; newest wins
 	ItemOrder        ItemKind = "order"         // Order; key: command id; an event
 	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together

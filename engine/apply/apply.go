@@ -1,0 +1,148 @@
+// Package apply is the one switch that turns a model.Change into rows, on controllers and sites alike.
+//
+// It owns what each change means: which rows it writes, what it refuses, what goes down to members
+// and what is emitted upward. It is a pure function of the change and the rows: no clock, no
+// randomness, no I/O but the transaction. It never commits; whoever calls it does, so that the rows
+// and the position they were reached at become durable together.
+package apply
+
+import (
+	"fmt"
+
+	"github.com/skerryhq/skerry/engine/audit"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Env is what apply must know of the server it runs in.
+type Env struct {
+	Role model.Role
+}
+
+// Change applies c to tx and returns what goes up to the next tier (Seq unset; nil at a controller,
+// which has no tier above). On an error the caller discards the whole transaction: some rows may
+// have been written to it already.
+func Change(tx Tx, env Env, c model.Change) ([]model.Item, error) {
+	a := &applier{tx: tx, env: env}
+	if err := a.change(c); err != nil {
+		return nil, err
+	}
+	return a.up, nil
+}
+
+type applier struct {
+	tx  Tx
+	env Env
+	up  []model.Item
+}
+
+func (a *applier) change(c model.Change) error {
+	switch c := c.(type) {
+	case model.Found:
+		return a.found(c)
+	case model.Invite:
+		return a.invite(c)
+	case model.Enroll:
+		return a.enroll(c)
+	case model.Received:
+		return a.received(c)
+	case model.Advisories:
+		return a.advisories(c)
+	case model.Generation:
+		return a.generation(c)
+	case model.Matched:
+		return a.matched(c)
+	case model.Rollup:
+		return a.rollup(c)
+	case model.Dispatch:
+		return a.dispatch(c)
+	case model.Moves:
+		return a.moves(c)
+	case model.PutAccount:
+		return a.putAccount(c)
+	case model.PutSession:
+		return a.putSession(c)
+	case model.EndSession:
+		return a.tx.DeleteSession(c.ID)
+	case model.TrustSigner:
+		return a.trustSigner(c)
+	case model.Note:
+		return a.note(c.Stamp, c.Action, c.Object, c.OK, c.Reason, c.Detail)
+	case model.HostStatuses:
+		return a.hostStatuses(c)
+	case model.Resync:
+		return a.resync(c)
+	}
+	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
+}
+
+// emit adds an item to what goes up. A controller is the highest tier and emits nothing.
+func (a *applier) emit(kind model.ItemKind, key string, asOf model.Time, payload any) error {
+	if a.env.Role != model.RoleSite {
+		return nil
+	}
+	item := model.Item{Kind: kind, Key: key, AsOf: asOf}
+	if payload != nil {
+		b, err := model.Encode(payload)
+		if err != nil {
+			return fmt.Errorf("encode %s item %s: %w", kind, key, err)
+		}
+		item.Payload = b
+	}
+	a.up = append(a.up, item)
+	return nil
+}
+
+// note appends to the audit record.
+func (a *applier) note(s model.Stamp, action, object string, ok bool, reason string, detail map[string]string) error {
+	last, _, err := a.tx.LastAudit()
+	if err != nil {
+		return err
+	}
+	e, err := audit.Chain(last, model.AuditEntry{
+		At: s.At, Actor: s.Actor, Action: action, Object: object, OK: ok, Reason: reason, Detail: detail,
+	})
+	if err != nil {
+		return err
+	}
+	return a.tx.PutAudit(e)
+}
+
+func (a *applier) found(c model.Found) error {
+	const op = "found"
+	was, ok, err := a.tx.Self()
+	if err != nil {
+		return err
+	}
+	if ok {
+		if was.Self != c.Self || was.Role != c.Role {
+			return fault.New(fault.Conflict, op, "this data folder belongs to %s %s and cannot become %s %s; use an empty folder",
+				was.Role, was.Self, c.Role, c.Self)
+		}
+		return nil
+	}
+	if c.Self.IsZero() || c.Role != a.env.Role {
+		return fault.New(fault.Invalid, op, "a %s cannot take the identity %s of a %s", a.env.Role, c.Self, c.Role)
+	}
+	if err := a.tx.PutSelf(c); err != nil {
+		return err
+	}
+	if c.Role == model.RoleSite {
+		if err := a.tx.PutSite(model.Site{ID: model.SiteID(c.Self), Name: c.Name}); err != nil {
+			return err
+		}
+	}
+	return a.note(c.Stamp, string(c.Role)+".found", c.Self.String(), true, "", map[string]string{"name": c.Name})
+}
+
+// self returns the identity of this store; without one nothing but Found can be applied.
+func (a *applier) self() (model.NodeID, error) {
+	f, ok, err := a.tx.Self()
+	if err != nil {
+		return model.NodeID{}, err
+	}
+	if !ok {
+		return model.NodeID{}, fault.New(fault.Conflict, "apply change", "this %s has no identity yet", a.env.Role)
+	}
+	return f.Self, nil
+}

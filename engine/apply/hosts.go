@@ -1,0 +1,251 @@
+package apply
+
+import (
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/inventory"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// fromAgent applies what rises from an agent to its site.
+type fromAgent struct {
+	*applier
+	member model.Member
+	stamp  model.Stamp
+}
+
+func (s fromAgent) take(item model.Item) error {
+	switch item.Kind {
+	case model.ItemFacts:
+		var f model.Facts
+		if err := decode(item, &f); err != nil {
+			return err
+		}
+		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Facts(h, f, item.AsOf) })
+	case model.ItemPackages:
+		var ref model.InventoryRef
+		if err := decode(item, &ref); err != nil {
+			return err
+		}
+		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Packages(h, ref, item.AsOf) })
+	case model.ItemCertificates:
+		var ref model.CertificatesRef
+		if err := decode(item, &ref); err != nil {
+			return err
+		}
+		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Certificates(h, ref, item.AsOf) })
+	case model.ItemMove:
+		var m model.Move
+		if err := decode(item, &m); err != nil {
+			return err
+		}
+		if _, err := s.hostOf(m.Host); err != nil {
+			return err
+		}
+		self, err := s.self()
+		if err != nil {
+			return err
+		}
+		return s.moveFrom(model.SiteID(self), m)
+	}
+	return unexpected(item, "agent")
+}
+
+// hostOf returns the host's row, new if need be, where this agent may write it: an agent speaks for
+// the host of its own id, a gateway for those it reported first.
+func (s fromAgent) hostOf(id model.HostID) (model.Host, error) {
+	if s.member.Kind == model.MemberHost && model.NodeID(id) != s.member.ID {
+		return model.Host{}, fault.New(fault.Denied, "receive report", "agent %q of host %s may not report host %s", s.member.Name, s.member.ID, id)
+	}
+	h, ok, err := s.tx.Host(id)
+	if err != nil {
+		return h, err
+	}
+	if ok && h.Owner != s.member.ID {
+		return h, fault.New(fault.Denied, "receive report", "host %s is reported by agent %s; agent %q may not report it", id, h.Owner, s.member.Name)
+	}
+	if !ok {
+		self, err := s.self()
+		if err != nil {
+			return h, err
+		}
+		h = model.Host{ID: id, Site: model.SiteID(self), Owner: s.member.ID, Status: model.HostUnknown}
+	}
+	return h, nil
+}
+
+// fold changes the host's row by one report. That a report came at all is a sign of life.
+func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool)) error {
+	id, err := model.ParseHostID(item.Key)
+	if err != nil {
+		return fault.New(fault.Invalid, "receive report", "%w", err)
+	}
+	was, err := s.hostOf(id)
+	if err != nil {
+		return err
+	}
+	h, changed := by(was)
+	h, news := inventory.Status(h, model.HostUp, s.stamp.At, s.stamp.At)
+	if h.PackagesDigest != was.PackagesDigest {
+		if h, err = s.switchInventory(h); err != nil {
+			return err
+		}
+	}
+	if err := s.putHost(h); err != nil {
+		return err
+	}
+	if h.PackagesDigest != was.PackagesDigest {
+		if err := s.forget(was.PackagesDigest); err != nil {
+			return err
+		}
+	}
+	if !changed && !news {
+		return nil
+	}
+	return s.emit(model.ItemHost, h.ID.String(), s.stamp.At, h)
+}
+
+// switchInventory gives a host the counts of its new inventory where that was matched before, and
+// else marks the inventory to be matched.
+func (a *applier) switchInventory(h model.Host) (model.Host, error) {
+	m, ok, err := a.tx.Match(h.PackagesDigest)
+	if err != nil {
+		return h, err
+	}
+	if ok {
+		h, _ = inventory.Exposure(h, m.Counts, m.At)
+		return h, nil
+	}
+	return h, a.tx.MarkDirty(h.PackagesDigest)
+}
+
+// forget removes what is known of an inventory that no host has any more.
+func (a *applier) forget(digest string) error {
+	if digest == "" {
+		return nil
+	}
+	used := false
+	err := a.tx.HostsWithPackages(digest, func(model.Host) error { used = true; return errStop })
+	if err != nil && err != errStop {
+		return err
+	}
+	if used {
+		return nil
+	}
+	if err := a.tx.ClearDirty(digest); err != nil {
+		return err
+	}
+	return a.tx.DeleteMatch(digest)
+}
+
+// errStop ends an iteration early.
+var errStop = fault.New(fault.Other, "", "stop")
+
+// putHost stores a host and moves its site's counts with it.
+func (a *applier) putHost(h model.Host) error {
+	was, ok, err := a.tx.Host(h.ID)
+	if err != nil {
+		return err
+	}
+	if err := a.tx.PutHost(h); err != nil {
+		return err
+	}
+	if ok && was.Site == h.Site && was.Status == h.Status {
+		return nil
+	}
+	n, err := a.counts(h.Site)
+	if err != nil {
+		return err
+	}
+	if ok {
+		n.ByStatus[string(was.Status)]--
+	} else {
+		n.Hosts++
+	}
+	n.ByStatus[string(h.Status)]++
+	return a.tx.PutCounts(tidy(n))
+}
+
+func (a *applier) dropHost(id model.HostID) error {
+	was, ok, err := a.tx.Host(id)
+	if err != nil || !ok {
+		return err
+	}
+	if err := a.tx.DeleteHost(id); err != nil {
+		return err
+	}
+	n, err := a.counts(was.Site)
+	if err != nil {
+		return err
+	}
+	n.Hosts--
+	n.ByStatus[string(was.Status)]--
+	if err := a.tx.PutCounts(tidy(n)); err != nil {
+		return err
+	}
+	return a.forget(was.PackagesDigest)
+}
+
+func (a *applier) counts(site model.SiteID) (model.SiteCounts, error) {
+	n, _, err := a.tx.Counts(site)
+	n.Site = site
+	if n.ByStatus == nil {
+		n.ByStatus = map[string]int64{}
+	}
+	return n, err
+}
+
+// tidy leaves no zero counts, so that equal fleets give equal rows.
+func tidy(n model.SiteCounts) model.SiteCounts {
+	for _, s := range [...]model.HostStatus{model.HostUnknown, model.HostUp, model.HostDown} {
+		if n.ByStatus[string(s)] == 0 {
+			delete(n.ByStatus, string(s))
+		}
+	}
+	return n
+}
+
+func (a *applier) hostStatuses(c model.HostStatuses) error {
+	for _, s := range c.Hosts {
+		h, ok, err := a.tx.Host(s.Host)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue // removed since it was judged
+		}
+		h, news := inventory.Status(h, s.Status, s.LastSeen, c.At)
+		if err := a.putHost(h); err != nil {
+			return err
+		}
+		if !news {
+			continue
+		}
+		if err := a.emit(model.ItemHost, h.ID.String(), c.At, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) resync(c model.Resync) error {
+	self, err := a.self()
+	if err != nil {
+		return err
+	}
+	err = a.tx.EachHost(func(h model.Host) error {
+		return a.emit(model.ItemHost, h.ID.String(), c.At, h)
+	})
+	if err != nil {
+		return err
+	}
+	e, ok, err := a.tx.Exposure(model.SiteID(self))
+	if err != nil {
+		return err
+	}
+	if ok {
+		if err := a.emit(model.ItemExposure, "exposure", c.At, e); err != nil {
+			return err
+		}
+	}
+	return a.note(c.Stamp, "site.resync", self.String(), true, "", nil)
+}

@@ -1,0 +1,255 @@
+package apply
+
+import (
+	"fmt"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// received applies a run of items of one origin and moves the origin's watermark with them.
+//
+// An item that its origin has no right to send, or that does not decode, is refused: that is audited
+// and the items behind it go on, because a sender that is stuck on one item loses all the others.
+func (a *applier) received(c model.Received) error {
+	at, err := a.tx.Watermark(c.Origin)
+	if err != nil {
+		return err
+	}
+	if c.Epoch < at.Epoch {
+		return fault.New(fault.Conflict, "receive items", "%s sends as its life %d, but %d was seen already: an older copy of it is running",
+			c.Origin, c.Epoch, at.Epoch)
+	}
+	from, err := a.sender(c)
+	if err != nil {
+		return err
+	}
+	to := at
+	for _, item := range c.Items {
+		if at.Covers(c.Epoch, item.Seq) {
+			continue
+		}
+		to = model.Position{Epoch: c.Epoch, Seq: item.Seq}
+		err := from.take(item)
+		if err == nil {
+			continue
+		}
+		if k := fault.KindOf(err); k == fault.Other || k == fault.ReadOnly {
+			return err // of the store, not of the item
+		}
+		if err := a.note(c.Stamp, "item.refuse", item.Key, false, err.Error(), map[string]string{
+			"origin": c.Origin.String(), "kind": string(item.Kind), "seq": fmt.Sprint(uint64(item.Seq)),
+		}); err != nil {
+			return err
+		}
+	}
+	if to == at {
+		return nil
+	}
+	if from.done != nil {
+		if err := from.done(); err != nil {
+			return err
+		}
+	}
+	return a.tx.PutWatermark(c.Origin, to)
+}
+
+// sender is what one origin may send: take applies one item of it, done ends the run.
+type sender struct {
+	take func(model.Item) error
+	done func() error
+}
+
+// sender decides by the registry who c.Origin is. A member sends upward; at a site, the only origin
+// that is no member is the controller that the site enrolled at, which sends downward (the link
+// verifies its key before anything it says gets here).
+func (a *applier) sender(c model.Received) (sender, error) {
+	m, ok, err := a.tx.Member(c.Origin)
+	if err != nil {
+		return sender{}, err
+	}
+	switch {
+	case ok && m.Status != model.MemberEnrolled:
+		return sender{}, fault.New(fault.Denied, "receive items", "%s %q is %s", noun(m.Kind), m.Name, m.Status)
+	case ok && m.Kind == model.MemberSite:
+		s := fromSite{a, model.SiteID(c.Origin), c.Stamp}
+		return sender{take: s.take, done: s.done}, nil
+	case ok:
+		s := fromAgent{a, m, c.Stamp}
+		return sender{take: s.take}, nil
+	case a.env.Role == model.RoleSite:
+		s := &fromController{applier: a, origin: c.Origin, stamp: c.Stamp}
+		return sender{take: s.take, done: s.done}, nil
+	}
+	return sender{}, fault.New(fault.Denied, "receive items", "%s is not a member of this federation", c.Origin)
+}
+
+// decode reads an item's payload.
+func decode(item model.Item, v any) error {
+	if err := model.Decode(item.Payload, v); err != nil {
+		return fault.New(fault.Corrupt, "read item", "%s item %q: %w", item.Kind, item.Key, err)
+	}
+	return nil
+}
+
+func unexpected(item model.Item, from string) error {
+	return fault.New(fault.Invalid, "receive item", "a %s does not send %q items", from, item.Kind)
+}
+
+// fromSite applies what rises from a site to its controller.
+type fromSite struct {
+	*applier
+	site  model.SiteID
+	stamp model.Stamp
+}
+
+func (s fromSite) take(item model.Item) error {
+	switch item.Kind {
+	case model.ItemHost:
+		var h model.Host
+		if err := decode(item, &h); err != nil {
+			return err
+		}
+		if h.ID.String() != item.Key {
+			return fault.New(fault.Invalid, "receive host", "the row is of host %s, its key says %q", h.ID, item.Key)
+		}
+		h.Site = s.site // by the link, never by the payload
+		if err := s.own(h.ID); err != nil {
+			return err
+		}
+		return s.putHost(h)
+	case model.ItemHostGone:
+		id, err := model.ParseHostID(item.Key)
+		if err != nil {
+			return fault.New(fault.Invalid, "receive host", "%w", err)
+		}
+		if err := s.own(id); err != nil {
+			return err
+		}
+		return s.dropHost(id)
+	case model.ItemExposure:
+		var e model.Exposure
+		if err := decode(item, &e); err != nil {
+			return err
+		}
+		e.Site = s.site
+		return s.tx.PutExposure(e)
+	case model.ItemMove:
+		var m model.Move
+		if err := decode(item, &m); err != nil {
+			return err
+		}
+		return s.moveFrom(s.site, m)
+	case model.ItemCommandHeld:
+		return s.held(item)
+	}
+	return unexpected(item, "site")
+}
+
+// own refuses a host id that belongs to another site: a site can never touch another's rows.
+func (s fromSite) own(id model.HostID) error {
+	was, ok, err := s.tx.Host(id)
+	if err != nil {
+		return err
+	}
+	if ok && was.Site != s.site {
+		return fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
+	}
+	return nil
+}
+
+// done keeps when the site's newest item was stored.
+func (s fromSite) done() error {
+	n, err := s.counts(s.site)
+	if err != nil {
+		return err
+	}
+	n.LastItem = s.stamp.At
+	return s.tx.PutCounts(n)
+}
+
+func (s fromSite) held(item model.Item) error {
+	id, err := model.ParseCommandID(item.Key)
+	if err != nil {
+		return fault.New(fault.Invalid, "receive command", "%w", err)
+	}
+	c, ok, err := s.tx.Command(id)
+	if err != nil {
+		return err
+	}
+	if !ok || c.Site != s.site {
+		return fault.New(fault.NotFound, "receive command", "command %s was not dispatched to site %s", id, s.site)
+	}
+	if c.SiteAt != 0 {
+		return nil
+	}
+	c.SiteAt = item.AsOf
+	return s.tx.PutCommand(c)
+}
+
+// fromController applies what comes down to a site.
+type fromController struct {
+	*applier
+	origin model.NodeID
+	stamp  model.Stamp
+	shelf  *Shelf // changed in this run
+}
+
+func (s *fromController) take(item model.Item) error {
+	switch item.Kind {
+	case model.ItemAdvisory, model.ItemAdvisoryGone:
+		var adv model.Advisory
+		if err := decode(item, &adv); err != nil {
+			return err
+		}
+		if adv.AdvisoryKey.String() != item.Key {
+			return fault.New(fault.Invalid, "receive advisory", "the record is %s, its key says %q", adv.AdvisoryKey, item.Key)
+		}
+		shelf, err := s.open()
+		if err != nil {
+			return err
+		}
+		raise(shelf, s.origin, adv.Cursor)
+		if item.Kind == model.ItemAdvisoryGone {
+			return s.removeAdvisory(shelf, adv.AdvisoryKey, adv.Cursor)
+		}
+		return s.storeAdvisory(shelf, adv)
+	case model.ItemGeneration:
+		shelf, err := s.open()
+		if err != nil {
+			return err
+		}
+		return s.turn(shelf)
+	case model.ItemSigner:
+		var k model.SignerKey
+		if err := decode(item, &k); err != nil {
+			return err
+		}
+		return s.trustSigner(model.TrustSigner{Stamp: s.stamp, Key: k})
+	case model.ItemOrder:
+		var o model.Order
+		if err := decode(item, &o); err != nil {
+			return err
+		}
+		return s.order(s.origin, o, s.stamp)
+	}
+	return unexpected(item, "controller")
+}
+
+func (s *fromController) open() (*Shelf, error) {
+	if s.shelf == nil {
+		v, err := s.tx.Shelf()
+		if err != nil {
+			return nil, err
+		}
+		s.shelf = &v
+	}
+	return s.shelf, nil
+}
+
+func (s *fromController) done() error {
+	if s.shelf == nil {
+		return nil
+	}
+	return s.tx.PutShelf(*s.shelf)
+}

@@ -1,0 +1,67 @@
+// Package inventory folds what an agent reports into the directory row of its host.
+//
+// It owns which report sets which group of values, and the rule that a group never goes back to an
+// older observation. It stores nothing.
+package inventory
+
+import (
+	"reflect"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Facts returns h with f as observed at asOf. An observation older than the one h has changes nothing.
+func Facts(h model.Host, f model.Facts, asOf model.Time) (model.Host, bool) {
+	if asOf < h.FactsAt {
+		return h, false
+	}
+	changed := !reflect.DeepEqual(h.Facts, f) || h.FactsAt != asOf
+	h.Facts, h.FactsAt = f, asOf
+	return h, changed
+}
+
+// Packages returns h with the inventory that ref names, as observed at asOf. Where that is another
+// inventory than before, what was known of the host's exposure no longer holds and is cleared.
+func Packages(h model.Host, ref model.InventoryRef, asOf model.Time) (model.Host, bool) {
+	if asOf < h.PackagesAt {
+		return h, false
+	}
+	changed := h.PackagesAt != asOf
+	if h.PackagesDigest != ref.Digest {
+		changed = true
+		h.Exposure, h.ExposureAt = model.SeverityCounts{}, 0
+	}
+	h.PackagesDigest, h.PackageN, h.PackagesAt = ref.Digest, ref.PackageN, asOf
+	return h, changed
+}
+
+// Certificates returns h with the certificates that ref names, as observed at asOf.
+func Certificates(h model.Host, ref model.CertificatesRef, asOf model.Time) (model.Host, bool) {
+	if asOf < h.CertificatesAt {
+		return h, false
+	}
+	changed := h.CertificatesDigest != ref.Digest || h.CertificatesAt != asOf
+	h.CertificatesDigest, h.CertificateN, h.NextCertExpiry, h.CertificatesAt = ref.Digest, ref.CertificateN, ref.NextExpiry, asOf
+	return h, changed
+}
+
+// Exposure returns h with the counts of a match computed at the given time. Equal counts leave the
+// row alone: that they still hold is said once for the whole site, by its roll-up.
+func Exposure(h model.Host, c model.SeverityCounts, at model.Time) (model.Host, bool) {
+	if h.ExposureAt != 0 && h.Exposure == c {
+		return h, false
+	}
+	h.Exposure, h.ExposureAt = c, at
+	return h, true
+}
+
+// Status returns h as judged at the given time. Only a change of status is worth telling the tier
+// above: news says so.
+func Status(h model.Host, s model.HostStatus, lastSeen, at model.Time) (row model.Host, news bool) {
+	news = h.Status != s
+	h.Status, h.StatusAt = s, at
+	if lastSeen > h.LastSeen {
+		h.LastSeen = lastSeen
+	}
+	return h, news
+}
