@@ -1,0 +1,208 @@
+package wire
+
+import (
+	"fmt"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// The protocol versions that this build speaks. History: see DESIGN.md.
+const (
+	MinVersion = 1
+	MaxVersion = 1
+)
+
+// Window is how many items frames a side may have on the way without an acknowledgement. It is part
+// of the protocol: the receiver keeps room for so many and refuses more.
+const Window = 4
+
+// Lengths of texts in bodies, in bytes.
+const (
+	maxLabel  = 256
+	maxText   = 4096
+	maxParams = 32
+	maxPEM    = 16 << 10
+)
+
+// Hello opens the items stream; Welcome answers it. Each says who speaks, which protocol versions it
+// can, and how far it durably holds what the other one sent, so that a restarted side goes on at the
+// right place.
+type Hello struct {
+	MinVersion int            `json:"min_version"`
+	MaxVersion int            `json:"max_version"` // in a Welcome both are the version chosen
+	Node       model.NodeID   `json:"node"`
+	Name       string         `json:"name"`
+	Software   string         `json:"software"` // for people: "skerry 0.1.0"
+	Epoch      model.Epoch    `json:"epoch"`    // of the items that the speaker will send
+	Held       model.Position `json:"held"`     // of the other side's items; zero: nothing
+	Now        model.Time     `json:"now"`      // the speaker's clock, to show skew; never used for order
+}
+
+// Welcome is Hello from the accepting side.
+type Welcome Hello
+
+// Items is a run of one origin's items. Through is the place up to which nothing is missing once
+// these are held: at least the last item's Seq, and beyond it where the origin's numbers have a gap.
+// An empty list only moves Through.
+type Items struct {
+	Epoch   model.Epoch  `json:"epoch"`
+	Through model.Seq    `json:"through"`
+	Items   []model.Item `json:"items,omitzero"` // at most model.MaxItemsRun, Seq rising
+}
+
+// Ack says how far the receiver holds; it never moves back within a stream.
+type Ack struct {
+	Held model.Position `json:"held"`
+}
+
+// Ask is a question that the upper side puts to the lower one on a stream of its own. The answer is
+// Answer frames whose chunks together are one JSON value, then End; or Fault.
+type Ask struct {
+	Route  string            `json:"route"`
+	Params map[string]string `json:"params,omitzero"`
+}
+
+// Fault carries a fault.Error over the link.
+type Fault struct {
+	Kind string `json:"kind"` // the stable name of the fault.Kind
+	Text string `json:"text"`
+}
+
+// Enroll is a newcomer's claim. Its key is the one it proved in the TLS handshake.
+type Enroll struct {
+	Member   model.NodeID `json:"member"`   // the id that the token names
+	Secret   string       `json:"secret"`   // hex; the token's secret
+	Name     string       `json:"name"`     // what the newcomer calls itself; for the record only
+	Software string       `json:"software"` // for people
+}
+
+// Enrolled is the answer to Enroll: all that the newcomer must keep.
+type Enrolled struct {
+	Member    model.NodeID     `json:"member"`
+	Kind      model.MemberKind `json:"kind"`
+	Name      string           `json:"name"`
+	Epoch     model.Epoch      `json:"epoch"`
+	UpperID   model.NodeID     `json:"upper_id"`
+	UpperName string           `json:"upper_name"`
+	CACert    string           `json:"ca_cert"` // PEM
+	Cert      string           `json:"cert"`    // PEM, the member's own
+}
+
+// Body is a frame's body that can judge its own bounds.
+type Body interface{ check() error }
+
+// Decode reads a body: wire.Decode[wire.Hello](bytes). The error is Corrupt for what is no such body,
+// TooLarge where a stated bound is exceeded.
+func Decode[T any, P interface {
+	*T
+	Body
+}](b []byte) (T, error) {
+	var v T
+	if err := model.Decode(b, &v); err != nil {
+		return *new(T), fault.New(fault.Corrupt, "", "decode %s: %w", nameOf(v), err)
+	}
+	if err := P(&v).check(); err != nil {
+		return *new(T), fault.Wrap("decode "+nameOf(v), err)
+	}
+	return v, nil
+}
+
+func nameOf(v any) string { return fmt.Sprintf("%T", v) }
+
+func (h *Hello) check() error {
+	switch {
+	case h.MinVersion < 1 || h.MaxVersion < h.MinVersion:
+		return fault.New(fault.Corrupt, "", "protocol versions %d to %d make no range", h.MinVersion, h.MaxVersion)
+	case h.Node.IsZero():
+		return fault.New(fault.Corrupt, "", "the speaker's id is missing")
+	case h.Epoch == 0:
+		return fault.New(fault.Corrupt, "", "the speaker's epoch is missing")
+	}
+	return within(maxLabel, "name", h.Name, "software", h.Software)
+}
+
+func (w *Welcome) check() error { return (*Hello)(w).check() }
+
+func (r *Items) check() error {
+	if r.Epoch == 0 {
+		return fault.New(fault.Corrupt, "", "the epoch is missing")
+	}
+	if len(r.Items) > model.MaxItemsRun {
+		return fault.New(fault.TooLarge, "", "%d items in one run exceed the bound of %d", len(r.Items), model.MaxItemsRun)
+	}
+	var last model.Seq
+	for i := range r.Items {
+		it := &r.Items[i]
+		switch {
+		case it.Seq <= last:
+			return fault.New(fault.Corrupt, "", "item %d of a run has seq %d after %d: they must rise", i, it.Seq, last)
+		case len(it.Key) > model.MaxItemKey:
+			return fault.New(fault.TooLarge, "", "item %d has a key of %d bytes; the bound is %d", it.Seq, len(it.Key), model.MaxItemKey)
+		case len(it.Payload) > model.MaxPayload:
+			return fault.New(fault.TooLarge, "", "item %d has a payload of %d bytes; the bound is %d", it.Seq, len(it.Payload), model.MaxPayload)
+		}
+		if it.Kind == "" {
+			return fault.New(fault.Corrupt, "", "item %d has no kind", it.Seq)
+		}
+		if err := within(64, "kind", string(it.Kind)); err != nil {
+			return err
+		}
+		last = it.Seq
+	}
+	if r.Through < last || r.Through == 0 {
+		return fault.New(fault.Corrupt, "", "a run through %d holds item %d", r.Through, last)
+	}
+	return nil
+}
+
+func (a *Ack) check() error {
+	if a.Held.Epoch == 0 {
+		return fault.New(fault.Corrupt, "", "the epoch is missing")
+	}
+	return nil
+}
+
+func (a *Ask) check() error {
+	if a.Route == "" {
+		return fault.New(fault.Corrupt, "", "the route is missing")
+	}
+	if len(a.Params) > maxParams {
+		return fault.New(fault.TooLarge, "", "%d parameters exceed the bound of %d", len(a.Params), maxParams)
+	}
+	for k, v := range a.Params {
+		if err := within(maxText, "parameter", k, "parameter's value", v); err != nil {
+			return err
+		}
+	}
+	return within(maxLabel, "route", a.Route)
+}
+
+func (f *Fault) check() error { return within(MaxControl, "kind", f.Kind, "text", f.Text) }
+
+func (e *Enroll) check() error {
+	if e.Member.IsZero() {
+		return fault.New(fault.Corrupt, "", "the member's id is missing")
+	}
+	return within(maxLabel, "secret", e.Secret, "name", e.Name, "software", e.Software)
+}
+
+func (e *Enrolled) check() error {
+	if e.Member.IsZero() || e.UpperID.IsZero() || e.Epoch == 0 {
+		return fault.New(fault.Corrupt, "", "an id or the epoch is missing")
+	}
+	if err := within(maxPEM, "CA certificate", e.CACert, "certificate", e.Cert); err != nil {
+		return err
+	}
+	return within(maxLabel, "kind", string(e.Kind), "name", e.Name, "upper name", e.UpperName)
+}
+
+// within checks pairs of a label and a text against a length in bytes.
+func within(max int, pairs ...string) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if len(pairs[i+1]) > max {
+			return fault.New(fault.TooLarge, "", "the %s has %d bytes; the bound is %d", pairs[i], len(pairs[i+1]), max)
+		}
+	}
+	return nil
+}
