@@ -1,0 +1,258 @@
+package link
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+)
+
+// ServerConfig says how a Server greets whoever connects.
+type ServerConfig struct {
+	// Certificate returns what to present to a client of the given protocol. It is called once for
+	// each handshake, from many goroutines, and must not block on the network. The chain must hold
+	// the certificate authority for the skerry protocols: a joining member knows only its pin.
+	Certificate func(proto string) (*tls.Certificate, error)
+	// Handshake bounds the time from accept to the end of the TLS handshake. Zero: DefaultHandshake.
+	Handshake time.Duration
+	// MaxPending bounds the connections that are not handed over yet. When there are more, the one
+	// that has waited longest is closed: a real handshake takes milliseconds, so that is the idler.
+	// Zero: 512.
+	MaxPending int
+	Log        *slog.Logger // nil: nothing is logged
+}
+
+// Server shares one TCP listener among protocols by ALPN. Make it, call Listen for each protocol,
+// then Run.
+type Server struct {
+	tcp  net.Listener
+	conf ServerConfig
+	log  *slog.Logger
+	done chan struct{} // closed by Close
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	groups  []*listener
+	pending *list.List // of *pending, oldest first
+}
+
+// pending is a connection between accept and hand-over.
+type pending struct {
+	conn    net.Conn
+	evicted chan struct{}
+}
+
+// NewServer takes over tcp. It is Invalid without a Certificate.
+func NewServer(tcp net.Listener, conf ServerConfig) (*Server, error) {
+	if conf.Certificate == nil {
+		return nil, fault.New(fault.Invalid, "listen", "no certificate for %s", tcp.Addr())
+	}
+	if conf.Handshake <= 0 {
+		conf.Handshake = DefaultHandshake
+	}
+	if conf.MaxPending <= 0 {
+		conf.MaxPending = 512
+	}
+	if conf.Log == nil {
+		conf.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{tcp: tcp, conf: conf, log: conf.Log, done: make(chan struct{}), pending: list.New()}, nil
+}
+
+// Addr returns the TCP address that the server listens on.
+func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
+
+// Listen returns the listener of the connections that choose one of protos, handshake done. What
+// Accept returns is a *tls.Conn, so that an http.Server finds its h2; for the skerry protocols the
+// client has proved a key (PeerOf), which says nothing yet about whether it is welcome. A protocol
+// that nobody listens for is refused in the handshake. Asking for a protocol that is taken panics.
+func (s *Server) Listen(protos ...string) net.Listener {
+	l := &listener{server: s, protos: protos, conns: make(chan net.Conn), done: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.groups {
+		for _, p := range protos {
+			if slices.Contains(g.protos, p) {
+				panic("link: two listeners for " + p)
+			}
+		}
+	}
+	if s.closed {
+		l.closeLocked()
+		return l
+	}
+	s.groups = append(s.groups, l)
+	return l
+}
+
+// Run accepts until ctx ends or Close is called, and returns when every handshake has ended. Then the
+// listeners are closed; connections that were handed over live on. The error is nil unless the
+// TCP listener failed.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { s.Close() })
+	defer stop()
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.Close()
+	var wait time.Duration
+	for {
+		conn, err := s.tcp.Accept()
+		if err != nil {
+			select {
+			case <-s.done:
+				return nil
+			default:
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return fault.New(fault.Other, "accept", "the listener on %s was closed", s.tcp.Addr())
+			}
+			// Out of descriptors or a client that left already: wait, and try again.
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log.Warn("accept failed", "addr", s.tcp.Addr().String(), "err", err, "retry_in", wait)
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-s.done:
+				timer.Stop()
+			}
+			continue
+		}
+		wait = 0
+		e, ok := s.enter(conn)
+		if !ok {
+			conn.Close()
+			continue
+		}
+		wg.Go(func() { s.handshake(ctx, e) })
+	}
+}
+
+// Close stops accepting and closes the listeners and every connection that was not handed over. It
+// does not wait; Run does.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	close(s.done)
+	for _, l := range s.groups {
+		l.closeLocked()
+	}
+	s.groups = nil
+	for e := s.pending.Front(); e != nil; e = e.Next() {
+		e.Value.(*pending).conn.Close()
+	}
+	return s.tcp.Close()
+}
+
+// enter counts conn in, at the cost of the oldest when there are too many.
+func (s *Server) enter(conn net.Conn) (*list.Element, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	if s.pending.Len() >= s.conf.MaxPending {
+		oldest := s.pending.Remove(s.pending.Front()).(*pending)
+		close(oldest.evicted)
+		oldest.conn.Close()
+		s.log.Debug("closed an idle connection to make room", "remote", oldest.conn.RemoteAddr().String())
+	}
+	return s.pending.PushBack(&pending{conn: conn, evicted: make(chan struct{})}), true
+}
+
+func (s *Server) leave(e *list.Element) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.Remove(e) // no harm when it was evicted
+}
+
+// handshake ends with the connection handed over or closed.
+func (s *Server) handshake(ctx context.Context, e *list.Element) {
+	defer s.leave(e)
+	p := e.Value.(*pending)
+	conn := tls.Server(p.conn, s.tlsConfig())
+	hctx, cancel := context.WithTimeout(ctx, s.conf.Handshake)
+	err := conn.HandshakeContext(hctx)
+	cancel()
+	if err != nil {
+		answerPlainHTTP(err)
+		p.conn.Close()
+		s.log.Debug("handshake failed", "remote", p.conn.RemoteAddr().String(), "err", err)
+		return
+	}
+	l := s.listener(conn.ConnectionState().NegotiatedProtocol)
+	if l == nil {
+		conn.Close()
+		return
+	}
+	select {
+	case l.conns <- conn:
+	case <-l.done:
+		conn.Close()
+	case <-p.evicted:
+	}
+}
+
+// listener finds who takes connections of proto; no ALPN at all means HTTP/1.1.
+func (s *Server) listener(proto string) *listener {
+	if proto == "" {
+		proto = ProtoHTTP1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.groups {
+		if slices.Contains(l.protos, proto) {
+			return l
+		}
+	}
+	return nil
+}
+
+// listener is the part of the port that belongs to some protocols.
+type listener struct {
+	server *Server
+	protos []string
+	conns  chan net.Conn
+	done   chan struct{}
+	closed bool // guarded by server.mu
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) Addr() net.Addr { return l.server.tcp.Addr() }
+
+// Close gives the protocols back; the TCP listener stays open.
+func (l *listener) Close() error {
+	l.server.mu.Lock()
+	defer l.server.mu.Unlock()
+	l.server.groups = slices.DeleteFunc(l.server.groups, func(g *listener) bool { return g == l })
+	l.closeLocked()
+	return nil
+}
+
+func (l *listener) closeLocked() {
+	if !l.closed {
+		l.closed = true
+		close(l.done)
+	}
+}

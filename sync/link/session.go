@@ -1,0 +1,201 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/skerryhq/skerry/engine/fault"
+)
+
+// Bounds of a session.
+const (
+	maxStreams   = 256              // open at once, both directions together
+	streamWindow = 1 << 20          // bytes in flight to a stream that nobody reads
+	backlog      = 64               // streams opened by the peer and not accepted yet
+	keepAlive    = 15 * time.Second // between pings of an otherwise silent connection
+	writeStall   = 10 * time.Second // a write or ping that gets no further ends the session
+	closeLinger  = 30 * time.Second // for the peer to close its half of a stream
+)
+
+// Session is one authenticated connection with many streams in both directions. Its methods may be
+// called from many goroutines.
+type Session struct {
+	mux  *yamux.Session
+	peer Peer
+	wg   sync.WaitGroup // opens that ctx gave up on
+}
+
+// AcceptConfig says who is let in.
+type AcceptConfig struct {
+	// Admit decides whether the holder of the key with this pin is welcome. The kind and text of its
+	// error are sent to the peer. It is called before any stream exists.
+	Admit func(ctx context.Context, peer Peer) error
+	Log   *slog.Logger // nil: nothing is logged
+}
+
+// Accept makes a session of a connection that Listen(ProtoLink) returned. It takes conn over, and
+// closes it on any error. A refusal by Admit is returned as it is.
+func Accept(ctx context.Context, conn net.Conn, conf AcceptConfig) (*Session, error) {
+	s, err := accept(ctx, conn, conf)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func accept(ctx context.Context, conn net.Conn, conf AcceptConfig) (*Session, error) {
+	peer, err := PeerOf(conn)
+	if err != nil {
+		return nil, err
+	}
+	refusal := conf.Admit(ctx, peer)
+	conn.SetWriteDeadline(time.Now().Add(writeStall))
+	if err := writeVerdict(conn, refusal); err != nil && refusal == nil {
+		return nil, fault.New(fault.Unreachable, "accept", "%s left: %w", peer.Remote, err)
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	conn.SetWriteDeadline(time.Time{})
+	return newSession(conn, false, conf.Log)
+}
+
+func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) {
+	peer, err := PeerOf(conn)
+	if err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	c := &yamux.Config{
+		AcceptBacklog: backlog, EnableKeepAlive: true, KeepAliveInterval: keepAlive,
+		ConnectionWriteTimeout: writeStall, MaxStreamWindowSize: streamWindow,
+		// A stream that the peer is slow to accept is its opener's business (the ctx of Open and the
+		// deadlines of the stream); it must not end the session for everybody else.
+		StreamOpenTimeout:  0,
+		StreamCloseTimeout: closeLinger,
+		Logger:             muxLog{log.With("remote", peer.Remote)},
+	}
+	open := yamux.Server
+	if client {
+		open = yamux.Client
+	}
+	mux, err := open(conn, c)
+	if err != nil {
+		return nil, fault.New(fault.Other, "open session", "%w", err)
+	}
+	return &Session{mux: mux, peer: peer}, nil
+}
+
+// Peer returns who is at the other end.
+func (s *Session) Peer() Peer { return s.peer }
+
+// Open opens a stream. The peer learns of it at once, whether or not anything is written. It fails
+// with Unreachable when the session has ended, with TooLarge when too many streams are open, and with
+// the cause of ctx.
+func (s *Session) Open(ctx context.Context) (net.Conn, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if n := s.mux.NumStreams(); n >= maxStreams {
+		return nil, fault.New(fault.TooLarge, "open stream", "%d streams to %s are open already", n, s.peer.Remote)
+	}
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		conn, err := s.mux.Open()
+		if err == nil && ctx.Err() != nil {
+			conn.Close()
+			conn, err = nil, context.Cause(ctx)
+		}
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, s.failed("open stream", r.err)
+		}
+		return r.conn, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Accept returns the next stream that the peer opened. It fails with Unreachable when the session
+// has ended, and with the cause of ctx.
+func (s *Session) Accept(ctx context.Context) (net.Conn, error) {
+	for {
+		conn, err := s.mux.AcceptStreamWithContext(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			return nil, s.failed("accept stream", err)
+		}
+		if s.mux.NumStreams() > maxStreams {
+			conn.Close()
+			continue
+		}
+		return conn, nil
+	}
+}
+
+// Done is closed when the session has ended, for whatever reason.
+func (s *Session) Done() <-chan struct{} { return s.mux.CloseChan() }
+
+// Err says why the session ended; nil while it lives.
+func (s *Session) Err() error {
+	select {
+	case <-s.mux.CloseChan():
+	default:
+		return nil
+	}
+	_, err := s.mux.AcceptStream() // never blocks now, and is the only way to the cause
+	if err == nil {
+		err = yamux.ErrSessionShutdown
+	}
+	return s.failed("", err)
+}
+
+// Close ends the session and every stream, and returns when its goroutines have seen it. Whatever
+// blocks in the session or in a stream returns with an error.
+func (s *Session) Close() error {
+	err := s.mux.Close()
+	s.wg.Wait()
+	return err
+}
+
+func (s *Session) failed(op string, err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return fault.New(fault.Unreachable, op, "%s closed the link", s.peer.Remote)
+	case errors.Is(err, yamux.ErrSessionShutdown):
+		return fault.New(fault.Unreachable, op, "the link to %s is closed", s.peer.Remote)
+	case errors.Is(err, yamux.ErrKeepAliveTimeout), errors.Is(err, yamux.ErrConnectionWriteTimeout):
+		return fault.New(fault.Unreachable, op, "%s stopped answering: %w", s.peer.Remote, err)
+	}
+	return fault.New(fault.Unreachable, op, "the link to %s broke: %w", s.peer.Remote, err)
+}
+
+// muxLog sends the multiplexer's remarks to the log at debug level: each is either noise or comes
+// back as an error from a call.
+type muxLog struct{ log *slog.Logger }
+
+func (l muxLog) Print(v ...any)                 { l.log.Debug(fmt.Sprint(v...)) }
+func (l muxLog) Printf(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l muxLog) Println(v ...any)               { l.log.Debug(fmt.Sprint(v...)) }
