@@ -1,0 +1,134 @@
+package bundle
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Report says what a bundle claims and which of it holds. It is made of any file, also of one that is
+// no bundle at all: what could not be read is empty, and the checks say why.
+type Report struct {
+	Bundle     string       `json:"bundle"` // the file's name, as given
+	BundleHash string       `json:"bundle_hash,omitempty"`
+	Version    string       `json:"version,omitempty"`
+	Origin     string       `json:"origin,omitempty"`
+	Site       string       `json:"site,omitempty"` // the origin's name
+	From       model.Cursor `json:"from,omitzero"`
+	Cursor     model.Cursor `json:"cursor,omitzero"`
+	CreatedAt  model.Time   `json:"created_at,omitzero"`
+	ExpiresAt  model.Time   `json:"expires_at,omitzero"`
+	Counts     Counts       `json:"counts"`
+	Signers    []string     `json:"signers,omitzero"` // trusted keys whose signatures hold
+
+	Hash      Check `json:"hash"`      // every part is what the manifest says
+	Signature Check `json:"signature"` // trusted keys signed the manifest
+	Format    Check `json:"format"`    // entries, limits, manifest and every line
+	Expiry    Check `json:"expiry"`
+	Ready     bool  `json:"ready"` // all four hold
+}
+
+// Check is one thing that was verified.
+type Check struct {
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"` // why it does not hold
+}
+
+func check(errs ...error) Check {
+	for _, err := range errs {
+		if err != nil {
+			return Check{Reason: err.Error()}
+		}
+	}
+	return Check{OK: true}
+}
+
+// Inspect does all that Verify does and says how far it came. Name is what the report calls the file.
+func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig) Report {
+	x := examine(ctx, src, c)
+	r := Report{
+		Bundle:  name,
+		Signers: x.signers,
+		Hash:    check(x.readErr, x.manifestErr, x.hashErr),
+		// A bundle that merely lacks its signature has the fault in Signature; whole it is not.
+		Signature: check(x.signErr),
+		Format:    check(x.readErr, x.manifestErr, x.linesErr),
+		Expiry:    check(x.manifestErr, x.expiryErr),
+	}
+	if x.seen.manifest != nil {
+		r.BundleHash = hashOf(x.seen.manifest)
+	}
+	if x.manifestErr == nil {
+		m := x.manifest
+		r.Version, r.Origin, r.Site, r.Counts = m.Format, m.Origin.String(), m.OriginName, m.Counts
+		r.From, r.Cursor, r.CreatedAt, r.ExpiresAt = m.From, m.To, m.CreatedAt, m.ExpiresAt
+	}
+	if r.Format.OK && (x.signErr != nil || x.hashErr != nil) {
+		r.Format = Check{Reason: "not checked: the lines are read only where signature and hash hold"}
+	}
+	r.Ready = r.Hash.OK && r.Signature.OK && r.Format.OK && r.Expiry.OK
+	return r
+}
+
+// String returns the report for a person, of several lines, with a newline at the end.
+func (r Report) String() string {
+	var b strings.Builder
+	line := func(label, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", label, printable(value))
+		}
+	}
+	line("Bundle:", r.Bundle)
+	line("Version:", r.Version)
+	line("Site:", r.Site)
+	line("Cursor:", r.Cursor.String())
+	line("From:", r.From.String())
+	line("Expires:", r.ExpiresAt.String())
+	if r.Version != "" {
+		fmt.Fprintf(&b, "Counts:\n  Advisories: %s\n  Deletions:  %s\n  Total:      %s\n",
+			grouped(r.Counts.Advisories), grouped(r.Counts.Deletions), grouped(r.Counts.Total()))
+	}
+	b.WriteString("Verification:\n")
+	signed := ""
+	if len(r.Signers) > 0 {
+		signed = " (key: " + strings.Join(r.Signers, ", ") + ")"
+	}
+	for _, c := range []struct {
+		name, good string
+		Check
+	}{{"Hash:", "", r.Hash}, {"Signature:", signed, r.Signature}, {"Format:", "", r.Format}, {"Expiry:", "", r.Expiry}} {
+		if c.OK {
+			fmt.Fprintf(&b, "  %-10s ✓ Valid%s\n", c.name, c.good)
+		} else {
+			fmt.Fprintf(&b, "  %-10s ✗ %s\n", c.name, printable(c.Reason))
+		}
+	}
+	if r.Ready {
+		b.WriteString("Ready for import.\n")
+	} else {
+		b.WriteString("Not to be imported.\n")
+	}
+	return b.String()
+}
+
+// printable replaces what could move the cursor of a terminal: the text may come from a forged file.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+// grouped returns n with a comma between thousands.
+func grouped(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
