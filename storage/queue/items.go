@@ -1,0 +1,210 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"go.etcd.io/bbolt"
+)
+
+// Append stores items, in this order and all or none, numbered from Head()+1 on; it returns the
+// number of the last one, or Head() where items is empty. The Seq that they carry is ignored. Each
+// takes the place of a waiting item of the same key and the same family of kinds, except that events
+// (model.ItemKind.Event) never take a place nor lose one. On return they are durable.
+//
+// It fails with fault.Invalid or fault.TooLarge for an item that could never be sent.
+func (q *Queue) Append(items []model.Item) (model.Seq, error) {
+	const what = "append to the outbox"
+	if len(items) == 0 {
+		return q.Head(), nil
+	}
+	size := 0
+	values := make([][]byte, len(items))
+	for i, it := range items {
+		switch {
+		case it.Kind == "" || bytes.IndexByte([]byte(it.Kind), 0) >= 0:
+			return 0, fault.New(fault.Invalid, what, "item %d has no proper kind", i)
+		case len(it.Key) > model.MaxItemKey:
+			return 0, fault.New(fault.TooLarge, what, "the key of a %s item is %d bytes, the limit is %d", it.Kind, len(it.Key), model.MaxItemKey)
+		case len(it.Payload) > model.MaxPayload:
+			return 0, fault.New(fault.TooLarge, what, "the %s item %q is %d bytes, the limit is %d", it.Kind, it.Key, len(it.Payload), model.MaxPayload)
+		}
+		v, err := encodeItem(it)
+		if err != nil {
+			return 0, fault.New(fault.Invalid, what, "the %s item %q is not JSON: %w", it.Kind, it.Key, err)
+		}
+		values[i] = v
+		size += len(v)
+	}
+	var last model.Seq
+	err := q.submit(what, size, func(tx *bbolt.Tx, s *state) error {
+		for i, it := range items {
+			s.head++
+			if err := put(tx, s, s.head, it, values[i]); err != nil {
+				return storeError{err}
+			}
+		}
+		last = s.head
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return last, nil
+}
+
+// put stores one item at seq and removes the one whose place it takes.
+func put(tx *bbolt.Tx, s *state, seq model.Seq, it model.Item, value []byte) error {
+	rows := tx.Bucket(bucketItems)
+	if !it.Kind.Event() {
+		places, place := tx.Bucket(bucketKeys), placeKey(it)
+		if old := places.Get(place); old != nil {
+			if v := rows.Get(old); v != nil {
+				s.count--
+				s.bytes -= uint64(len(v))
+				if err := rows.Delete(bytes.Clone(old)); err != nil {
+					return err
+				}
+			}
+		}
+		if err := places.Put(place, seqKey(seq)); err != nil {
+			return err
+		}
+	}
+	rows.FillPercent = 0.95 // keys only rise
+	s.count++
+	s.bytes += uint64(len(value))
+	return rows.Put(seqKey(seq), value)
+}
+
+// After returns waiting items with a Seq above seq, rising: at most maxItems, and no more than
+// maxBytes of keys and payloads, but at least one where there is one. Limits below one count as one.
+func (q *Queue) After(seq model.Seq, maxItems, maxBytes int) ([]model.Item, error) {
+	var out []model.Item
+	err := q.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketItems).Cursor()
+		size := 0
+		for k, v := c.Seek(seqKey(seq + 1)); k != nil; k, v = c.Next() {
+			it, err := decodeItem(k, v)
+			if err != nil {
+				return err
+			}
+			size += len(it.Key) + len(it.Payload)
+			if len(out) > 0 && size > maxBytes {
+				return nil
+			}
+			out = append(out, it)
+			if len(out) >= maxItems {
+				return nil
+			}
+		}
+		return nil
+	})
+	return out, fault.Wrap("read the outbox", err)
+}
+
+// DropThrough removes every item with a Seq up to seq, because the receiver durably holds them. A
+// number that was dropped before changes nothing. A number above Head is refused with
+// fault.Conflict: the receiver then holds what this queue never numbered, which is what a queue
+// restored from a backup looks like, and needs a new epoch.
+func (q *Queue) DropThrough(seq model.Seq) error {
+	if s := q.snapshot(); seq <= s.dropped {
+		return nil
+	}
+	return q.submit("drop from the outbox", 0, func(tx *bbolt.Tx, s *state) error {
+		if seq > s.head {
+			return fault.New(fault.Conflict, "", "the receiver holds items through %d, but only %d were ever numbered here in epoch %d; "+
+				"this queue was restored from an older state and needs a new epoch", seq, s.head, s.epoch)
+		}
+		if seq <= s.dropped {
+			return nil
+		}
+		rows, places := tx.Bucket(bucketItems), tx.Bucket(bucketKeys)
+		c := rows.Cursor()
+		end := seqKey(seq)
+		for k, v := c.First(); k != nil && bytes.Compare(k, end) <= 0; k, v = c.First() {
+			it, err := decodeItem(k, v)
+			if err != nil {
+				return storeError{err}
+			}
+			if !it.Kind.Event() {
+				place := placeKey(it)
+				if bytes.Equal(places.Get(place), k) {
+					if err := places.Delete(place); err != nil {
+						return storeError{err}
+					}
+				}
+			}
+			s.count--
+			s.bytes -= uint64(len(v))
+			if err := c.Delete(); err != nil {
+				return storeError{err}
+			}
+		}
+		s.dropped = seq
+		return nil
+	})
+}
+
+// SetEpoch begins the life numbered e: sequence numbers start at 1 again, and what still waits is
+// numbered anew in its old order, so that nothing is lost. The present epoch changes nothing, an
+// older one is refused with fault.Conflict.
+func (q *Queue) SetEpoch(e model.Epoch) error {
+	return q.submit("set the outbox's epoch", 0, func(tx *bbolt.Tx, s *state) error {
+		if e == s.epoch {
+			return nil
+		}
+		if e < s.epoch {
+			return fault.New(fault.Conflict, "", "the epoch is %d already and cannot go back to %d", s.epoch, e)
+		}
+		old := tx.Bucket(bucketItems)
+		var waiting []model.Item
+		var values [][]byte
+		err := old.ForEach(func(k, v []byte) error {
+			it, err := decodeItem(k, v)
+			waiting, values = append(waiting, it), append(values, bytes.Clone(v))
+			return err
+		})
+		if err != nil {
+			return storeError{err}
+		}
+		for _, name := range [][]byte{bucketItems, bucketKeys} {
+			if err := tx.DeleteBucket(name); err != nil {
+				return storeError{err}
+			}
+			if _, err := tx.CreateBucket(name); err != nil {
+				return storeError{err}
+			}
+		}
+		*s = state{epoch: e, terminal: s.terminal}
+		for i, it := range waiting {
+			s.head++
+			if err := put(tx, s, s.head, it, values[i]); err != nil {
+				return storeError{err}
+			}
+		}
+		return nil
+	})
+}
+
+// Wait blocks until Head is above after, and then returns nil. It returns ctx's error where ctx ends
+// first, and a fault.ReadOnly where the queue is closed.
+func (q *Queue) Wait(ctx context.Context, after model.Seq) error {
+	for {
+		q.mu.Lock()
+		head, moved := q.state.head, q.moved
+		q.mu.Unlock()
+		if head > after {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-q.quit:
+			return errClosed("wait for the outbox")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
