@@ -1,0 +1,213 @@
+package probe
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Bounds of a search for certificates.
+const (
+	maxCertFile  = 1 << 20 // bytes of one file
+	maxCertDepth = 6       // folders below the given one
+	maxCerts     = 5000    // of one host
+	maxCertFiles = 50_000  // files and folders looked at
+	maxCertNames = 100     // names of one certificate
+	maxCertErrs  = 20      // errors returned
+)
+
+// CertificateFolders is where Certificates looks unless told otherwise. Trust stores are left out: the
+// thousand authorities that a system trusts are not its own certificates.
+func CertificateFolders() []string {
+	return []string{"/etc/skerry/certs", "/etc/letsencrypt/live", "/etc/pki/tls/certs", "/etc/nginx", "/etc/apache2"}
+}
+
+// keyFile matches the names that private keys go by; such files are not even opened.
+var keyFile = regexp.MustCompile(`^((.*[-_.])?key|privkey\d*)\.(pem|crt|cer|der)$`)
+
+// Certificates finds X.509 certificates, PEM or DER, in files named .pem, .crt, .cer or .der under the
+// folders, each certificate of a chain, sorted by path and fingerprint. It follows a link to a file or folder once.
+//
+// What it cannot read it leaves out and says so in the errors, at most 20 (NotFound for a folder that
+// is not there); the list holds all else. An end of ctx is among the errors.
+func Certificates(ctx context.Context, folders []string) ([]model.Certificate, []error) {
+	s := search{ctx: ctx, seen: map[string]bool{}}
+	for _, f := range folders {
+		info, err := os.Stat(f)
+		switch {
+		case absent(err):
+			s.fail(fault.New(fault.NotFound, "probe certificates", "the folder %s does not exist", f))
+		case err != nil:
+			s.fail(fault.New(fault.Other, "probe certificates", "%w", err))
+		case !info.IsDir():
+			s.fail(fault.New(fault.Invalid, "probe certificates", "%s is not a folder", f))
+		default:
+			s.folder(f, 0)
+		}
+	}
+	slices.SortFunc(s.found, func(a, b model.Certificate) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	s.found = slices.CompactFunc(s.found, func(a, b model.Certificate) bool { return a.Path == b.Path && a.Fingerprint == b.Fingerprint })
+	return s.found, s.errs
+}
+
+type search struct {
+	ctx     context.Context
+	found   []model.Certificate
+	errs    []error
+	seen    map[string]bool // folders by their real path, so that a link back up ends
+	entries int
+	stop    bool
+}
+
+func (s *search) fail(err error) {
+	if len(s.errs) < maxCertErrs {
+		s.errs = append(s.errs, err)
+	}
+}
+
+func (s *search) give(err error) {
+	if !s.stop {
+		s.stop = true
+		s.fail(err)
+	}
+}
+
+func (s *search) folder(dir string, depth int) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		s.fail(fault.New(fault.Other, "probe certificates", "%w", err))
+		return
+	}
+	// On Red Hat's relatives the folder of a host's own certificates has links into the trust store.
+	if s.seen[real] || strings.Contains(real+"/", "/ca-trust/extracted/") {
+		return
+	}
+	s.seen[real] = true
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		s.fail(fault.New(fault.Other, "probe certificates", "%w", err))
+		return
+	}
+	for _, e := range entries {
+		if s.entries++; s.entries > maxCertFiles {
+			s.give(fault.New(fault.TooLarge, "probe certificates", "stopped in %s: more than %d files to look at; configure narrower folders", dir, maxCertFiles))
+		}
+		if err := s.ctx.Err(); err != nil {
+			s.give(fault.New(fault.Other, "probe certificates", "stopped in %s: %w", dir, err))
+		}
+		if s.stop {
+			return
+		}
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path) // follows a link
+		switch {
+		case absent(err): // a dangling link, or gone since it was listed
+		case err != nil:
+			s.fail(fault.New(fault.Other, "probe certificates", "%w", err))
+		case info.IsDir():
+			if depth < maxCertDepth {
+				s.folder(path, depth+1)
+			}
+		case info.Mode().IsRegular():
+			s.file(path, e.Type()&os.ModeSymlink != 0)
+		}
+	}
+}
+
+func (s *search) file(path string, link bool) {
+	name := strings.ToLower(filepath.Base(path))
+	switch filepath.Ext(name) {
+	case ".pem", ".crt", ".cer", ".der":
+	default:
+		return
+	}
+	if keyFile.MatchString(name) {
+		return
+	}
+	if link {
+		if real, err := filepath.EvalSymlinks(path); err != nil || strings.Contains(real, "/ca-trust/extracted/") {
+			return
+		}
+	}
+	b, err := readFile(path, maxCertFile)
+	if err != nil {
+		s.fail(fault.New(fault.KindOf(err), "probe certificates", "%w", err))
+		return
+	}
+	list, err := parseCertificates(b)
+	clear(b) // it may have held a private key beside the certificates
+	if err != nil {
+		s.fail(fault.New(fault.Corrupt, "probe certificates", "%s: %w", path, err))
+	}
+	for _, c := range list {
+		if len(s.found) == maxCerts {
+			s.give(fault.New(fault.TooLarge, "probe certificates", "stopped at %s: more than %d certificates; configure narrower folders", path, maxCerts))
+			return
+		}
+		c.Path = clean(path)
+		s.found = append(s.found, c)
+	}
+}
+
+// parseCertificates returns the certificates of one file without their path. On an error the list
+// holds those that could be read.
+func parseCertificates(b []byte) ([]model.Certificate, error) {
+	if !bytes.Contains(b, []byte("-----BEGIN ")) {
+		c, err := x509.ParseCertificate(b)
+		if err != nil {
+			return nil, fault.New(fault.Corrupt, "", "neither PEM nor a DER certificate: %w", err)
+		}
+		return []model.Certificate{certificate(c)}, nil
+	}
+	var list []model.Certificate
+	var bad error
+	for len(list) <= maxCerts {
+		var block *pem.Block
+		if block, b = pem.Decode(b); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			clear(block.Bytes)
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			bad = fault.New(fault.Corrupt, "", "certificate %d cannot be read: %w", len(list)+1, err)
+			continue
+		}
+		list = append(list, certificate(c))
+	}
+	return list, bad
+}
+
+func certificate(c *x509.Certificate) model.Certificate {
+	sum := sha256.Sum256(c.Raw)
+	out := model.Certificate{
+		Subject: clip(c.Subject.String(), maxField), Issuer: clip(c.Issuer.String(), maxField), Serial: clip(c.SerialNumber.Text(16), 128),
+		NotBefore: model.TimeOf(c.NotBefore), NotAfter: model.TimeOf(c.NotAfter), Fingerprint: hex.EncodeToString(sum[:]), CA: c.IsCA,
+		// Names and key ids decide; the signature is not computed, as a file may hold a key of any size.
+		SelfSigned: bytes.Equal(c.RawIssuer, c.RawSubject) && (len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, c.SubjectKeyId)),
+	}
+	for _, n := range c.DNSNames {
+		out.Names = append(out.Names, clip(n, maxName))
+	}
+	for _, a := range c.IPAddresses {
+		out.Names = append(out.Names, a.String())
+	}
+	out.Names = out.Names[:min(len(out.Names), maxCertNames)]
+	return out
+}
