@@ -1,0 +1,244 @@
+// Package exchange moves items between two tiers over one stream, in both directions at once, so that
+// each has its effect exactly once whatever breaks on the way. See DESIGN.md.
+//
+// It owns the protocol after Hello and Welcome: runs of items, acknowledgements, the window,
+// keep-alive and the end of the stream. It never decides what an item means, who the other side is
+// (the session proved that before) or when to dial again. Run joins every goroutine it starts.
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+// MaxRunBytes is how many bytes of payload a run of items has at most; one item may exceed it alone.
+const MaxRunBytes = 1 << 20
+
+// Stream is one ordered, authenticated stream; net.Conn satisfies it.
+type Stream interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// Source is the log of what this side sends. Its methods are called by one goroutine each, at the
+// same time as each other.
+type Source interface {
+	// Epoch returns the epoch of the items; it does not change while an exchange runs.
+	Epoch() model.Epoch
+	// Next returns items after the given place, Seq rising, and the place up to which nothing is
+	// missing with them. It blocks until there is an item, or the place moved without one, or ctx ends.
+	// At most maxItems, and maxBytes of payload unless the first item alone has more.
+	Next(ctx context.Context, after model.Seq, maxItems, maxBytes int) (items []model.Item, through model.Seq, err error)
+	// Acked says that the other side durably holds everything through at. Losing this is harmless: the
+	// other side says it again when the next stream opens.
+	Acked(ctx context.Context, at model.Position) error
+}
+
+// Sink is where what the other side sends becomes durable.
+type Sink interface {
+	// Held returns how far the other side's items are durable here; zero: nothing.
+	Held(ctx context.Context) (model.Position, error)
+	// Accept makes items durable together with the position of the last one, and returns a position that
+	// covers it. Items that are covered already have no effect.
+	Accept(ctx context.Context, epoch model.Epoch, items []model.Item) (model.Position, error)
+}
+
+// Config is what one exchange needs beside its stream.
+type Config struct {
+	Source Source
+	Sink   Sink
+	// PeerEpoch is the epoch that the other side stated; items of another are refused.
+	PeerEpoch model.Epoch
+	// PeerHeld is how far the other side said that it holds ours.
+	PeerHeld model.Position
+	// Heard is called for every frame that arrives; it must be quick. May be nil.
+	Heard func()
+	Log   *slog.Logger
+	// Keepalive is the longest pause between two frames sent; 10 s if zero.
+	Keepalive time.Duration
+	// Silence is how long nothing may arrive before the stream is given up; 30 s if zero.
+	Silence time.Duration
+}
+
+// Resume returns the place after which an origin of epoch own goes on, given what the other side
+// holds. The error is of kind Conflict where the other side holds items of a later life of this
+// origin: then this node runs from an older copy of its data, and what it sent would be lost.
+func Resume(own model.Epoch, held model.Position) (model.Seq, error) {
+	switch {
+	case held.Epoch > own:
+		return 0, fault.New(fault.Conflict, "resume the link",
+			"the other side holds items of epoch %d of this node, which itself is in epoch %d: this node runs from an older copy of its data; stop the newer one for good, or enroll this one with a replacement token",
+			held.Epoch, own)
+	case held.Epoch < own:
+		return 0, nil
+	}
+	return held.Seq, nil
+}
+
+// Run exchanges items until ctx ends, the stream breaks, the other side ends it (nil), or something
+// is wrong. It closes the stream. Where the fault is on this side the other one is told before that.
+func Run(ctx context.Context, s Stream, c Config) error {
+	if c.Keepalive == 0 {
+		c.Keepalive = 10 * time.Second
+	}
+	if c.Silence == 0 {
+		c.Silence = 30 * time.Second
+	}
+	if c.Heard == nil {
+		c.Heard = func() {}
+	}
+	e := &engine{
+		Config: c,
+		line:   &line{s: s, silence: c.Silence, wrote: time.Now()},
+		slots:  make(chan struct{}, wire.Window),
+		inbox:  make(chan wire.Items, wire.Window),
+		pong:   make(chan struct{}, 1),
+		acked:  make(chan model.Position, 1),
+	}
+	defer s.Close()
+	from, err := Resume(c.Source.Epoch(), c.PeerHeld)
+	if err != nil {
+		e.line.farewell(err)
+		return err
+	}
+	e.from, e.sent = from, from
+	if from > 0 {
+		e.acked <- model.Position{Epoch: c.Source.Epoch(), Seq: from}
+	}
+
+	g, inner := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(inner, e.line.interrupt)
+	defer stop()
+	for _, part := range []func(context.Context) error{e.read, e.accept, e.send, e.settle, e.keep} {
+		g.Go(func() error { return part(inner) })
+	}
+	err = g.Wait()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, errEnded):
+		return nil
+	}
+	if !errors.Is(err, errOfPeer) && !fault.Is(err, fault.Unreachable) {
+		e.line.farewell(err)
+	}
+	return err
+}
+
+// errEnded says that the other side ended the stream in good order; errOfPeer marks what the other
+// side gave as its reason, which needs no telling back.
+var (
+	errEnded  = errors.New("the other side ended the stream")
+	errOfPeer = errors.New("the other side gave up")
+)
+
+// engine is one running exchange.
+type engine struct {
+	Config
+	line  *line
+	from  model.Seq           // where sending starts
+	slots chan struct{}       // one for each run on the way
+	inbox chan wire.Items     // runs that wait to be accepted
+	pong  chan struct{}       // a Pong is due
+	acked chan model.Position // the newest acknowledgement that the source has not seen
+
+	order sync.Mutex // held while a run is numbered and written
+
+	mu     sync.Mutex  // guards what follows; taken inside order
+	flying []model.Seq // Through of the runs on the way, in the order they were sent
+	sent   model.Seq   // the furthest Through sent, or held by the other side from the start
+	gap    model.Seq   // how far the source came without items
+}
+
+// read takes frames off the stream. It never writes and never waits for anything but bytes, so that
+// two sides that both write cannot block each other.
+func (e *engine) read(ctx context.Context) error {
+	for {
+		t, body, err := wire.ReadFrame(e.line, wire.MaxFrame)
+		if errors.Is(err, io.EOF) {
+			return fault.New(fault.Unreachable, "", "the other side closed the link")
+		}
+		if err != nil {
+			return err
+		}
+		e.Heard()
+		switch t {
+		case wire.TypeItems:
+			err = e.arrived(body)
+		case wire.TypeAck:
+			err = e.confirmed(body)
+		case wire.TypePing:
+			select {
+			case e.pong <- struct{}{}:
+			default: // one is due already
+			}
+		case wire.TypePong:
+		case wire.TypeEnd:
+			return errEnded
+		case wire.TypeFault:
+			return fmt.Errorf("%w: %w", errOfPeer, wire.FaultError(body))
+		default:
+			err = fault.New(fault.Corrupt, "", "a %s frame has no place among items", t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (e *engine) arrived(body []byte) error {
+	r, err := wire.Decode[wire.Items](body)
+	if err != nil {
+		return err
+	}
+	if r.Epoch != e.PeerEpoch {
+		return fault.New(fault.Corrupt, "", "items of epoch %d came on a link of epoch %d", r.Epoch, e.PeerEpoch)
+	}
+	select {
+	case e.inbox <- r:
+		return nil
+	default:
+		return fault.New(fault.TooLarge, "", "more than %d runs of items came without an acknowledgement", wire.Window)
+	}
+}
+
+// accept makes runs durable, one after the other, and acknowledges each. The acknowledgement never
+// exceeds what the other side sent on this stream.
+func (e *engine) accept(ctx context.Context) error {
+	var through model.Seq
+	for {
+		var r wire.Items
+		select {
+		case <-ctx.Done():
+			return nil
+		case r = <-e.inbox:
+		}
+		if n := len(r.Items); n > 0 {
+			held, err := e.Sink.Accept(ctx, r.Epoch, r.Items)
+			if err != nil {
+				return err
+			}
+			if last := r.Items[n-1].Seq; !held.Covers(r.Epoch, last) {
+				return fault.New(fault.Other, "accept items", "the store holds %d/%d after items through %d/%d were given to it",
+					held.Epoch, held.Seq, r.Epoch, last)
+			}
+		}
+		// A place without items needs no storing: after a restart the other side comes to it again.
+		through = max(through, r.Through)
+		if err := e.line.write(wire.TypeAck, wire.Ack{Held: model.Position{Epoch: r.Epoch, Seq: through}}); err != nil {
+			return err
+		}
+	}
+}

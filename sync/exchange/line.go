@@ -1,0 +1,130 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+const (
+	writeStep    = 64 << 10    // bytes that must get through within the silence
+	farewellTime = time.Second // how long the last word may take
+)
+
+// line is a stream whose reads and writes fail when the other side makes no progress for a while. The
+// deadline moves with every piece, so that a slow line is not taken for a dead one.
+type line struct {
+	s       Stream
+	silence time.Duration
+
+	out   sync.Mutex // held while a frame is written, so that frames do not mix
+	wrote time.Time  // when the last frame was written; guarded by out
+	torn  bool       // a frame was written in part: nothing may follow; guarded by out
+
+	mu      sync.Mutex // guards what follows, and the deadlines against it
+	stopped bool       // reads and writes are over
+	parting bool       // the last word is being said; interrupt leaves it alone
+}
+
+// Read implements io.Reader for one goroutine.
+func (l *line) Read(p []byte) (int, error) {
+	if err := l.extend(l.s.SetReadDeadline); err != nil {
+		return 0, err
+	}
+	n, err := l.s.Read(p)
+	if n == 0 && timedOut(err) {
+		return 0, fault.New(fault.Unreachable, "", "nothing was heard from the other side for %v", l.silence)
+	}
+	return n, err
+}
+
+// write sends one whole frame.
+func (l *line) write(t wire.Type, body any) error {
+	frame, err := wire.AppendFrame(nil, t, body)
+	if err != nil {
+		return err
+	}
+	l.out.Lock()
+	defer l.out.Unlock()
+	if l.torn {
+		return fault.New(fault.Unreachable, "", "the link is broken")
+	}
+	for rest := frame; len(rest) > 0; {
+		l.torn = len(rest) < len(frame)
+		if err := l.extend(l.s.SetWriteDeadline); err != nil {
+			return err
+		}
+		n, err := l.s.Write(rest[:min(len(rest), writeStep)])
+		rest = rest[n:]
+		switch {
+		case err == nil, n > 0 && timedOut(err): // slow, but it moves
+		case timedOut(err):
+			return fault.New(fault.Unreachable, "", "the other side took nothing for %v", l.silence)
+		default:
+			l.torn = len(rest) < len(frame)
+			return fault.New(fault.Unreachable, "", "write to the link: %w", err)
+		}
+	}
+	l.torn = false
+	l.wrote = time.Now()
+	return nil
+}
+
+// idle returns how long ago the last frame was written.
+func (l *line) idle() time.Duration {
+	l.out.Lock()
+	defer l.out.Unlock()
+	return time.Since(l.wrote)
+}
+
+// extend gives a read or write that is about to start its time.
+func (l *line) extend(set func(time.Time) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return fault.New(fault.Unreachable, "", "the link is closing")
+	}
+	return set(time.Now().Add(l.silence))
+}
+
+// interrupt makes every read and write return at once, now and later.
+func (l *line) interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
+	if l.parting {
+		return
+	}
+	_ = l.s.SetReadDeadline(time.Unix(1, 0))
+	_ = l.s.SetWriteDeadline(time.Unix(1, 0))
+}
+
+// farewell says why this side goes, as far as the other one still listens. Where this side was merely
+// told to stop that is an End. No other write may be under way or follow.
+func (l *line) farewell(err error) {
+	l.out.Lock()
+	defer l.out.Unlock()
+	if l.torn {
+		return
+	}
+	l.mu.Lock()
+	l.parting = true
+	_ = l.s.SetWriteDeadline(time.Now().Add(farewellTime))
+	l.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		_ = wire.WriteFrame(l.s, wire.TypeEnd, nil)
+		return
+	}
+	_ = wire.WriteFault(l.s, err)
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}

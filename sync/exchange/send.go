@@ -1,0 +1,164 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+// send moves items from the source to the stream, at most wire.Window runs ahead of what the other
+// side acknowledged.
+func (e *engine) send(ctx context.Context) error {
+	after := e.from
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e.slots <- struct{}{}:
+		}
+		items, through, err := e.next(ctx, after)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		after = through
+		if len(items) == 0 {
+			<-e.slots
+			e.mu.Lock()
+			e.gap = through
+			e.mu.Unlock()
+			continue
+		}
+		if err := e.dispatch(items, through); err != nil {
+			return err
+		}
+	}
+}
+
+// next asks the source and does not trust it with what would make the other side skip items.
+func (e *engine) next(ctx context.Context, after model.Seq) ([]model.Item, model.Seq, error) {
+	items, through, err := e.Source.Next(ctx, after, model.MaxItemsRun, MaxRunBytes)
+	if err != nil {
+		return nil, 0, err
+	}
+	if through < after {
+		return nil, 0, fault.New(fault.Conflict, "send items",
+			"the other side holds items through %d but this side has sent only through %d in epoch %d: this node runs from an older copy of its data and needs a new epoch",
+			after, through, e.Source.Epoch())
+	}
+	last := after
+	for i := range items {
+		if items[i].Seq <= last || items[i].Seq > through {
+			return nil, 0, fault.New(fault.Other, "send items", "the log gave item %d after %d, through %d", items[i].Seq, last, through)
+		}
+		last = items[i].Seq
+	}
+	return items, through, nil
+}
+
+// dispatch sends one run; the caller has taken a slot for it. Runs leave in the order in which they
+// stand in flying: an acknowledgement must free the slots of just the runs it covers.
+func (e *engine) dispatch(items []model.Item, through model.Seq) error {
+	e.order.Lock()
+	defer e.order.Unlock()
+	e.mu.Lock()
+	if len(items) == 0 && through <= e.sent { // overtaken by a run with items
+		e.mu.Unlock()
+		<-e.slots
+		return nil
+	}
+	e.flying = append(e.flying, through)
+	e.sent = through
+	e.mu.Unlock()
+	return e.line.write(wire.TypeItems, wire.Items{Epoch: e.Source.Epoch(), Through: through, Items: items})
+}
+
+// confirmed takes an acknowledgement. One that covers more than was sent is a forgery or a bug, and
+// believing it would lose items.
+func (e *engine) confirmed(body []byte) error {
+	a, err := wire.Decode[wire.Ack](body)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	sent := e.sent
+	n := 0
+	for n < len(e.flying) && e.flying[n] <= a.Held.Seq {
+		n++
+	}
+	e.flying = e.flying[n:]
+	e.mu.Unlock()
+	if a.Held.Epoch != e.Source.Epoch() || a.Held.Seq > sent {
+		return fault.New(fault.Corrupt, "", "the other side acknowledged %d/%d; sent was through %d/%d",
+			a.Held.Epoch, a.Held.Seq, e.Source.Epoch(), sent)
+	}
+	for range n {
+		<-e.slots
+	}
+	select {
+	case <-e.acked: // an older one that the source has not seen yet
+	default:
+	}
+	e.acked <- a.Held // has room: only this goroutine sends once the exchange runs
+	return nil
+}
+
+// settle tells the source how far the other side holds. It is a goroutine of its own because the
+// source writes to disk, and reading must go on meanwhile.
+func (e *engine) settle(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case at := <-e.acked:
+			if err := e.Source.Acked(ctx, at); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// keep answers pings, and sends something where nothing was sent for a while: the place that the
+// source reached without items if there is news of it, else a Ping.
+func (e *engine) keep(ctx context.Context) error {
+	timer := time.NewTimer(e.Keepalive)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.pong:
+			if err := e.line.write(wire.TypePong, nil); err != nil {
+				return err
+			}
+		case <-timer.C:
+			idle := e.line.idle()
+			if idle >= e.Keepalive {
+				if err := e.nudge(); err != nil {
+					return err
+				}
+				idle = 0
+			}
+			timer.Reset(e.Keepalive - idle)
+		}
+	}
+}
+
+func (e *engine) nudge() error {
+	e.mu.Lock()
+	gap, news := e.gap, e.gap > e.sent
+	e.mu.Unlock()
+	if news {
+		select {
+		case e.slots <- struct{}{}:
+			return e.dispatch(nil, gap)
+		default: // the window is full: runs are on the way, and the place can wait
+		}
+	}
+	return e.line.write(wire.TypePing, nil)
+}
