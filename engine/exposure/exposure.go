@@ -1,0 +1,193 @@
+// Package exposure says which known vulnerabilities an inventory has: it compares the version
+// ranges of advisories with installed packages, each in its ecosystem's own version order.
+//
+// It owns the mapping from an operating system and a package to OSV ecosystems, the table of what a
+// valid version is, the evaluation of ranges as the OSV schema defines it (section "Evaluation"),
+// the rating of severities, and the roll-up of many inventories to one site. A version that cannot be
+// compared gives model.VerdictUnknown, never silence. It never stores anything, never asks a network,
+// and gives the same findings in the same order for the same rows.
+package exposure
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Shelf is where advisories are looked up. It must stay the same while a Matcher uses it: a snapshot.
+// It is called from one goroutine.
+type Shelf interface {
+	// AdvisoriesFor calls fn with each advisory that names the package in the ecosystem. It stops at the
+	// first error of fn and returns it. fn does not keep what it is given.
+	AdvisoriesFor(ecosystem, pkg string, fn func(model.Advisory) error) error
+	// AdvisoriesNaming returns each advisory whose id, or an alias, upstream or related id, is id.
+	AdvisoriesNaming(id string) ([]model.Advisory, error)
+}
+
+// Match returns every finding of inv, sorted by vulnerability, package, version and advisory, and
+// counts them. Errors are those of shelf. To match several inventories against one snapshot, keep a
+// Matcher: it remembers versions and ratings.
+func Match(inv model.Inventory, shelf Shelf) ([]model.Finding, model.SeverityCounts, error) {
+	return NewMatcher(shelf).Match(inv)
+}
+
+// Matcher matches inventories against one snapshot of the advisories. It is used by one goroutine.
+type Matcher struct {
+	shelf    Shelf
+	versions versions
+	ratings  map[string]rating // of a vulnerability, over all records that name it
+}
+
+// ratingsMax bounds what a Matcher remembers of severities.
+const ratingsMax = 100_000
+
+// NewMatcher returns a Matcher on shelf.
+func NewMatcher(shelf Shelf) *Matcher {
+	return &Matcher{shelf: shelf, ratings: map[string]rating{}}
+}
+
+// lookup is what a group of installed packages is matched by.
+type lookup struct{ ecosystem, name, source, version string }
+
+func (a lookup) compare(b lookup) int {
+	return cmp.Or(strings.Compare(a.ecosystem, b.ecosystem), strings.Compare(a.name, b.name),
+		strings.Compare(a.version, b.version), strings.Compare(a.source, b.source))
+}
+
+// Match returns every finding of inv as the function Match does.
+func (m *Matcher) Match(inv model.Inventory) ([]model.Finding, model.SeverityCounts, error) {
+	// Binary packages of one source share their fate, so each (ecosystem, name, version) is judged once.
+	groups := map[lookup][]string{}
+	for _, p := range inv.Packages {
+		names, bySource := Ecosystems(inv.OS, p)
+		for _, ecosystem := range names {
+			l := lookup{ecosystem: ecosystem, name: p.Name, version: p.Version}
+			if bySource {
+				l.name, l.version = sourceOf(p)
+				l.source = l.name
+			}
+			l.name = model.PackageName(ecosystem, l.name)
+			groups[l] = append(groups[l], p.Name)
+		}
+	}
+	order := make([]lookup, 0, len(groups))
+	for l := range groups {
+		order = append(order, l)
+	}
+	slices.SortFunc(order, lookup.compare)
+
+	var found []model.Finding
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && order[n].ecosystem == order[0].ecosystem && order[n].name == order[0].name {
+			n++
+		}
+		same := order[:n]
+		order = order[n:]
+		err := m.shelf.AdvisoriesFor(same[0].ecosystem, same[0].name, func(a model.Advisory) error {
+			if !a.Withdrawn.IsZero() {
+				return nil
+			}
+			entries := entriesFor(&a, same[0].ecosystem, same[0].name)
+			for _, l := range same {
+				var err error
+				if found, err = m.judge(found, &a, entries, l, groups[l]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, model.SeverityCounts{}, err
+		}
+	}
+	found = distinct(found)
+	return found, count(found), nil
+}
+
+// judge appends the findings that one advisory makes for the installed packages that l stands for.
+func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.Affected, l lookup, packages []string) ([]model.Finding, error) {
+	family := familyOf(l.ecosystem)
+	result := m.versions.affected(entries, family, l.version)
+	if result == no {
+		return to, nil
+	}
+	f := model.Finding{Advisory: a.AdvisoryKey, Source: l.source, Version: l.version, Verdict: model.VerdictAffected}
+	if result == unknown {
+		f.Verdict = model.VerdictUnknown
+	} else {
+		f.Fixed = m.versions.fixed(entries, family, l.version)
+	}
+	ids := Identifiers(*a)
+	for _, id := range ids {
+		f.Vulnerability = id
+		var err error
+		if f.Severity, err = m.severity(a, entries, id, len(ids) == 1); err != nil {
+			return nil, err
+		}
+		for _, name := range packages {
+			f.Package = name
+			to = append(to, f)
+		}
+	}
+	return to, nil
+}
+
+// entriesFor returns the entries of a about that package.
+func entriesFor(a *model.Advisory, ecosystem, name string) []*model.Affected {
+	var out []*model.Affected
+	for i := range a.Affected {
+		e := &a.Affected[i]
+		if e.Ecosystem == ecosystem && (e.Name == name || model.PackageName(ecosystem, e.Name) == name) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// distinct sorts findings and removes repeats: one package installed for two architectures, or found
+// through two names of its ecosystem. Where repeats differ in the verdict, the sure one stays.
+func distinct(found []model.Finding) []model.Finding {
+	slices.SortFunc(found, func(a, b model.Finding) int {
+		return cmp.Or(compareFindings(a, b), strings.Compare(string(a.Verdict), string(b.Verdict)), cmp.Compare(b.Severity, a.Severity),
+			strings.Compare(a.Fixed, b.Fixed))
+	})
+	return slices.CompactFunc(found, func(a, b model.Finding) bool { return compareFindings(a, b) == 0 })
+}
+
+func compareFindings(a, b model.Finding) int {
+	return cmp.Or(strings.Compare(a.Vulnerability, b.Vulnerability), strings.Compare(a.Package, b.Package), strings.Compare(a.Version, b.Version),
+		strings.Compare(a.Advisory.Source, b.Advisory.Source), strings.Compare(a.Advisory.ID, b.Advisory.ID))
+}
+
+// count counts the distinct vulnerabilities of findings sorted by vulnerability, each at the highest
+// severity that a finding gives it.
+func count(found []model.Finding) model.SeverityCounts {
+	var c model.SeverityCounts
+	eachVulnerability(found, func(_ string, worst model.Severity, uncertain int) {
+		c.Uncertain += uncertain
+		if worst != 0 {
+			c.Add(worst)
+		}
+	})
+	return c
+}
+
+// eachVulnerability calls fn once for each vulnerability of sorted findings: worst is the highest
+// severity among its sure findings, 0 where it has none; uncertain is how many others it has.
+func eachVulnerability(found []model.Finding, fn func(id string, worst model.Severity, uncertain int)) {
+	for len(found) > 0 {
+		id, worst, uncertain := found[0].Vulnerability, model.Severity(0), 0
+		for len(found) > 0 && found[0].Vulnerability == id {
+			if found[0].Verdict == model.VerdictAffected {
+				worst = max(worst, found[0].Severity)
+			} else {
+				uncertain++
+			}
+			found = found[1:]
+		}
+		fn(id, worst, uncertain)
+	}
+}

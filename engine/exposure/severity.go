@@ -1,0 +1,190 @@
+package exposure
+
+import (
+	"slices"
+	"strings"
+
+	cvss2 "github.com/pandatix/go-cvss/20"
+	cvss30 "github.com/pandatix/go-cvss/30"
+	cvss31 "github.com/pandatix/go-cvss/31"
+	cvss4 "github.com/pandatix/go-cvss/40"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Identifiers returns the vulnerabilities that a is about, sorted: the CVEs among its id, aliases and
+// upstream ids; if there is none, those among its related ids (errata of several fixes name theirs
+// there); if there is none either, its own id.
+func Identifiers(a model.Advisory) []string {
+	id, _, _ := strings.Cut(a.ID, "~") // the suffix of a second record of one ID
+	out := appendCVEs(nil, id)
+	out = appendCVEs(out, a.Aliases...)
+	out = appendCVEs(out, a.Upstream...)
+	if len(out) == 0 {
+		out = appendCVEs(out, a.Related...)
+	}
+	if len(out) == 0 {
+		return []string{id}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func appendCVEs(to []string, ids ...string) []string {
+	for _, id := range ids {
+		if isCVE(id) {
+			to = append(to, strings.ToUpper(id))
+		}
+	}
+	return to
+}
+
+// isCVE reports whether id has the form CVE-YYYY-N, N of four digits or more.
+func isCVE(id string) bool {
+	return len(id) >= 13 && len(id) <= 32 && strings.EqualFold(id[:4], "CVE-") && isDigits(id[4:8]) && id[8] == '-' && isDigits(id[9:])
+}
+
+// rating is what the records that name one vulnerability say about it.
+type rating struct {
+	alone  model.Severity // the highest among records about this vulnerability only
+	shared model.Severity // the highest among the others; it may be another vulnerability's
+}
+
+// severity rates the vulnerability id as advisory a has it. An advisory's own rating comes first where
+// it is about this one alone; a rating of several at once is an upper bound, so what others say about
+// this one alone goes before it.
+func (m *Matcher) severity(a *model.Advisory, entries []*model.Affected, id string, alone bool) (model.Severity, error) {
+	own := model.SeverityUnknown
+	for _, e := range entries {
+		own = max(own, SeverityOf(e.Severity))
+	}
+	if own == model.SeverityUnknown {
+		own = SeverityOf(a.Severity)
+	}
+	if alone && own != model.SeverityUnknown {
+		return own, nil
+	}
+	r, known := m.ratings[id]
+	if !known {
+		named, err := m.shelf.AdvisoriesNaming(id)
+		if err != nil {
+			return 0, err
+		}
+		r = rate(named)
+		if len(m.ratings) >= ratingsMax {
+			clear(m.ratings)
+		}
+		m.ratings[id] = r
+	}
+	switch {
+	case r.alone != model.SeverityUnknown:
+		return r.alone, nil
+	case own != model.SeverityUnknown:
+		return own, nil
+	}
+	return r.shared, nil
+}
+
+func rate(named []model.Advisory) rating {
+	r := rating{alone: model.SeverityUnknown, shared: model.SeverityUnknown}
+	for i := range named {
+		if !named[i].Withdrawn.IsZero() {
+			continue
+		}
+		s := SeverityOf(named[i].Severity)
+		for _, e := range named[i].Affected {
+			s = max(s, SeverityOf(e.Severity))
+		}
+		if s == model.SeverityUnknown {
+			continue
+		}
+		if len(Identifiers(named[i])) == 1 {
+			r.alone = max(r.alone, s)
+		} else {
+			r.shared = max(r.shared, s)
+		}
+	}
+	return r
+}
+
+// SeverityOf rates by the newest CVSS version among scores (4, then 3, then 2), its base metrics; by a
+// source's own word where there is no valid vector. The highest counts where several are equal in that.
+func SeverityOf(scores []model.Score) model.Severity {
+	best, bestRank := model.SeverityUnknown, 0
+	for _, s := range scores {
+		severity, rank := model.SeverityUnknown, 0
+		switch s.Type {
+		case "CVSS_V4":
+			severity, rank = vectorSeverity(s.Score), 4
+		case "CVSS_V3":
+			severity, rank = vectorSeverity(s.Score), 3
+		case "CVSS_V2":
+			severity, rank = vectorSeverity(s.Score), 2
+		default:
+			severity, rank = model.SeverityNamed(strings.ToLower(s.Score)), 1
+		}
+		if severity == model.SeverityUnknown {
+			continue
+		}
+		if rank > bestRank || rank == bestRank && severity > best {
+			best, bestRank = severity, rank
+		}
+	}
+	return best
+}
+
+// vectorSeverity rates one CVSS vector; what is not a vector is unknown.
+func vectorSeverity(vector string) (s model.Severity) {
+	// The library indexes tables with what it parsed and panics where an entry is missing. Vectors come
+	// from outside: a bad one must cost its rating, never the process.
+	defer func() {
+		if recover() != nil {
+			s = model.SeverityUnknown
+		}
+	}()
+	vector = strings.TrimSuffix(strings.TrimPrefix(vector, "("), ")")
+	if len(vector) > 512 {
+		return model.SeverityUnknown
+	}
+	switch {
+	case strings.HasPrefix(vector, "CVSS:4.0/"):
+		if v, err := cvss4.ParseVector(vector); err == nil {
+			return scoreSeverity(v.Score())
+		}
+	case strings.HasPrefix(vector, "CVSS:3.1/"):
+		if v, err := cvss31.ParseVector(vector); err == nil {
+			return scoreSeverity(v.BaseScore())
+		}
+	case strings.HasPrefix(vector, "CVSS:3.0/"):
+		if v, err := cvss30.ParseVector(vector); err == nil {
+			return scoreSeverity(v.BaseScore())
+		}
+	case strings.HasPrefix(vector, "AV:") && strings.Count(vector, "/") < 14: // it has room for 14 metrics
+		if v, err := cvss2.ParseVector(vector); err == nil {
+			// CVSS 2 has no ratings of its own; these are the NVD's.
+			switch score := v.BaseScore(); {
+			case score >= 7:
+				return model.SeverityHigh
+			case score >= 4:
+				return model.SeverityMedium
+			}
+			return model.SeverityLow
+		}
+	}
+	return model.SeverityUnknown
+}
+
+// scoreSeverity is the qualitative rating scale of CVSS 3.0, 3.1 and 4.0.
+func scoreSeverity(score float64) model.Severity {
+	switch {
+	case score >= 9:
+		return model.SeverityCritical
+	case score >= 7:
+		return model.SeverityHigh
+	case score >= 4:
+		return model.SeverityMedium
+	case score > 0:
+		return model.SeverityLow
+	}
+	return model.SeverityNone
+}
