@@ -176,6 +176,9 @@ func short(r io.Reader, name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b == nil {
+		b = []byte{} // nil says that the entry was not reached
+	}
 	if int64(len(b)) > most {
 		return nil, fault.New(fault.TooLarge, "read bundle", "%s has more than %d bytes", name, most)
 	}

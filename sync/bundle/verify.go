@@ -143,7 +143,9 @@ func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
 	var x examined
 	x.seen, x.readErr = scan(ctx, src, lim)
 	x.signers, x.signErr = verifySignature(x.seen, c)
-	x.manifest, x.manifestErr = decodeManifest(x.seen.manifest, lim)
+	if x.manifestErr = x.readErr; x.seen.manifest != nil {
+		x.manifest, x.manifestErr = decodeManifest(x.seen.manifest, lim)
+	}
 	if x.readErr != nil || x.manifestErr != nil {
 		return x
 	}

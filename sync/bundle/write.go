@@ -153,13 +153,16 @@ func writePart(ctx context.Context, t *tar.Writer, c WriteConfig, m Manifest, i 
 	if want.Lines == 0 {
 		return nil
 	}
+	moved := fault.New(fault.Other, "", "the changes were not the same when read again")
 	got := digest{h: sha256.New()}
 	err := c.Changes(func(ch Change) error {
 		part, line, err := encodeLine(ch)
 		if err != nil || part != i {
 			return err
 		}
-		got.add(line)
+		if got.add(line); got.size > want.Size {
+			return moved
+		}
 		if _, err := t.Write(line); err != nil {
 			return err
 		}
@@ -169,7 +172,7 @@ func writePart(ctx context.Context, t *tar.Writer, c WriteConfig, m Manifest, i 
 		return err
 	}
 	if got.part(want.Name) != want {
-		return fault.New(fault.Other, "", "the changes were not the same when read again")
+		return moved
 	}
 	return nil
 }
