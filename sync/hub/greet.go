@@ -1,0 +1,109 @@
+package hub
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/exchange"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+// greet takes the items stream and its Hello. In the Hello it returns both versions are the one
+// chosen. Whoever is refused is told why.
+func (h *Hub) greet(ctx context.Context, s exchange.Session, m model.Member) (net.Conn, wire.Hello, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.HelloTimeout)
+	defer cancel()
+	stream, err := s.Accept(ctx)
+	if err != nil {
+		return nil, wire.Hello{}, fault.New(fault.Unreachable, "", "no items stream was opened: %w", err)
+	}
+	_ = stream.SetDeadline(time.Now().Add(h.HelloTimeout))
+	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	hello, err := h.hello(stream, m)
+	if err != nil {
+		_ = wire.WriteFault(stream, err)
+		stream.Close()
+		return nil, hello, err
+	}
+	return stream, hello, nil
+}
+
+func (h *Hub) hello(stream net.Conn, m model.Member) (wire.Hello, error) {
+	body, err := wire.Expect(stream, wire.TypeHello, wire.MaxControl)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	hello, err := wire.Decode[wire.Hello](body)
+	if err != nil {
+		return hello, err
+	}
+	v, err := wire.Negotiate(hello.MinVersion, hello.MaxVersion, hello.Software)
+	if err != nil {
+		return hello, err
+	}
+	hello.MinVersion, hello.MaxVersion = v, v
+	if hello.Node != m.ID {
+		return hello, fault.New(fault.Denied, "", "the key of %s %q was used by a node that calls itself %s: its identity files are mixed up; enroll it anew",
+			m.Kind, m.Name, hello.Node)
+	}
+	held, err := h.Reader.Watermark(m.ID)
+	if err != nil {
+		return hello, err
+	}
+	if held.Epoch > hello.Epoch {
+		return hello, fault.New(fault.Conflict, "", "%s %q comes in epoch %d, but items of its epoch %d are held here already: an older copy of it is running; stop it, or enroll it with a replacement token",
+			m.Kind, m.Name, hello.Epoch, held.Epoch)
+	}
+	// The other direction is judged here as well, so that the reason goes over the link as a fault.
+	_, err = exchange.Resume(h.Epoch(), hello.Held)
+	return hello, err
+}
+
+// sink proposes what comes up from m.
+func (h *Hub) sink(m model.Member) *exchange.Received {
+	actor := "agent:" + m.ID.String()
+	if m.Kind == model.MemberSite {
+		actor = "site:" + m.ID.String()
+	}
+	r := &exchange.Received{
+		Origin: m.ID, Actor: actor, Watermark: h.Reader.Watermark, Propose: h.Proposer.Propose, Now: h.Now,
+	}
+	if h.Transform != nil {
+		r.Prepare = func(ctx context.Context, items []model.Item) ([]model.Item, []model.Change, error) {
+			return h.Transform(ctx, m, items)
+		}
+	}
+	if h.Accepted != nil {
+		r.Accepted = func(items []model.Item) { h.Accepted(m, items) }
+	}
+	return r
+}
+
+// enter makes s the link of m. An older one is told why it has to go.
+func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end context.CancelCauseFunc) *entry {
+	e := &entry{name: m.Name, sess: s, end: end, state: LinkState{
+		Up: true, Since: h.Now(), Remote: s.Peer().Remote, Software: hello.Software,
+	}}
+	h.mu.Lock()
+	old := h.links[m.ID]
+	h.links[m.ID] = e
+	h.mu.Unlock()
+	if old != nil && old.end != nil {
+		old.end(fault.New(fault.Conflict, "", "a newer link of the same member came from %s", e.state.Remote))
+	}
+	return e
+}
+
+// leave marks the member's link as down, unless a newer one took its place.
+func (h *Hub) leave(id model.NodeID, e *entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e.sess, e.end = nil, nil
+	if h.links[id] == e {
+		e.state.Up, e.state.Since = false, h.Now()
+	}
+}

@@ -1,0 +1,176 @@
+// Package hub is the upper tier's end of the link: the controller's for its sites, and a site's for
+// its agents.
+//
+// It owns the registry of live links: it greets a session that was let in, proposes what comes up,
+// sends down what is addressed to the member, and puts questions to it. It never decides who is let
+// in (sync/link asks the caller before), never stores anything itself, and never takes a sender's
+// word for who it is: the origin of every item is the member whose key opened the session.
+package hub
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/exchange"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+// Proposer makes changes durable.
+type Proposer interface {
+	// Propose returns once all changes are durable and applied, or none of them.
+	Propose(ctx context.Context, changes ...model.Change) error
+}
+
+// Reader reads committed rows. Its methods are safe for concurrent use.
+type Reader interface {
+	// Watermark returns how far the rows hold what origin sent.
+	Watermark(origin model.NodeID) (model.Position, error)
+	// Directives returns what goes down to a member after the given place, and with includeAll what goes
+	// to every member: Seq rising, and the place up to which nothing is missing with it.
+	Directives(to model.NodeID, after model.Seq, limit, maxBytes int, includeAll bool) ([]model.Item, model.Seq, error)
+	// Wait blocks until the number of commits is above after, and returns it; it starts at 1.
+	Wait(ctx context.Context, after uint64) (uint64, error)
+}
+
+// Config is what a Hub needs. Fields without a note are required.
+type Config struct {
+	Self     model.NodeID // this controller group or site
+	Name     string
+	Software string             // for people, as in "skerry 0.1.0"
+	Epoch    func() model.Epoch // of the directives; rises when this store is restored from a backup
+	Proposer Proposer
+	Reader   Reader
+	// ToAll includes the directives that are for every member: at a controller, not at a site.
+	ToAll bool
+	// Transform, if set, may replace a run of items before it is proposed and add changes to be applied
+	// with it. It keeps the Seq of the last item.
+	Transform func(ctx context.Context, m model.Member, items []model.Item) ([]model.Item, []model.Change, error)
+	// Accepted, if set, is told of each run that was applied; Heard of each frame that came, and of the
+	// link's opening. Both must be quick.
+	Accepted func(m model.Member, items []model.Item)
+	Heard    func(m model.Member)
+	Now      func() time.Time
+	Log      *slog.Logger
+	// Keepalive and Silence are as in exchange.Config; AskTimeout bounds a question whose ctx has no
+	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (10 s if zero).
+	Keepalive, Silence, AskTimeout, HelloTimeout time.Duration
+	// Settle is the least time between two looks for directives of one link, so that a busy store does
+	// not wake every link at every commit; 25 ms if zero.
+	Settle time.Duration
+}
+
+// LinkState is whether a member's link is open, and since when it is or is not.
+type LinkState struct {
+	Up       bool
+	Since    time.Time // when it went up or, if down, when it was last up
+	Remote   string    // network address of the present or last link
+	Software string    // what the member said it runs
+}
+
+// Hub is safe for concurrent use.
+type Hub struct {
+	Config
+
+	mu    sync.Mutex // guards links
+	links map[model.NodeID]*entry
+}
+
+// entry is the one link of a member that counts, or what is left of it.
+type entry struct {
+	name  string
+	state LinkState
+	sess  exchange.Session // nil when down
+	end   context.CancelCauseFunc
+}
+
+// New returns a Hub without links.
+func New(c Config) *Hub {
+	for _, d := range []struct {
+		at    *time.Duration
+		value time.Duration
+	}{{&c.AskTimeout, 30 * time.Second}, {&c.HelloTimeout, 10 * time.Second}, {&c.Settle, 25 * time.Millisecond}} {
+		if *d.at == 0 {
+			*d.at = d.value
+		}
+	}
+	if c.Heard == nil {
+		c.Heard = func(model.Member) {}
+	}
+	return &Hub{Config: c, links: map[model.NodeID]*entry{}}
+}
+
+// Live returns the state of a member's link; false where it has had none since this server started.
+func (h *Hub) Live(id model.NodeID) (LinkState, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e, ok := h.links[id]
+	if !ok {
+		return LinkState{}, false
+	}
+	return e.state, true
+}
+
+// Serve runs the link of a member that was let in, until ctx ends or the link does. It closes the
+// session. A newer session of the same member takes the place of this one.
+func (h *Hub) Serve(ctx context.Context, s exchange.Session, m model.Member) error {
+	defer s.Close()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	log := h.Log.With("member", m.Name, "kind", string(m.Kind), "remote", s.Peer().Remote)
+	err := h.serve(ctx, end, s, m, log)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	log.Info("link closed", "reason", reason(err))
+	return err
+}
+
+func reason(err error) string {
+	if err == nil {
+		return "the member ended it"
+	}
+	return err.Error()
+}
+
+func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange.Session, m model.Member, log *slog.Logger) error {
+	stream, hello, err := h.greet(ctx, s, m)
+	if err != nil {
+		return fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
+	}
+	defer stream.Close()
+	if hello.Now != 0 {
+		log = log.With("skew", (hello.Now.Std().Sub(h.Now())).Round(time.Second).String())
+	}
+	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
+
+	mine := h.enter(m, hello, s, end)
+	defer h.leave(m.ID, mine)
+	h.Heard(m)
+	sink := h.sink(m)
+	// What is held is read after the member's older link, if any, was told to go, so that little of
+	// what that one still brings is sent twice. What is sent twice has no effect.
+	held, err := sink.Held(ctx)
+	if err != nil {
+		_ = wire.WriteFault(stream, err)
+		return err
+	}
+	_ = stream.SetDeadline(time.Now().Add(h.HelloTimeout))
+	err = wire.WriteFrame(stream, wire.TypeWelcome, wire.Welcome{
+		MinVersion: hello.MaxVersion, MaxVersion: hello.MaxVersion,
+		Node: h.Self, Name: h.Name, Software: h.Software, Epoch: h.Epoch(), Held: held, Now: model.TimeOf(h.Now()),
+	})
+	if err != nil {
+		return err
+	}
+	_ = stream.SetDeadline(time.Time{})
+	return exchange.Run(ctx, stream, exchange.Config{
+		Source: &directives{Hub: h, to: m.ID, epoch: h.Epoch()}, Sink: sink,
+		PeerEpoch: hello.Epoch, PeerHeld: hello.Held,
+		Heard: func() { h.Heard(m) },
+		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,
+	})
+}

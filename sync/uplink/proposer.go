@@ -1,0 +1,192 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// SiteTx is one transaction of the site's rows; a transaction of storage/index satisfies it.
+type SiteTx interface {
+	apply.Tx
+	// Commit makes the rows and the position applied durable together (durable: with fsync).
+	Commit(applied uint64, durable bool) error
+	// Discard drops the transaction.
+	Discard()
+}
+
+// Appender is where what goes up is kept; storage/queue satisfies it.
+type Appender interface {
+	// Append stores the items, durably, all or none, and numbers them.
+	Append(items []model.Item) (model.Seq, error)
+}
+
+// ProposerConfig is what a Proposer needs; all fields are required.
+type ProposerConfig struct {
+	// Begin starts a transaction; there is one at a time.
+	Begin func() SiteTx
+	// Applied is the position of the last commit before the start; each commit takes the next one.
+	Applied uint64
+	Outbox  Appender
+	// Apply turns a change into rows and returns what goes up: engine/apply.Change with its Env.
+	Apply func(apply.Tx, model.Change) ([]model.Item, error)
+	Log   *slog.Logger
+}
+
+// Proposer is how a site makes changes durable: one writer, and one fsync of the outbox and one of
+// the rows for all proposals that came while the writer was busy.
+//
+// What goes up is durable before the rows are. A crash in between leaves items of rows that are not
+// there: their cause (an agent's item, a directive) is not acknowledged, comes again, and makes the
+// same items again; the newer one takes the older one's place, and the upper tier is proof against
+// the repeat of an event. The other order could lose what goes up for ever.
+type Proposer struct {
+	c       ProposerConfig
+	queue   chan *proposal
+	done    chan struct{} // closed when Run has ended
+	applied uint64        // used by Run alone
+	broken  atomic.Pointer[error]
+}
+
+// proposal is one call of Propose.
+type proposal struct {
+	changes []model.Change
+	result  chan error // has room for the one answer
+}
+
+// maxGroup bounds the proposals that share a commit.
+const maxGroup = 256
+
+// NewProposer returns a Proposer; nothing is applied before Run is called.
+func NewProposer(c ProposerConfig) *Proposer {
+	return &Proposer{c: c, queue: make(chan *proposal, maxGroup), done: make(chan struct{}), applied: c.Applied}
+}
+
+// Propose returns once the changes are durable and applied, or none of them is. Where ctx ends first
+// the outcome is unknown. After a failed write or fsync every call returns an error of kind ReadOnly.
+func (p *Proposer) Propose(ctx context.Context, changes ...model.Change) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	r := &proposal{changes: changes, result: make(chan error, 1)}
+	select {
+	case p.queue <- r:
+	case <-p.done:
+		return errStopping
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-r.result:
+		return err
+	case <-p.done:
+		select {
+		case err := <-r.result: // answered just before the end
+			return err
+		default:
+			return errStopping
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+var errStopping = fault.New(fault.ReadOnly, "propose", "this server is stopping; try again when it is back")
+
+// Err returns why nothing can be written any more; nil while it can.
+func (p *Proposer) Err() error {
+	if err := p.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Run writes until ctx ends. To be called once.
+func (p *Proposer) Run(ctx context.Context) error {
+	defer close(p.done)
+	for {
+		var group []*proposal
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-p.queue:
+			group = append(group, r)
+		}
+	fill:
+		for len(group) < maxGroup {
+			select {
+			case r := <-p.queue:
+				group = append(group, r)
+			default:
+				break fill
+			}
+		}
+		p.write(group)
+	}
+}
+
+// write makes a group durable and answers it. Where one proposal of several is at fault, each is
+// written by itself, so that the fault hits none but its own.
+func (p *Proposer) write(group []*proposal) {
+	err := p.commit(group)
+	if err != nil && p.Err() == nil && len(group) > 1 {
+		for _, r := range group {
+			r.result <- p.commit([]*proposal{r})
+		}
+		return
+	}
+	for _, r := range group {
+		r.result <- err
+	}
+}
+
+// commit applies a group in one transaction. An error is final for the Proposer if Err returns it
+// too; else nothing was written.
+func (p *Proposer) commit(group []*proposal) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	tx := p.c.Begin()
+	var up []model.Item
+	for _, r := range group {
+		for _, c := range r.changes {
+			items, err := p.c.Apply(tx, c)
+			if err != nil {
+				tx.Discard()
+				return err
+			}
+			up = append(up, items...)
+		}
+	}
+	if len(up) > 0 {
+		if _, err := p.c.Outbox.Append(up); err != nil {
+			tx.Discard()
+			if fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge) {
+				return err // of an item, not of the disk
+			}
+			return p.fail(fmt.Errorf("write the outbox: %w", err))
+		}
+	}
+	if err := tx.Commit(p.applied+1, true); err != nil {
+		return p.fail(fmt.Errorf("commit the rows: %w", err))
+	}
+	p.applied++
+	return nil
+}
+
+// fail latches err: after a failed fsync nobody knows what the disk holds, and another try could
+// report success for what is lost.
+func (p *Proposer) fail(err error) error {
+	err = fault.New(fault.ReadOnly, "propose", "this server cannot write any more until it is restarted; check its disk: %w", err)
+	p.broken.Store(&err)
+	p.c.Log.Error("the store failed; serving read-only", "reason", err.Error())
+	return err
+}
