@@ -1,0 +1,282 @@
+package index
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// directive is the row of what goes down to a member. The payload is not in it: it is read from the row
+// that (Kind, Key) names when the directive is sent, so that a month offline costs one copy of each.
+type directive struct {
+	Kind model.ItemKind `json:"kind"`
+	Key  string         `json:"key"`
+	AsOf model.Time     `json:"as_of,omitzero"`
+}
+
+// PutDirective implements apply.Tx. Kinds that do not go down, and keys that cannot name a row, are
+// refused with kind fault.Invalid.
+func (t *Tx) PutDirective(to model.NodeID, kind model.ItemKind, item string, asOf model.Time) error {
+	if err := checkDirective(kind, item); err != nil {
+		return err
+	}
+	if !kind.Event() {
+		if err := t.dropDirectives(to, item, false); err != nil {
+			return err
+		}
+	}
+	if t.directive == 0 {
+		head, err := t.number(key.MetaDirective)
+		if err != nil {
+			return err
+		}
+		t.directive = model.Seq(head)
+	}
+	t.directive++
+	if err := t.mark(key.DirectiveKey(to, item, t.directive)); err != nil {
+		return err
+	}
+	return t.put(key.Directive(to, t.directive), directive{kind, item, asOf})
+}
+
+// RemoveDirective implements apply.Tx.
+func (t *Tx) RemoveDirective(to model.NodeID, item string) error {
+	return t.dropDirectives(to, item, true)
+}
+
+// dropDirectives removes the directives with that (to, item), events only where events says so.
+func (t *Tx) dropDirectives(to model.NodeID, item string, events bool) error {
+	return t.scan(key.DirectivesKeyed(to, item), func(k, _ []byte) error {
+		_, _, seq, err := key.ReadDirectiveKey(k)
+		if err != nil {
+			return err
+		}
+		row := key.Directive(to, seq)
+		if !events {
+			d, ok, err := get[directive](&t.Reader, row)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return dangling(k)
+			}
+			if d.Kind.Event() {
+				return nil
+			}
+		}
+		if err := t.remove(k); err != nil {
+			return err
+		}
+		return t.remove(row)
+	})
+}
+
+func checkDirective(kind model.ItemKind, item string) error {
+	const op = "append directive"
+	if len(item) > model.MaxItemKey {
+		return fault.New(fault.TooLarge, op, "the key %.40q… has %d bytes; the limit is %d", item, len(item), model.MaxItemKey)
+	}
+	switch kind {
+	case model.ItemAdvisory, model.ItemAdvisoryGone:
+		_, err := advisoryKey(item)
+		return fault.Wrap(op, err)
+	case model.ItemOrder:
+		if _, err := model.ParseCommandID(item); err != nil {
+			return fault.New(fault.Invalid, op, "%w", err)
+		}
+		return nil
+	case model.ItemSigner, model.ItemGeneration:
+		return nil
+	}
+	return fault.New(fault.Invalid, op, "items of kind %q do not go down", kind)
+}
+
+// Directives returns what goes down to a member after a sequence, in rising Seq: the directives to it
+// and, with includeAll, those to all. Payloads are those of the rows as they are now; directives of rows
+// that are gone are left out. It stops before limit items or maxBytes would be exceeded, but returns at
+// least one item if there is one.
+//
+// Nothing is missing up to through: it is the Seq of the last item looked at, or, where there is nothing
+// more, the highest Seq given so far.
+func (r *Reader) Directives(to model.NodeID, after model.Seq, limit, maxBytes int, includeAll bool) (items []model.Item, through model.Seq, err error) {
+	head, err := r.number(key.MetaDirective)
+	if err != nil {
+		return nil, after, err
+	}
+	through = after
+	size := 0
+	err = r.merged(to, after, includeAll, func(seq model.Seq, d directive) error {
+		if len(items) >= max(limit, 1) {
+			return errEnough
+		}
+		payload, ok, err := r.payload(to, d)
+		if err != nil {
+			return err
+		}
+		if ok {
+			size += len(payload) + len(d.Key) + itemOverhead
+			if len(items) > 0 && size > maxBytes {
+				return errEnough
+			}
+			items = append(items, model.Item{Seq: seq, Kind: d.Kind, Key: d.Key, AsOf: d.AsOf, Payload: payload})
+		}
+		through = seq
+		return nil
+	})
+	if err == nil {
+		through = max(through, model.Seq(head))
+	}
+	return items, through, enough(err)
+}
+
+// itemOverhead is about what an item's JSON adds to its key and payload, in bytes.
+const itemOverhead = 96
+
+// merged calls fn with the directives to a member and, with includeAll, to all, in rising Seq.
+func (r *Reader) merged(to model.NodeID, after model.Seq, includeAll bool, fn func(model.Seq, directive) error) error {
+	own := func(who model.NodeID) (lower, upper []byte) {
+		return key.Directive(who, after+1), key.After(key.DirectivesOf(who))
+	}
+	lower, upper := own(to)
+	if !includeAll || to.IsZero() {
+		return r.iterate(lower, upper, func(a *pebble.Iterator) error {
+			return r.zip(a, nil, fn)
+		})
+	}
+	return r.iterate(lower, upper, func(a *pebble.Iterator) error {
+		lower, upper := own(model.NodeID{})
+		return r.iterate(lower, upper, func(b *pebble.Iterator) error {
+			return r.zip(a, b, fn)
+		})
+	})
+}
+
+// zip merges two iterators over directives by Seq; b may be nil.
+func (r *Reader) zip(a, b *pebble.Iterator, fn func(model.Seq, directive) error) error {
+	head := func(it *pebble.Iterator, ok bool) (model.Seq, error) {
+		if !ok {
+			return 0, nil // no directive has Seq 0: this one is at its end
+		}
+		_, seq, err := key.ReadDirective(it.Key())
+		return seq, err
+	}
+	seqA, err := head(a, a.First())
+	if err != nil {
+		return err
+	}
+	var seqB model.Seq
+	if b != nil {
+		if seqB, err = head(b, b.First()); err != nil {
+			return err
+		}
+	}
+	for seqA != 0 || seqB != 0 {
+		it, seq := a, seqA
+		if seqA == 0 || seqB != 0 && seqB < seqA {
+			it, seq = b, seqB
+		}
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return readError(it.Key(), err)
+		}
+		var d directive
+		if err := r.rows.decode(v, &d); err != nil {
+			return readError(it.Key(), err)
+		}
+		if err := fn(seq, d); err != nil {
+			return err
+		}
+		seq, err = head(it, it.Next())
+		if err != nil {
+			return err
+		}
+		if it == a {
+			seqA = seq
+		} else {
+			seqB = seq
+		}
+	}
+	return nil
+}
+
+// payload returns the row that a directive names as it is now, and whether it is to be sent at all.
+func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, error) {
+	switch d.Kind {
+	case model.ItemAdvisory:
+		k, err := advisoryKey(d.Key)
+		if err != nil {
+			return nil, false, err
+		}
+		return r.rowJSON(key.Advisory(k))
+	case model.ItemSigner:
+		return r.rowJSON(key.Signer(d.Key))
+	case model.ItemOrder:
+		return r.order(to, d.Key)
+	case model.ItemAdvisoryGone, model.ItemGeneration:
+		return nil, true, nil
+	}
+	return nil, false, fault.New(fault.Corrupt, "read directive", "items of kind %q do not go down", d.Kind)
+}
+
+// rowJSON returns the JSON of a row without decoding it: what is stored is what model.Encode wrote.
+func (r *Reader) rowJSON(k []byte) (jsontext.Value, bool, error) {
+	v, ok, err := r.raw(k, nil)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	b, err := r.rows.json(v)
+	if err != nil {
+		return nil, false, readError(k, err)
+	}
+	return b, true, nil
+}
+
+// order returns the model.Order for one member: to the command's site it names every target, to an
+// agent the targets that the agent reports.
+func (r *Reader) order(to model.NodeID, item string) (jsontext.Value, bool, error) {
+	id, err := model.ParseCommandID(item)
+	if err != nil {
+		return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
+	}
+	c, ok, err := r.Command(id)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	o := model.Order{Command: c}
+	whole := model.NodeID(c.Site) == to
+	err = r.scan(key.TasksOf(id), func(k, _ []byte) error {
+		_, host, err := key.ReadTask(k)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			h, ok, err := r.Host(host)
+			if err != nil || !ok || h.Owner != to {
+				return err
+			}
+		}
+		o.Hosts = append(o.Hosts, host)
+		return nil
+	})
+	if err != nil || len(o.Hosts) == 0 {
+		return nil, false, err
+	}
+	b, err := model.Encode(o)
+	if err != nil {
+		return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
+	}
+	return b, true, nil
+}
+
+// advisoryKey reads the key of an item about an advisory: source/id.
+func advisoryKey(item string) (model.AdvisoryKey, error) {
+	for i := range len(item) {
+		if item[i] == '/' && i > 0 && i+1 < len(item) {
+			return model.AdvisoryKey{Source: item[:i], ID: item[i+1:]}, nil
+		}
+	}
+	return model.AdvisoryKey{}, fault.New(fault.Invalid, "", "%q is not source/id of an advisory", item)
+}

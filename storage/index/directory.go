@@ -1,0 +1,189 @@
+package index
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// Self returns the identity that Found set.
+func (r *Reader) Self() (model.Found, bool, error) {
+	return get[model.Found](r, key.Of(key.MetaSelf))
+}
+
+// PutSelf implements apply.Tx.
+func (t *Tx) PutSelf(f model.Found) error { return t.put(key.Of(key.MetaSelf), f) }
+
+// Watermark returns how far this store holds what origin sent; zero if nothing.
+func (r *Reader) Watermark(origin model.NodeID) (model.Position, error) {
+	p, _, err := get[model.Position](r, key.Watermark(origin))
+	return p, err
+}
+
+// PutWatermark implements apply.Tx.
+func (t *Tx) PutWatermark(origin model.NodeID, at model.Position) error {
+	return t.put(key.Watermark(origin), at)
+}
+
+// Member returns a member of the registry, removed ones included.
+func (r *Reader) Member(id model.NodeID) (model.Member, bool, error) {
+	return get[model.Member](r, key.Member(id))
+}
+
+// MemberNamed finds the member that is not removed and has that name.
+func (r *Reader) MemberNamed(kind model.MemberKind, name string) (id model.NodeID, ok bool, err error) {
+	err = r.scan(key.MembersNamed(kind, name), func(k, _ []byte) error {
+		_, _, id, err = key.ReadMemberName(k)
+		ok = err == nil
+		return cmp.Or(err, errEnough)
+	})
+	return id, ok, enough(err)
+}
+
+// MemberByPin finds the member that is not removed and has that pinned key.
+func (r *Reader) MemberByPin(pin string) (m model.Member, ok bool, err error) {
+	err = r.scan(key.MembersWithPin(pin), func(k, _ []byte) error {
+		_, id, err := key.ReadMemberPin(k)
+		if err != nil {
+			return err
+		}
+		if m, ok, err = r.Member(id); err != nil {
+			return err
+		}
+		if !ok {
+			return dangling(k)
+		}
+		return errEnough
+	})
+	return m, ok, enough(err)
+}
+
+// Members returns the members of a kind, removed ones included, by name; the empty kind is all.
+func (r *Reader) Members(kind model.MemberKind) ([]model.Member, error) {
+	var all []model.Member
+	err := each(r, key.SpaceMember.Prefix(), func(m model.Member) error {
+		if kind == "" || m.Kind == kind {
+			all = append(all, m)
+		}
+		return nil
+	})
+	slices.SortStableFunc(all, func(a, b model.Member) int { return cmp.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// PutMember implements apply.Tx.
+func (t *Tx) PutMember(m model.Member) error {
+	old, ok, err := t.Member(m.ID)
+	if err != nil {
+		return err
+	}
+	var entries [][]byte
+	if ok {
+		entries = memberEntries(old)
+	}
+	if err := t.reindex(entries, memberEntries(m)); err != nil {
+		return err
+	}
+	return t.put(key.Member(m.ID), m)
+}
+
+// Site returns what an operator said about a site.
+func (r *Reader) Site(id model.SiteID) (model.Site, bool, error) {
+	return get[model.Site](r, key.Site(id))
+}
+
+// Sites returns every site by name.
+func (r *Reader) Sites() ([]model.Site, error) {
+	var all []model.Site
+	err := each(r, key.SpaceSite.Prefix(), func(s model.Site) error {
+		all = append(all, s)
+		return nil
+	})
+	slices.SortStableFunc(all, func(a, b model.Site) int { return cmp.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// PutSite implements apply.Tx.
+func (t *Tx) PutSite(s model.Site) error { return t.put(key.Site(s.ID), s) }
+
+// Counts returns the aggregate row of a site.
+func (r *Reader) Counts(site model.SiteID) (model.SiteCounts, bool, error) {
+	return get[model.SiteCounts](r, key.Counts(site))
+}
+
+// PutCounts implements apply.Tx.
+func (t *Tx) PutCounts(c model.SiteCounts) error { return t.put(key.Counts(c.Site), c) }
+
+// Host returns the directory row of a host.
+func (r *Reader) Host(id model.HostID) (model.Host, bool, error) {
+	return get[model.Host](r, key.Host(id))
+}
+
+// EachHost calls fn with every host.
+func (r *Reader) EachHost(fn func(model.Host) error) error {
+	return each(r, key.SpaceHost.Prefix(), fn)
+}
+
+// HostsOfSite calls fn with every host of a site.
+func (r *Reader) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
+	return r.scan(key.HostsOf(site), func(k, _ []byte) error {
+		_, id, err := key.ReadHostSite(k)
+		if err != nil {
+			return err
+		}
+		return r.pointed(k, id, fn)
+	})
+}
+
+// HostsWithPackages calls fn with each host whose PackagesDigest is digest; fn may put that host.
+func (r *Reader) HostsWithPackages(digest string, fn func(model.Host) error) error {
+	return r.scan(key.HostsWith(digest), func(k, _ []byte) error {
+		_, id, err := key.ReadHostPackages(k)
+		if err != nil {
+			return err
+		}
+		return r.pointed(k, id, fn)
+	})
+}
+
+// pointed calls fn with the host that the index key k names.
+func (r *Reader) pointed(k []byte, id model.HostID, fn func(model.Host) error) error {
+	h, ok, err := r.Host(id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return dangling(k)
+	}
+	return fn(h)
+}
+
+// PutHost implements apply.Tx.
+func (t *Tx) PutHost(h model.Host) error {
+	old, ok, err := t.Host(h.ID)
+	if err != nil {
+		return err
+	}
+	var entries [][]byte
+	if ok {
+		entries = hostEntries(old)
+	}
+	if err := t.reindex(entries, hostEntries(h)); err != nil {
+		return err
+	}
+	return t.put(key.Host(h.ID), h)
+}
+
+// DeleteHost implements apply.Tx; a host that is not there is no error.
+func (t *Tx) DeleteHost(id model.HostID) error {
+	old, ok, err := t.Host(id)
+	if err != nil || !ok {
+		return err
+	}
+	if err := t.reindex(hostEntries(old), nil); err != nil {
+		return err
+	}
+	return t.remove(key.Host(id))
+}

@@ -1,0 +1,59 @@
+package index
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Disk is where the files of a store stand. It exists for tests: a store on a memory disk is opened in
+// a moment, leaves nothing behind, and can be cut off from its power.
+type Disk struct{ fs vfs.FS }
+
+// NewMemDisk returns an empty disk in memory. It remembers which bytes were made durable.
+func NewMemDisk() *Disk { return &Disk{vfs.NewCrashableMem()} }
+
+// Crash returns what a power cut at this moment leaves: everything made durable, and of the rest each
+// block and each directory entry with a chance of keepPercent in 100, chosen by seed. d itself goes on.
+// It panics for a disk that NewMemDisk did not make.
+func (d *Disk) Crash(keepPercent int, seed uint64) *Disk {
+	rng := rand.New(rand.NewPCG(seed, seed))
+	return &Disk{d.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rng})}
+}
+
+// pebbleLog hands Pebble's messages to slog.
+type pebbleLog struct{ log *slog.Logger }
+
+func (l pebbleLog) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l pebbleLog) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
+
+// Fatalf is called where Pebble cannot go on: the log or the list of files could not be written. It
+// must not return. Commit turns the panic into an error; in a goroutine of Pebble it ends the
+// process, which is right: nothing that happens after it would survive.
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	panic(fatal{fmt.Errorf(format, args...)})
+}
+
+// fatal is what Fatalf panics with.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+// caught calls fn and returns what it returned, or the error it ended in Fatalf with.
+func caught(fn func() error) (err error) {
+	defer func() {
+		switch f := recover().(type) {
+		case nil:
+		case fatal:
+			err = f.error
+		default:
+			panic(f)
+		}
+	}()
+	return fn()
+}
+
+func closeDB(db *pebble.DB) error { return caught(db.Close) }

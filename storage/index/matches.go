@@ -1,0 +1,113 @@
+package index
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// Match returns the findings of one inventory.
+func (r *Reader) Match(digest string) (model.Match, bool, error) {
+	return get[model.Match](r, key.Match(digest))
+}
+
+// EachMatch calls fn with the findings of every inventory and the number of hosts that have it now.
+func (r *Reader) EachMatch(fn func(m model.Match, hosts int) error) error {
+	return each(r, key.SpaceMatch.Prefix(), func(m model.Match) error {
+		n, err := r.count(key.HostsWith(m.Digest))
+		if err != nil {
+			return err
+		}
+		return fn(m, n)
+	})
+}
+
+// PutMatch implements apply.Tx. Findings repeat themselves a lot, so large ones are compressed.
+func (t *Tx) PutMatch(m model.Match) error {
+	k := key.Match(m.Digest)
+	v, err := t.rows.encode(m, true)
+	if err != nil {
+		return fault.Wrap("write "+key.Describe(k), err)
+	}
+	return t.batch.Set(k, v, nil)
+}
+
+// DeleteMatch implements apply.Tx.
+func (t *Tx) DeleteMatch(digest string) error { return t.remove(key.Match(digest)) }
+
+// MarkDirty implements apply.Tx.
+func (t *Tx) MarkDirty(digest string) error { return t.mark(key.Dirty(digest)) }
+
+// ClearDirty implements apply.Tx.
+func (t *Tx) ClearDirty(digest string) error { return t.remove(key.Dirty(digest)) }
+
+// DirtyDigests returns inventories that must be matched again, at most limit; 0 is all.
+func (r *Reader) DirtyDigests(limit int) ([]string, error) {
+	var all []string
+	err := r.scan(key.SpaceDirty.Prefix(), func(k, _ []byte) error {
+		d, err := key.ReadDirty(k)
+		if err != nil {
+			return err
+		}
+		all = append(all, d)
+		if len(all) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	return all, enough(err)
+}
+
+// EachDigest calls fn with every distinct PackagesDigest of the hosts.
+func (r *Reader) EachDigest(fn func(digest string) error) error {
+	prefix := key.SpaceHostPackages.Prefix()
+	return r.iterate(prefix, key.After(prefix), func(it *pebble.Iterator) error {
+		for ok := it.First(); ok; {
+			digest, _, err := key.ReadHostPackages(it.Key())
+			if err != nil {
+				return err
+			}
+			if err := fn(digest); err != nil {
+				return err
+			}
+			ok = it.SeekGE(key.After(key.HostsWith(digest)))
+		}
+		return nil
+	})
+}
+
+// Exposure returns the roll-up of a site.
+func (r *Reader) Exposure(site model.SiteID) (model.Exposure, bool, error) {
+	return get[model.Exposure](r, key.Exposure(site))
+}
+
+// PutExposure implements apply.Tx.
+func (t *Tx) PutExposure(e model.Exposure) error { return t.put(key.Exposure(e.Site), e) }
+
+// Signer returns a key that bundles may be signed with.
+func (r *Reader) Signer(id string) (model.SignerKey, bool, error) {
+	return get[model.SignerKey](r, key.Signer(id))
+}
+
+// Signers returns every signer key by id, revoked ones included.
+func (r *Reader) Signers() ([]model.SignerKey, error) {
+	return all[model.SignerKey](r, key.SpaceSigner.Prefix(), 0)
+}
+
+// PutSigner implements apply.Tx.
+func (t *Tx) PutSigner(k model.SignerKey) error { return t.put(key.Signer(k.ID), k) }
+
+// all returns the rows whose key starts with prefix, at most limit; 0 is all.
+func all[T any](r *Reader, prefix []byte, limit int) ([]T, error) {
+	var rows []T
+	err := each(r, prefix, func(row T) error {
+		rows = append(rows, row)
+		if len(rows) == limit {
+			return errEnough
+		}
+		return nil
+	})
+	return rows, enough(err)
+}

@@ -1,0 +1,199 @@
+package index
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+const (
+	defaultCache = 64 << 20
+	memTable     = 16 << 20
+	// format is the version of Pebble's own files. It only moves together with key.Schema, so that the
+	// refusal of a newer store comes from here, in our words.
+	format = pebble.FormatTableFormatV6
+)
+
+// Open opens the store in dir and creates it where there is none. The errors say what to do:
+// fault.ReadOnly where dir cannot be written, fault.Conflict where another process has it open,
+// fault.Version where a newer Skerry wrote it, fault.Corrupt where it is damaged or is no index.
+func Open(dir string, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = defaultCache
+	}
+	if o.Disk == nil {
+		o.Disk = &Disk{vfs.Default}
+	}
+	rows, err := newRowCodec()
+	if err != nil {
+		return nil, fault.Wrap("open index", err)
+	}
+	if err := makeDir(o.Disk.fs, dir); err != nil {
+		return nil, diskError("create the index folder", dir, err)
+	}
+	lock, err := pebble.LockDirectory(dir, o.Disk.fs)
+	if err != nil {
+		return nil, lockError(dir, err)
+	}
+	s := &Store{dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{})}
+	s.cache = pebble.NewCache(o.CacheBytes)
+	if err := s.openCurrent(); err != nil {
+		s.cache.Unref()
+		_ = lock.Close() // the error that matters is the first
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeDir makes dir and its missing parents, and makes each of them durable: a commit is worth nothing
+// in a folder that a power cut takes away.
+func makeDir(disk vfs.FS, dir string) error {
+	var parents []string
+	for d := dir; ; d = disk.PathDir(d) {
+		if _, err := disk.Stat(d); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) || d == disk.PathDir(d) {
+			return err
+		}
+		parents = append(parents, disk.PathDir(d))
+	}
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range parents {
+		if err := syncDir(disk, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openCurrent opens the database that the pointer file names, or makes the first one.
+func (s *Store) openCurrent() error {
+	number, err := s.readCurrent()
+	if err != nil {
+		return err
+	}
+	fresh := number == 0
+	if fresh {
+		number = 1
+	}
+	s.removeOthers(number)
+	l, applied, err := s.openNumber(number, fresh)
+	if err != nil {
+		return err
+	}
+	if fresh {
+		if err := s.writeCurrent(number); err != nil {
+			_ = closeDB(l.db)
+			return err
+		}
+	}
+	s.life, s.applied = l, applied
+	return nil
+}
+
+// openNumber opens the database in the numbered folder and checks its schema.
+func (s *Store) openNumber(number uint64, fresh bool) (*life, uint64, error) {
+	dir := s.folder(number)
+	db, err := openDB(dir, s.options(fresh))
+	if err != nil {
+		return nil, 0, diskError("open index", dir, err)
+	}
+	applied, err := checkSchema(db, dir, s.rows, fresh)
+	if err != nil {
+		_ = closeDB(db)
+		return nil, 0, err
+	}
+	return &life{db: db, number: number}, applied, nil
+}
+
+func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	err = caught(func() error {
+		db, err = pebble.Open(dir, o)
+		return err
+	})
+	return db, err
+}
+
+func (s *Store) options(fresh bool) *pebble.Options {
+	o := &pebble.Options{
+		FS:                 s.disk.fs,
+		Cache:              s.cache,
+		Logger:             pebbleLog{s.log},
+		FormatMajorVersion: format,
+		MemTableSize:       memTable,
+		ErrorIfNotExists:   !fresh,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { s.log.Error("index: background work failed", "folder", s.dir, "error", err) },
+		},
+	}
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 32 << 10
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return o
+}
+
+// checkSchema compares the schema row with key.Schema, writes it into a fresh store, and returns the
+// applied position. Schema 1 is the first, so there is nothing older to bring forward yet.
+func checkSchema(db *pebble.DB, dir string, rows *rowCodec, fresh bool) (uint64, error) {
+	r := Reader{from: db, rows: rows}
+	schema, err := r.number(key.MetaSchema)
+	switch {
+	case err != nil:
+		return 0, err
+	case schema == 0 && fresh:
+		v := binary.BigEndian.AppendUint64(nil, key.Schema)
+		err := caught(func() error { return db.Set(key.Of(key.MetaSchema), v, pebble.Sync) })
+		if err != nil {
+			return 0, diskError("create index", dir, err)
+		}
+	case schema == 0:
+		return 0, fault.New(fault.Corrupt, "open index", "%s holds a database that is not a Skerry index; name another folder, or restore this one from a snapshot", dir)
+	case schema > key.Schema:
+		return 0, fault.New(fault.Version, "open index", "%s has schema %d and this program reads up to %d; start the version of Skerry that wrote it, or a newer one", dir, schema, key.Schema)
+	}
+	return r.number(key.MetaApplied)
+}
+
+// diskError turns an error of the file system or of Pebble into one that says what to do.
+func diskError(op, path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fault.New(fault.ReadOnly, op, "%s cannot be written: %w; give the folder to the user that runs this program, mount it writable, or set another data folder", path, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.New(fault.ReadOnly, op, "no space left for %s: %w; free some, then start again", path, err)
+	case errors.Is(err, fs.ErrExist):
+		return fault.New(fault.Exists, op, "%s exists already: %w; name a folder that does not", path, err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fault.New(fault.Invalid, op, "a part of %s is a file, not a folder: %w; set another data folder", path, err)
+	case strings.Contains(err.Error(), "unknown format major version"):
+		return fault.New(fault.Version, op, "%s was written by a newer version of Skerry: %w; start that version", path, err)
+	case errors.Is(err, pebble.ErrCorruption), errors.Is(err, pebble.ErrDBDoesNotExist):
+		return fault.New(fault.Corrupt, op, "%s is damaged: %w; restore it from a snapshot", path, err)
+	}
+	return fault.New(fault.Other, op, "%s: %w", path, err)
+}
+
+func lockError(dir string, err error) error {
+	var path *fs.PathError
+	if !errors.As(err, &path) && (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) ||
+		strings.Contains(err.Error(), "lock held by current process") || strings.Contains(err.Error(), "resource temporarily unavailable")) {
+		return fault.New(fault.Conflict, "open index", "%s is locked (%w); is another skerry using this folder? Stop it, or set another data folder", dir, err)
+	}
+	return diskError("open index", dir, err)
+}

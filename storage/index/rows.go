@@ -1,0 +1,86 @@
+package index
+
+import (
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// A value is a version byte and the row:
+//
+//	+----+----------------------+      +----+-----------------------------+
+//	| 01 | JSON of model.Encode |  or  | 02 | zstd frame of the same JSON |
+//	+----+----------------------+      +----+-----------------------------+
+const (
+	formJSON = 1
+	formZstd = 2
+)
+
+const (
+	maxRow      = 64 << 20 // bytes of one row's JSON
+	compressRow = 4 << 10  // bytes of JSON from which a row that may be compressed is
+)
+
+// rowCodec writes and reads values. It is safe for concurrent use.
+type rowCodec struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+}
+
+func newRowCodec() (*rowCodec, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	if err != nil {
+		return nil, err
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxRow))
+	if err != nil {
+		return nil, err
+	}
+	return &rowCodec{enc: enc, dec: dec}, nil
+}
+
+// encode returns the value of row; large rows are compressed where compress says so.
+func (c *rowCodec) encode(row any, compress bool) ([]byte, error) {
+	b, err := model.Encode(row)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "encode row", "%w", err)
+	}
+	if len(b) > maxRow {
+		return nil, fault.New(fault.TooLarge, "encode row", "the row has %d bytes; the limit is %d", len(b), maxRow)
+	}
+	if compress && len(b) >= compressRow {
+		return c.enc.EncodeAll(b, append(make([]byte, 0, len(b)/4), formZstd)), nil
+	}
+	return append(append(make([]byte, 0, 1+len(b)), formJSON), b...), nil
+}
+
+// json returns the JSON of a value; it may alias v.
+func (c *rowCodec) json(v []byte) ([]byte, error) {
+	if len(v) == 0 {
+		return nil, fault.New(fault.Corrupt, "", "the value is empty")
+	}
+	switch v[0] {
+	case formJSON:
+		return v[1:], nil
+	case formZstd:
+		b, err := c.dec.DecodeAll(v[1:], nil)
+		if err != nil {
+			return nil, fault.New(fault.Corrupt, "", "the value does not decompress: %w", err)
+		}
+		return b, nil
+	}
+	return nil, fault.New(fault.Corrupt, "", "the value has unknown form %d", v[0])
+}
+
+// decode reads the row that encode wrote.
+func (c *rowCodec) decode(v []byte, row any) error {
+	b, err := c.json(v)
+	if err != nil {
+		return err
+	}
+	if err := model.Decode(b, row); err != nil {
+		return fault.New(fault.Corrupt, "", "the value does not decode: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+// Package index is the directory store: every row of one node, the indexes over them, and the queries
+// that read them. It is the only package that imports Pebble.
+//
+// It owns the folder it was opened on, the form of each row, and the rule that an index always equals
+// what its rows say (Check proves it). Keys come from storage/key. It implements apply.Tx and decides
+// nothing about what a change means; it never sends anything and holds no clock.
+//
+// One goroutine writes at a time (Begin to Commit or Discard); any number read through Views.
+package index
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/skerryhq/skerry/engine/fault"
+)
+
+// Options says how to open a store. The zero value is usable.
+type Options struct {
+	Log        *slog.Logger // nil: nothing is logged
+	CacheBytes int64        // memory for blocks read from disk; 0: 64 MiB
+	Disk       *Disk        // nil: the file system of this machine
+}
+
+// Store is an open directory store.
+type Store struct {
+	dir   string
+	disk  *Disk
+	log   *slog.Logger
+	cache *pebble.Cache
+	rows  *rowCodec
+	lock  *pebble.Lock
+
+	mu      sync.Mutex    // guards what follows
+	life    *life         // nil once closed
+	applied uint64        // as the last commit stored it
+	version uint64        // commits of this process, from 1
+	changed chan struct{} // closed and replaced with each new version
+	failed  error         // latched: the disk did not take a commit
+}
+
+// life is one open Pebble database. Replace puts another in its place while Views of the old one are
+// still being read; the last of them closes it.
+type life struct {
+	db      *pebble.DB
+	number  uint64 // of its folder
+	users   int    // Views and transactions; guarded by Store.mu
+	retired func() // set when no longer current: called, without Store.mu, by the last user
+}
+
+// Version returns the commit counter of this process; it starts at 1 and rises with every commit.
+func (s *Store) Version() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
+// Wait blocks until the commit counter is greater than after and returns it. It ends with the cause of
+// ctx, or with kind fault.Conflict when the store is closed. Take Version before the View that is
+// read, so that no commit between the two is missed.
+func (s *Store) Wait(ctx context.Context, after uint64) (uint64, error) {
+	for {
+		s.mu.Lock()
+		version, changed, closed := s.version, s.changed, s.life == nil
+		s.mu.Unlock()
+		if version > after {
+			return version, nil
+		}
+		if closed {
+			return version, fault.New(fault.Conflict, "wait for a change", "the index of %s was closed", s.dir)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return version, context.Cause(ctx)
+		}
+	}
+}
+
+// Applied returns the position that the last commit stored; 0 before the first.
+func (s *Store) Applied() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied
+}
+
+// announceLocked wakes everyone in Wait.
+func (s *Store) announceLocked() {
+	s.version++
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// View returns a consistent snapshot of the rows as the last commit left them. Close it soon: it keeps
+// old versions of rows on the disk. It panics on a closed store.
+func (s *Store) View() *View {
+	l := s.use()
+	snap := l.db.NewSnapshot()
+	return &View{Reader: Reader{from: snap, rows: s.rows}, snap: snap, store: s, life: l}
+}
+
+// use counts the caller as a user of the current database.
+func (s *Store) use() *life {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil {
+		panic(fmt.Sprintf("index: use of the closed store %s", s.dir))
+	}
+	s.life.users++
+	return s.life
+}
+
+func (s *Store) unuse(l *life) {
+	s.mu.Lock()
+	l.users--
+	var retired func()
+	if l.users == 0 {
+		retired = l.retired
+	}
+	s.mu.Unlock()
+	if retired != nil {
+		retired()
+	}
+}
+
+// retireLocked makes done the last thing that happens to l. It returns done if that is now.
+func (l *life) retireLocked(done func()) func() {
+	if l.users == 0 {
+		return done
+	}
+	l.retired = done
+	return func() {}
+}
+
+// Checkpoint writes a consistent copy of the rows to dir, which must not exist and must be on the same
+// file system (files are linked, not copied). Everything committed before is in it, and durable, both
+// there and here, when it returns.
+func (s *Store) Checkpoint(dir string) error {
+	l := s.use()
+	defer s.unuse(l)
+	if err := l.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return diskError("write a checkpoint", dir, err)
+	}
+	return nil
+}
+
+// Close waits for nothing: Views still open keep the folder locked until they are closed, and an error
+// of kind fault.Conflict says how many there are. A second Close does nothing.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	l := s.life
+	if l == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	s.life = nil
+	close(s.changed)
+	s.changed = make(chan struct{})
+	users := l.users
+	var err error
+	done := l.retireLocked(func() {
+		err = closeDB(l.db)
+		s.cache.Unref()
+		if e := s.lock.Close(); err == nil {
+			err = e
+		}
+	})
+	s.mu.Unlock()
+	done()
+	if users > 0 {
+		return fault.New(fault.Conflict, "close index", "%d views or transactions on %s are still open; it closes with the last", users, s.dir)
+	}
+	return fault.Wrap("close index", err)
+}

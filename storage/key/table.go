@@ -1,0 +1,158 @@
+// Package key holds every key of the directory store: one table of keyspaces, and one function to
+// build and one to read each key.
+//
+// It owns the bytes of the keys and nothing else: no store, no values. A key is the keyspace's byte
+// followed by its parts; numbers are big-endian and of fixed width, text is escaped and terminated,
+// so that the byte order of keys is the order of their parts. Keys are never sent anywhere. The table
+// with byte diagrams stands in storage/index/DESIGN.md, and a test keeps the two the same.
+package key
+
+// Schema is the version of the whole layout: keyspaces, parts and the form of values. It moves in the
+// same commit as any of them.
+const Schema = 1
+
+// Space is the first byte of a key: the keyspace it belongs to. The numbers are on disk: append in the
+// gaps, never reuse.
+type Space byte
+
+// The keyspaces.
+const (
+	SpaceMeta       Space = 0x01
+	SpaceMember     Space = 0x10
+	SpaceMemberPin  Space = 0x11
+	SpaceMemberName Space = 0x12
+
+	SpaceSite   Space = 0x18
+	SpaceCounts Space = 0x19
+
+	SpaceHost         Space = 0x20
+	SpaceHostSite     Space = 0x21
+	SpaceHostPackages Space = 0x22
+
+	SpaceAdvisory           Space = 0x30
+	SpaceAdvisoryGone       Space = 0x31
+	SpaceAdvisoryPackage    Space = 0x32
+	SpaceAdvisoryIdentifier Space = 0x33
+	SpaceAdvisoryCursor     Space = 0x34
+	SpaceImport             Space = 0x38
+
+	SpaceMatch    Space = 0x40
+	SpaceDirty    Space = 0x41
+	SpaceExposure Space = 0x42
+	SpaceSigner   Space = 0x43
+
+	SpaceCommand     Space = 0x50
+	SpaceCommandOpen Space = 0x51
+	SpaceTask        Space = 0x52
+
+	SpaceAccount Space = 0x60
+	SpaceSession Space = 0x61
+	SpaceAudit   Space = 0x62
+
+	SpaceWatermark    Space = 0x70
+	SpaceDirective    Space = 0x71
+	SpaceDirectiveKey Space = 0x72
+)
+
+// Form is how one part of a key is written.
+type Form uint8
+
+// The forms.
+const (
+	FormByte   Form = 1 // one byte
+	FormID     Form = 2 // 16 bytes of an identifier
+	FormNumber Form = 3 // 8 bytes, big-endian
+	FormText   Form = 4 // bytes with 0x00 written as 0x00 0xFF, then 0x00 0x01
+)
+
+// String returns the form as the byte diagrams write it.
+func (f Form) String() string {
+	switch f {
+	case FormByte:
+		return "byte"
+	case FormID:
+		return "id:16"
+	case FormNumber:
+		return "be64"
+	case FormText:
+		return "text"
+	}
+	return "?"
+}
+
+// Part is one part of a key.
+type Part struct {
+	Name string
+	Form Form
+}
+
+// Entry is one line of the table of keyspaces.
+type Entry struct {
+	Space Space
+	Name  string
+	Parts []Part
+	Value string // what stands at the key; "-" is nothing
+	// Writer is the method of index.Tx (or the part of index) that alone writes the keyspace.
+	Writer string
+	Since  int  // the first Schema that has it
+	Index  bool // derived from rows of another keyspace, and checked against them
+}
+
+// Table returns every keyspace, by rising byte.
+func Table() []Entry {
+	id := func(n string) Part { return Part{n, FormID} }
+	num := func(n string) Part { return Part{n, FormNumber} }
+	text := func(n string) Part { return Part{n, FormText} }
+	return []Entry{
+		{SpaceMeta, "meta", []Part{{"item", FormByte}}, "see Meta", "Open, Commit, PutSelf, PutShelf", 1, false},
+		{SpaceMember, "member", []Part{id("member")}, "model.Member", "PutMember", 1, false},
+		{SpaceMemberPin, "member-pin", []Part{text("pin"), id("member")}, "-", "PutMember", 1, true},
+		{SpaceMemberName, "member-name", []Part{text("kind"), text("name"), id("member")}, "-", "PutMember", 1, true},
+		{SpaceSite, "site", []Part{id("site")}, "model.Site", "PutSite", 1, false},
+		{SpaceCounts, "counts", []Part{id("site")}, "model.SiteCounts", "PutCounts", 1, false},
+		{SpaceHost, "host", []Part{id("host")}, "model.Host", "PutHost", 1, false},
+		{SpaceHostSite, "host-site", []Part{id("site"), id("host")}, "-", "PutHost", 1, true},
+		{SpaceHostPackages, "host-packages", []Part{text("digest"), id("host")}, "-", "PutHost", 1, true},
+		{SpaceAdvisory, "advisory", []Part{text("source"), text("id")}, "model.Advisory", "PutAdvisory", 1, false},
+		{SpaceAdvisoryGone, "advisory-gone", []Part{text("source"), text("id")}, "model.Cursor", "DeleteAdvisory", 1, false},
+		{SpaceAdvisoryPackage, "advisory-package", []Part{text("ecosystem"), text("package"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
+		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
+		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true},
+		{SpaceImport, "import", []Part{num("seq")}, "index.ImportRecord", "PutImport", 1, false},
+		{SpaceMatch, "match", []Part{text("digest")}, "model.Match", "PutMatch", 1, false},
+		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false},
+		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false},
+		{SpaceSigner, "signer", []Part{text("key id")}, "model.SignerKey", "PutSigner", 1, false},
+		{SpaceCommand, "command", []Part{id("command")}, "model.Command", "PutCommand", 1, false},
+		{SpaceCommandOpen, "command-open", []Part{id("command")}, "-", "PutCommand", 1, true},
+		{SpaceTask, "task", []Part{id("command"), id("host")}, "model.Task", "PutTask", 1, false},
+		{SpaceAccount, "account", []Part{text("name")}, "model.Account", "PutAccount", 1, false},
+		{SpaceSession, "session", []Part{id("session")}, "model.Session", "PutSession", 1, false},
+		{SpaceAudit, "audit", []Part{num("seq")}, "model.AuditEntry", "PutAudit", 1, false},
+		{SpaceWatermark, "watermark", []Part{id("origin")}, "model.Position", "PutWatermark", 1, false},
+		{SpaceDirective, "directive", []Part{id("to"), num("seq")}, "kind, key, as-of", "PutDirective", 1, false},
+		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true},
+	}
+}
+
+// String returns the name of the keyspace, or its number for one that is not in the table.
+func (s Space) String() string {
+	for _, e := range Table() {
+		if e.Space == s {
+			return e.Name
+		}
+	}
+	return "space " + hexByte(byte(s))
+}
+
+// Meta is the item of a key in SpaceMeta.
+type Meta byte
+
+// The meta items.
+const (
+	MetaSchema    Meta = 1 // be64: the Schema that the store was written with
+	MetaApplied   Meta = 2 // be64: the position that the last commit reached
+	MetaDirective Meta = 3 // be64: the highest Seq given to a directive so far
+	MetaSelf      Meta = 4 // model.Found
+	MetaShelf     Meta = 5 // apply.Shelf
+)
