@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (s *Server) listAgents(_ context.Context, _ *none) (*out[[]schema.Member], error) {
+	if err := s.only(model.RoleSite, "agents are enrolled"); err != nil {
+		return nil, err
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	members, err := v.Members("")
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]schema.Member, 0, len(members))
+	for _, m := range members {
+		if m.Status != model.MemberRemoved {
+			rows = append(rows, memberRow(m, s.agentLink(v, m)))
+		}
+	}
+	return &out[[]schema.Member]{Body: rows}, nil
+}
+
+// agentLink is a word for the link of an agent. A host that was heard before this process started
+// has had a link, though this process never saw it.
+func (s *Server) agentLink(v View, m model.Member) string {
+	if s.c.Links != nil {
+		if l, ok := s.c.Links.Live(m.ID); ok {
+			if l.Up {
+				return linkUp
+			}
+			return linkDown
+		}
+	}
+	if h, ok, err := v.Host(model.HostID(m.ID)); err == nil && ok && !h.LastSeen.IsZero() {
+		return linkDown
+	}
+	return linkNever
+}
+
+type enrollAgentInput struct{ Body schema.AgentEnroll }
+
+func (s *Server) enrollAgent(ctx context.Context, in *enrollAgentInput) (*tokenOutput, error) {
+	if err := s.only(model.RoleSite, "agents are enrolled"); err != nil {
+		return nil, err
+	}
+	id, err := s.newID()
+	if err != nil {
+		return nil, err
+	}
+	kind := model.MemberHost
+	if in.Body.Gateway {
+		kind = model.MemberGateway
+	}
+	return s.invite(ctx, model.Member{ID: model.NodeID(id), Kind: kind, Name: in.Body.Name}, nil, in.Body.TTL)
+}

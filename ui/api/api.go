@@ -1,0 +1,144 @@
+// Package api is the public HTTP interface of a Skerry server: the operations under /api/v1 with
+// their OpenAPI document, authentication, and the embedded page.
+//
+// It owns the mapping between engine/model and ui/schema, who may ask what, and the shape of every
+// error. It never touches a store: it reads through the View interfaces, writes through Proposer,
+// and asks sites through Asker, all of which the roots supply. It is the only importer of Echo, and
+// keeps its handlers free of it (they are huma operations), so that a change of router is a change
+// of this file.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/labstack/echo/v4"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+	"github.com/skerryhq/skerry/ui/web"
+)
+
+// Config is what a server's interface is built from. Every field without a stated default is
+// required for the role it is for.
+type Config struct {
+	Role    model.Role
+	Name    string // the configured name, shown until the store has an identity
+	Version string
+	Data    string // the data folder: spooled bundles (Data/spool) and signing keys (Data/keys) go there
+
+	Store    Store
+	Proposer Proposer
+	Links    Links  // links of the tier below: sites at a controller, agents at a site
+	Tokens   Tokens // nil: this server cannot enroll members now
+
+	Asker  Asker                 // controller only
+	Uplink func() *schema.Uplink // site only: its link to the controller
+	// Detail is what a site holds of one host (site only). It fails with NotFound for an unknown one.
+	Detail func(ctx context.Context, host model.HostID) (model.HostDetail, error)
+	Upper  Upper           // site only: enrolls this site; nil: not possible while running
+	Ready  func() []string // why this server is not ready; nil: it is ready once it serves
+
+	Now  func() time.Time // default time.Now
+	Rand io.Reader        // default crypto/rand.Reader
+	Log  *slog.Logger     // default: nothing is logged
+}
+
+// Server is the interface as an http.Handler. Build it with New.
+type Server struct {
+	c       Config
+	handler http.Handler
+	api     huma.API
+	keys    keyring
+	logins  *limiter
+	hashing chan struct{} // a slot for each password being hashed
+	writing chan struct{} // held by the one ingest or import at a time
+	started time.Time
+}
+
+// New builds the interface. It starts nothing: see Serve and ServeSocket.
+func New(c Config) *Server {
+	c = c.withDefaults()
+	s := &Server{
+		c:       c,
+		keys:    keyring{dir: filepath.Join(c.Data, "keys")},
+		logins:  newLimiter(c.Now),
+		hashing: make(chan struct{}, 2),
+		writing: make(chan struct{}, 1),
+		started: c.Now(),
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = s.routeError
+	s.api = humaecho.New(e, humaConfig(c.Version))
+	s.routes()
+	// huma registers its own error type, which never leaves this server.
+	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorModel")
+	delete(s.api.OpenAPI().Components.Schemas.Map(), "ErrorDetail")
+	files, built := web.FS()
+	e.GET("/healthz", echo.WrapHandler(http.HandlerFunc(s.healthz)))
+	e.GET("/readyz", echo.WrapHandler(http.HandlerFunc(s.readyz)))
+	e.Any("/*", echo.WrapHandler(newPage(files, built, c)))
+	s.handler = s.middleware(e)
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// OpenAPI returns the description of the interface as JSON, without any server behind it.
+func OpenAPI(version string) ([]byte, error) {
+	s := New(Config{Role: model.RoleController, Version: version})
+	return json.MarshalIndent(s.api.OpenAPI(), "", "  ")
+}
+
+func humaConfig(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Skerry", Version: version,
+				Description: "Sites, hosts, advisories and commands of one federation. Errors are RFC 9457 problems.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer"},
+					"cookie": {Type: "apiKey", In: "cookie", Name: cookieName},
+				},
+			},
+			Security: []map[string][]string{{"bearer": {}}, {"cookie": {}}},
+		},
+		OpenAPIPath:                  "/openapi",
+		DocsPath:                     "",
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{humaProblem},
+	}
+}
+
+// routeError answers what the router itself refuses.
+func (s *Server) routeError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	status := http.StatusInternalServerError
+	if he, ok := err.(*echo.HTTPError); ok {
+		status = he.Code
+	}
+	detail := http.StatusText(status)
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		detail = "there is no operation " + c.Request().Method + " " + c.Request().URL.Path + "; /openapi.json lists them"
+	}
+	newProblem(status, kindOf(status), detail).write(c.Response())
+}

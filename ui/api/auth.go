@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// cookieName has the prefix that makes browsers insist on Secure, Path=/ and this very host.
+const cookieName = "__Host-skerry"
+
+// actor is who sent a request.
+type actor struct {
+	name    string // as the audit record has it: account:NAME or local:UID
+	account string // empty for the local administrator
+	session model.SessionID
+	local   bool
+}
+
+type actorKey struct{}
+
+// actorOf returns who is asking; authenticate has seen to it that there is someone.
+func actorOf(ctx context.Context) actor {
+	a, _ := ctx.Value(actorKey{}).(actor)
+	return a
+}
+
+// stamp marks a change with who made it and when.
+func (s *Server) stamp(ctx context.Context) model.Stamp {
+	return model.Stamp{Actor: actorOf(ctx).name, At: model.TimeOf(s.c.Now())}
+}
+
+// open reports whether a path answers without a session: the page's own files hold nothing of the
+// federation, and login must be reachable to log in.
+func open(r *http.Request) bool {
+	p := r.URL.Path
+	if p == base+"/login" || p == "/healthz" || p == "/readyz" {
+		return true
+	}
+	return !strings.HasPrefix(p, "/api/") && !strings.HasPrefix(p, "/openapi")
+}
+
+// authenticate finds who is asking and refuses what needs a session and has none.
+func (s *Server) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if actorOf(r.Context()).name != "" || open(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a, err := s.session(r)
+		if err != nil {
+			p := s.fail(r.Context(), err).(*problem)
+			if p.Status == http.StatusUnauthorized {
+				p.header = http.Header{"Www-Authenticate": {"Bearer"}}
+			}
+			p.write(w)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, a)))
+	})
+}
+
+// session finds the login that a request carries.
+func (s *Server) session(r *http.Request) (actor, error) {
+	const doing = "check login"
+	token := ""
+	if h := r.Header.Get("Authorization"); h != "" {
+		scheme, value, _ := strings.Cut(h, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return actor{}, fault.New(fault.Login, "", "the Authorization header must be: Bearer TOKEN")
+		}
+		token = strings.TrimSpace(value)
+	} else if c, err := r.Cookie(cookieName); err == nil {
+		token = c.Value
+	}
+	if token == "" {
+		return actor{}, fault.New(fault.Login, "", "log in first: no session came with this request")
+	}
+	gone := fault.New(fault.Login, "", "log in again: this session has ended or never was")
+	id, ok := sessionID(token)
+	if !ok {
+		return actor{}, gone
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	row, ok, err := v.Session(id)
+	if err != nil {
+		return actor{}, fault.Wrap(doing, err)
+	}
+	if !ok || !s.c.Now().Before(row.ExpiresAt.Std()) {
+		return actor{}, gone
+	}
+	account, ok, err := v.Account(row.Account)
+	if err != nil {
+		return actor{}, fault.Wrap(doing, err)
+	}
+	if !ok || account.Disabled {
+		return actor{}, gone
+	}
+	return actor{name: "account:" + row.Account, account: row.Account, session: id}, nil
+}
+
+// sessionID is the name under which a session's row stands: half of the digest of the secret, so that
+// who reads the rows cannot log in with them.
+func sessionID(token string) (id model.SessionID, ok bool) {
+	secret, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(secret) != secretSize {
+		return id, false
+	}
+	sum := sha256.Sum256(secret)
+	copy(id[:], sum[:])
+	return id, true
+}

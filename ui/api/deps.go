@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// View is a consistent snapshot of the rows, opened for one request. The bool of a read says whether
+// the row exists; errors are of the store.
+type View interface {
+	DirectoryView
+	ShelfView
+	WorkView
+	PeopleView
+}
+
+// DirectoryView is the part of View about members, sites and hosts.
+type DirectoryView interface {
+	// Self is the identity of this server; false: it has none yet.
+	Self() (model.Found, bool, error)
+	Member(id model.NodeID) (model.Member, bool, error)
+	MemberNamed(kind model.MemberKind, name string) (model.NodeID, bool, error)
+	Members(kind model.MemberKind) ([]model.Member, error) // by name
+	Site(id model.SiteID) (model.Site, bool, error)
+	Sites() ([]model.Site, error) // by name
+	Counts(site model.SiteID) (model.SiteCounts, bool, error)
+	Host(id model.HostID) (model.Host, bool, error)
+	Hosts(q HostQuery) (HostPage, error)
+	HostsOfSite(site model.SiteID, fn func(model.Host) error) error
+}
+
+// HostQuery selects hosts; its zero value selects the first page of all.
+type HostQuery struct {
+	Text   string           // case-insensitive part of host name, FQDN or address, or an exact id
+	Site   model.SiteID     // zero: every site
+	Status model.HostStatus // empty: every status
+	After  model.HostID     // exclusive
+	Limit  int              // 1 to 1,000
+}
+
+// HostPage is one page of hosts, by rising id.
+type HostPage struct {
+	Hosts []model.Host
+	Total int          // on all pages
+	Next  model.HostID // zero on the last page
+}
+
+// ShelfView is the part of View about advisories and exposure.
+type ShelfView interface {
+	Shelf() (apply.Shelf, error)
+	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
+	AdvisoriesNaming(identifier string) ([]model.Advisory, error)
+	// AdvisoriesAfter calls fn with every change after c, in cursor order; a is nil for a removal.
+	AdvisoriesAfter(c model.Cursor, fn func(key model.AdvisoryKey, at model.Cursor, a *model.Advisory) error) error
+	Exposure(site model.SiteID) (model.Exposure, bool, error)
+	Signers() ([]model.SignerKey, error)
+	Imports(limit int) ([]ImportRecord, error) // newest first
+}
+
+// ImportRecord is one bundle that was taken in, and when.
+type ImportRecord struct {
+	Imported model.Imported
+	At       model.Time
+}
+
+// WorkView is the part of View about commands.
+type WorkView interface {
+	Command(id model.CommandID) (model.Command, bool, error)
+	Commands(before model.CommandID, limit int) ([]model.Command, error) // newest first
+	Tasks(cmd model.CommandID, limit int) ([]model.Task, error)
+}
+
+// PeopleView is the part of View about accounts, logins and the audit record.
+type PeopleView interface {
+	Account(name string) (model.Account, bool, error)
+	Accounts() ([]model.Account, error)
+	Session(id model.SessionID) (model.Session, bool, error)
+	Audit(before model.Seq, limit int) ([]model.AuditEntry, error) // newest first
+}
+
+// Store opens views and tells when rows changed. It is safe for concurrent use.
+type Store interface {
+	View() (View, func()) // call the func when done
+	Version() uint64      // rises with every commit of this process
+	// Wait blocks until Version exceeds after.
+	Wait(ctx context.Context, after uint64) (uint64, error)
+}
+
+// Proposer makes changes durable and applied before it returns. It is safe for concurrent use.
+type Proposer interface {
+	Propose(ctx context.Context, changes ...model.Change) error
+}
+
+// Link is the state of a member's link. Since is when that state began.
+type Link struct {
+	Up     bool
+	Since  time.Time
+	Remote string
+}
+
+// Links knows the links of the members of this tier; false: none since this process started.
+type Links interface {
+	Live(id model.NodeID) (Link, bool)
+}
+
+// Asker asks a member a question down its link and returns the JSON of its answer. It fails with
+// fault.Unreachable when there is no link.
+type Asker interface {
+	Ask(ctx context.Context, id model.NodeID, route string, params map[string]string) ([]byte, error)
+}
+
+// Tokens mints the one-time token of a new member. hash is what is stored, pin the hex SHA-256 of
+// the CA key that the token carries.
+type Tokens interface {
+	NewToken(kind model.MemberKind, id model.NodeID) (token, hash, pin string, err error)
+}
+
+// Upper is a site's own enrollment at a controller.
+type Upper interface {
+	// Enroll uses the token, keeps the identity it gives and starts the link. It blocks until the
+	// controller has answered.
+	Enroll(ctx context.Context, controllerURL, token string) (Enrolled, error)
+}
+
+// Enrolled says what a site became.
+type Enrolled struct {
+	SiteID     string `json:"site_id"`
+	Name       string `json:"name" doc:"the name the controller gave this site"`
+	Controller string `json:"controller" doc:"the controller's name"`
+}

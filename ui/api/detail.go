@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// askTime is how long a site may take to answer a question.
+const askTime = 20 * time.Second
+
+func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.HostDetail], error) {
+	v, done := s.c.Store.View()
+	host, err := findHost(v, in.Host)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	w, err := s.witness(v)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	link, err := s.reach(v, model.Member{ID: model.NodeID(host.Site)})
+	done() // asking may take long, and a snapshot holds back the store's housekeeping
+	if err != nil {
+		return nil, err
+	}
+	site := w.names[host.Site]
+	d, err := s.detail(ctx, host)
+	switch {
+	case err == nil:
+	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && link.word != linkUp):
+		return nil, s.unreachable(host, site, link, err)
+	default:
+		return nil, fault.Wrap("ask site "+site, err)
+	}
+	// The site's own row is the newer one. Whose host it is stays what this server knows.
+	if d.Host.ID != host.ID {
+		return nil, fault.New(fault.Corrupt, "ask site "+site, "it answered about another host than %s", host.ID)
+	}
+	d.Host.Site = host.Site
+	return &out[schema.HostDetail]{Body: detailBody(d, w.row(d.Host), site)}, nil
+}
+
+func (s *Server) detail(ctx context.Context, host model.Host) (model.HostDetail, error) {
+	if s.c.Role == model.RoleSite {
+		return s.c.Detail(ctx, host.ID)
+	}
+	var d model.HostDetail
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	raw, err := s.c.Asker.Ask(ctx, model.NodeID(host.Site), model.RouteHostDetail, map[string]string{model.ParamHost: host.ID.String()})
+	if err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			return d, fault.New(fault.Unreachable, "", "no answer within %s", askTime)
+		}
+		return d, err
+	}
+	if err := model.Decode(raw, &d); err != nil {
+		return d, fault.New(fault.Corrupt, "", "the answer cannot be read: %w", err)
+	}
+	return d, nil
+}
+
+// unreachable says plainly what is missing and what there is instead.
+func (s *Server) unreachable(host model.Host, site string, link reach, cause error) error {
+	why := "its link is up, but " + cause.Error()
+	switch link.word {
+	case linkNever:
+		why = "no link from it has been seen"
+	case linkDown:
+		why = "its link is down"
+		if !link.since.IsZero() {
+			why = "its link has been down since " + link.since.UTC().Format(time.RFC3339)
+		}
+	}
+	asOf := "never filled"
+	if t := max(host.FactsAt, host.PackagesAt, host.StatusAt); !t.IsZero() {
+		asOf = "as of " + t.String()
+	}
+	return newProblem(http.StatusServiceUnavailable, fault.Unreachable, fmt.Sprintf(
+		"site %s cannot be reached: %s; the directory row (%s) is all the controller holds: `skerry hosts get %s` shows it",
+		site, oneLine(why), asOf, host.ID))
+}

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// The words for a link.
+const (
+	linkUp    = "up"
+	linkDown  = "down"
+	linkNever = "never"
+)
+
+// patience is how long a link may be down before what came over it is no longer taken for the
+// present. Sites judge a host by the same measure: three reports of a minute each.
+const patience = 3 * time.Minute
+
+// reach is what this server knows of its way to a member.
+type reach struct {
+	word  string    // up, down, never
+	since time.Time // when the link went up, or was last known up; zero: unknown
+}
+
+// lost reports whether the link has been down for so long that a member's facts are history.
+func (r reach) lost(now, started time.Time) bool {
+	switch {
+	case r.word == linkUp:
+		return false
+	case r.since.IsZero():
+		return now.Sub(started) > patience
+	}
+	return now.Sub(r.since) > patience
+}
+
+// reach finds the state of the link to a site. Links are not rows: after a restart the newest fact
+// from the site says when it was last heard.
+func (s *Server) reach(v View, m model.Member) (reach, error) {
+	if s.c.Role == model.RoleSite {
+		return reach{word: linkUp}, nil // a site needs no link to itself
+	}
+	if s.c.Links != nil {
+		if l, ok := s.c.Links.Live(m.ID); ok {
+			if l.Up {
+				return reach{linkUp, l.Since.UTC()}, nil
+			}
+			return reach{linkDown, l.Since.UTC()}, nil
+		}
+	}
+	n, ok, err := v.Counts(model.SiteID(m.ID))
+	if err != nil {
+		return reach{}, err
+	}
+	if ok && !n.LastItem.IsZero() {
+		return reach{linkDown, n.LastItem.Std()}, nil
+	}
+	return reach{word: linkNever}, nil
+}
+
+// site builds what is shown of a site. Its lifecycle, its link and the age of its data stay apart;
+// health is the one word that must never flatter.
+func (s *Server) site(v View, row model.Site) (schema.Site, error) {
+	site := schema.Site{ID: row.ID.String(), Name: row.Name, Location: row.Location, Lat: row.Lat, Lng: row.Lng, HostsBy: map[string]int64{}}
+	m, err := s.siteMember(v, row)
+	if err != nil {
+		return site, err
+	}
+	link, err := s.reach(v, m)
+	if err != nil {
+		return site, err
+	}
+	n, _, err := v.Counts(row.ID)
+	if err != nil {
+		return site, err
+	}
+	site.Status = string(m.Status)
+	site.InvitedAt, site.EnrolledAt = at(m.InvitedAt), at(m.EnrolledAt)
+	if m.TokenHash != "" {
+		site.TokenExpires = at(m.TokenExpires)
+	}
+	site.Link = link.word
+	if !link.since.IsZero() {
+		site.LinkSince = &link.since
+	}
+	site.LastItem = at(n.LastItem)
+	site.Hosts = n.Hosts
+	for status, hosts := range n.ByStatus {
+		if hosts != 0 {
+			site.HostsBy[status] = hosts
+		}
+	}
+	if link.lost(s.c.Now(), s.started) && n.Hosts > 0 {
+		site.HostsBy = map[string]int64{string(model.HostUnknown): n.Hosts}
+	}
+	e, ok, err := v.Exposure(row.ID)
+	if err != nil {
+		return site, err
+	}
+	if ok {
+		x := exposureRow(e, row.Name)
+		site.Exposure = &x
+	}
+	site.Health, site.HealthReason = s.health(m, link, site)
+	return site, nil
+}
+
+// siteMember is the registry's row of a site. At a site itself there is none: what counts there is
+// whether a controller has enrolled it.
+func (s *Server) siteMember(v View, row model.Site) (model.Member, error) {
+	if s.c.Role == model.RoleController {
+		m, _, err := v.Member(model.NodeID(row.ID))
+		return m, err
+	}
+	m := model.Member{ID: model.NodeID(row.ID), Kind: model.MemberSite, Name: row.Name, Status: model.MemberPending}
+	if up := s.c.Uplink(); up != nil && up.State != "unenrolled" {
+		m.Status = model.MemberEnrolled
+	}
+	return m, nil
+}
+
+func (s *Server) health(m model.Member, link reach, site schema.Site) (word, reason string) {
+	switch m.Status {
+	case model.MemberEnrolled:
+	case model.MemberPending:
+		if s.c.Role == model.RoleController {
+			return "unknown", "it has not used its enrollment token yet"
+		}
+	default:
+		return "unknown", fmt.Sprintf("it is %s", m.Status)
+	}
+	since := ""
+	if !link.since.IsZero() {
+		since = " since " + link.since.UTC().Format(time.RFC3339)
+	}
+	switch {
+	case link.word == linkNever:
+		return "unknown", "no link from it has been seen"
+	case link.lost(s.c.Now(), s.started):
+		return "down", "its link has been down" + since + "; what is shown is of before"
+	case link.word == linkDown:
+		return "degraded", "its link has just gone down" + since
+	case site.Hosts == 0:
+		return "unknown", "no host reports to it yet"
+	case site.HostsBy[string(model.HostDown)] > 0:
+		return "degraded", fmt.Sprintf("%d of %d hosts do not report", site.HostsBy[string(model.HostDown)], site.Hosts)
+	case site.HostsBy[string(model.HostUp)] < site.Hosts:
+		return "degraded", fmt.Sprintf("%d of %d hosts have not been judged", site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts)
+	}
+	return "ok", ""
+}

@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// Bounds of one request.
+const (
+	maxJSON   = 1 << 20 // bytes of a JSON body
+	maxIngest = 2 << 30 // bytes of packed advisories
+	maxBundle = 1 << 30 // bytes of a bundle
+
+	ordinary = time.Minute
+	lengthy  = 30 * time.Minute // for what moves whole advisory collections
+	maxWait  = 60 * time.Second // a long poll
+)
+
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Uplink == nil {
+		c.Uplink = func() *schema.Uplink { return nil }
+	}
+	return c
+}
+
+// middleware wraps the router: what it adds holds for every answer, also those that never reach an
+// operation.
+func (s *Server) middleware(next http.Handler) http.Handler {
+	h := s.authenticate(next)
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		newProblem(http.StatusForbidden, fault.Denied,
+			"a page of another origin sent this request; only this server's own page may").write(w)
+	}))
+	h = origins.Handler(h)
+	h = limits(h)
+	h = securityHeaders(h)
+	h = s.recovering(h)
+	return s.identified(h)
+}
+
+type requestKey struct{}
+
+// requestID returns the id that the answer carries in X-Request-Id.
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+func (s *Server) identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var b [8]byte
+		_, _ = io.ReadFull(s.c.Rand, b[:])
+		id := hex.EncodeToString(b[:])
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
+	})
+}
+
+// recovering keeps one broken request from taking the server with it.
+func (s *Server) recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler || r.Context().Err() != nil {
+				panic(http.ErrAbortHandler)
+			}
+			s.c.Log.Error("request panicked", "request", requestID(r.Context()), "method", r.Method,
+				"path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			newProblem(http.StatusInternalServerError, fault.Other,
+				"this request broke something; the server's log has it under request "+requestID(r.Context())).write(w)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func securityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy(""))
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
+			h.Set("Cache-Control", "no-store")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// contentPolicy lets the page load from this server alone. A nonce admits the style elements that
+// the page's own scripts make.
+func contentPolicy(nonce string) string {
+	style := "'self'"
+	if nonce != "" {
+		style += " 'nonce-" + nonce + "'"
+	}
+	return "default-src 'self'; style-src " + style + "; img-src 'self' data:; object-src 'none'; " +
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+}
+
+// limits bounds a request's body and time. The time is short except for the operations that move
+// whole collections and the one that waits.
+func limits(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size, d := int64(maxJSON), ordinary
+		switch r.URL.Path {
+		case base + "/advisories/ingest":
+			size, d = maxIngest, lengthy
+		case base + "/federation/import":
+			size, d = maxBundle, lengthy
+		case base + "/federation/export":
+			d = lengthy
+		default:
+			if r.URL.Query().Has("wait") {
+				d += maxWait
+			}
+		}
+		// A recorder in a test has no deadlines to set.
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(d))
+		_ = control.SetWriteDeadline(time.Now().Add(d + 5*time.Second))
+		r.Body = http.MaxBytesReader(w, r.Body, size)
+		ctx, cancel := context.WithTimeout(r.Context(), d)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

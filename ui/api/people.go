@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+type auditInput struct {
+	Before uint64 `query:"before" doc:"only entries older than this sequence number; absent: the newest"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+func (s *Server) listAudit(_ context.Context, in *auditInput) (*out[schema.Audit], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	entries, err := v.Audit(model.Seq(in.Before), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	page := schema.Audit{Entries: make([]schema.AuditEntry, 0, len(entries))}
+	for _, e := range entries {
+		page.Entries = append(page.Entries, schema.AuditEntry{Seq: uint64(e.Seq), At: e.At.Std(), Actor: e.Actor, Action: e.Action,
+			Object: e.Object, OK: e.OK, Reason: e.Reason, Detail: e.Detail, Prev: e.Prev})
+	}
+	if n := len(entries); n == in.Limit && entries[n-1].Seq > 1 {
+		page.Next = uint64(entries[n-1].Seq)
+	}
+	return &out[schema.Audit]{Body: page}, nil
+}
+
+func (s *Server) listAccounts(_ context.Context, _ *none) (*out[[]schema.Account], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	accounts, err := v.Accounts()
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]schema.Account, 0, len(accounts))
+	for _, a := range accounts {
+		rows = append(rows, schema.Account{Name: a.Name, CreatedAt: a.CreatedAt.Std(), Disabled: a.Disabled})
+	}
+	return &out[[]schema.Account]{Body: rows}, nil
+}
+
+type accountInput struct{ Body schema.AccountPut }
+
+type accountOutput struct {
+	Status int
+	Body   schema.Account
+}
+
+func (s *Server) putAccount(ctx context.Context, in *accountInput) (*accountOutput, error) {
+	hash, err := s.hashPassword(ctx, in.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	was, known, err := s.account(in.Body.Name)
+	if err != nil {
+		return nil, err
+	}
+	stamp := s.stamp(ctx)
+	row, status := model.Account{Name: in.Body.Name, PasswordHash: hash, CreatedAt: stamp.At}, http.StatusCreated
+	if known {
+		row.CreatedAt, row.Disabled, status = was.CreatedAt, was.Disabled, http.StatusOK
+	}
+	if err := s.c.Proposer.Propose(ctx, model.PutAccount{Stamp: stamp, Account: row}); err != nil {
+		return nil, fault.Wrap("put account", err)
+	}
+	return &accountOutput{Status: status, Body: schema.Account{Name: row.Name, CreatedAt: row.CreatedAt.Std(), Disabled: row.Disabled}}, nil
+}

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+const base = "/api/v1"
+
+// out is an operation's answer.
+type out[T any] struct{ Body T }
+
+// none is the input of an operation that takes none, or the answer of one that gives none.
+type none struct{}
+
+// routes is the list of all operations.
+func (s *Server) routes() {
+	op(s, http.MethodPost, "/login", "login", "Open a session", s.login)
+	op(s, http.MethodPost, "/logout", "logout", "End this session", s.logout)
+	op(s, http.MethodGet, "/node", "node", "Which server this is and who is asking", s.node)
+	op(s, http.MethodGet, "/overview", "overview", "Totals over everything this server knows", s.overview)
+
+	op(s, http.MethodGet, "/sites", "list-sites", "All sites", s.listSites)
+	op(s, http.MethodPost, "/sites", "enroll-site", "Add a site and make its one-time token", s.enrollSite)
+	op(s, http.MethodGet, "/sites/{site}", "get-site", "One site, by id or name", s.getSite)
+	op(s, http.MethodPost, "/sites/{site}/token", "regenerate-site-token", "Void a pending site's token and make another", s.regenerateToken)
+
+	op(s, http.MethodGet, "/hosts", "list-hosts", "The directory of hosts", s.listHosts)
+	op(s, http.MethodGet, "/hosts/{host}", "get-host", "One host, by id or unique host name", s.getHost)
+	op(s, http.MethodGet, "/hosts/{host}/detail", "get-host-detail", "What only the host's site holds, asked of that site", s.hostDetail)
+
+	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
+	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
+	op(s, http.MethodPost, "/advisories/ingest", "ingest-advisories", "Store OSV records (a tar.zst of JSON files)", s.ingest, takes("application/zstd"))
+
+	op(s, http.MethodGet, "/keys", "list-keys", "Keys that bundles may be signed with", s.listKeys)
+	op(s, http.MethodPost, "/keys", "generate-key", "Make a signing key that stays on this server", s.generateKey)
+	op(s, http.MethodPost, "/keys/trust", "trust-key", "Accept bundles that a key signed", s.trustKey)
+	op(s, http.MethodGet, "/keys/{name}/public", "get-public-key", "A key's public half as PEM", s.publicKey, gives("application/x-pem-file"))
+
+	op(s, http.MethodGet, "/federation/export", "export-bundle", "A signed bundle of the advisory changes after a cursor", s.exportBundle, gives("application/zstd"))
+	op(s, http.MethodPost, "/federation/import", "import-bundle", "Take in a signed bundle", s.importBundle, takes("application/zstd"))
+	op(s, http.MethodGet, "/federation/sync/status", "sync-status", "How far each origin's bundles were imported", s.syncStatus)
+	op(s, http.MethodPost, "/federation/enroll", "federation-enroll", "Enroll this site at a controller", s.federationEnroll)
+
+	op(s, http.MethodPost, "/commands", "dispatch-command", "Dispatch a command to hosts of one site", s.dispatch)
+	op(s, http.MethodGet, "/commands", "list-commands", "Commands, newest first", s.listCommands)
+	op(s, http.MethodGet, "/commands/{id}", "get-command", "One command with its tasks; with wait, answered at its next move", s.getCommand)
+
+	op(s, http.MethodGet, "/agents", "list-agents", "The agents of this site", s.listAgents)
+	op(s, http.MethodPost, "/agents", "enroll-agent", "Add an agent and make its one-time token", s.enrollAgent)
+
+	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
+	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)
+	op(s, http.MethodPost, "/accounts", "put-account", "Add an account or change its password", s.putAccount)
+}
+
+// op registers one operation; its errors become problems.
+func op[I, O any](s *Server, method, path, id, summary string, h func(context.Context, *I) (*O, error), opts ...func(*huma.Operation)) {
+	problem := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schema.Problem](), true, "Problem")
+	o := huma.Operation{
+		OperationID: id, Method: method, Path: base + path, Summary: summary,
+		MaxBodyBytes: maxJSON,
+		Responses: map[string]*huma.Response{"default": {
+			Description: "The operation failed; the body says why",
+			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
+		}},
+	}
+	for _, f := range opts {
+		f(&o)
+	}
+	huma.Register(s.api, o, func(ctx context.Context, in *I) (*O, error) {
+		answer, err := h(ctx, in)
+		if err != nil {
+			return nil, s.fail(ctx, err)
+		}
+		return answer, nil
+	})
+}
+
+// takes documents a request body that is streamed and not JSON.
+func takes(contentType string) func(*huma.Operation) {
+	return func(o *huma.Operation) {
+		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			contentType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}}
+	}
+}
+
+// gives documents an answer that is not JSON.
+func gives(contentType string) func(*huma.Operation) {
+	return func(o *huma.Operation) {
+		o.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
+			contentType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}}
+	}
+}

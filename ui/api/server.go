@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerryhq/skerry/engine/fault"
+)
+
+// Serve answers on l, whose connections are TLS already, until ctx ends; it then lets requests
+// finish for up to five seconds.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return s.serve(ctx, l, nil)
+}
+
+// ServeSocket answers on the Unix socket at path (mode 0600, an old one is replaced) until ctx ends.
+// Who connects there needs no password: the kernel says which user it is, and only the user that
+// runs this server and root are let in.
+func (s *Server) ServeSocket(ctx context.Context, path string) error {
+	l, err := listenSocket(path)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, l, func(ctx context.Context, c net.Conn) context.Context {
+		uid, err := peerUID(c)
+		if err != nil || (uid != os.Getuid() && uid != 0) {
+			s.c.Log.Warn("refused a connection to the local socket", "uid", uid, "err", err)
+			_ = c.Close()
+			return ctx
+		}
+		return context.WithValue(ctx, actorKey{}, actor{name: fmt.Sprintf("local:%d", uid), local: true})
+	})
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Context, net.Conn) context.Context) error {
+	// Requests are not cut off the moment ctx ends: they get until the shutdown's own limit.
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       conn,
+	}
+	var g errgroup.Group
+	stopped := make(chan struct{})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-stopped:
+			return nil
+		}
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(grace) != nil {
+			cut()
+			return server.Close()
+		}
+		return nil
+	})
+	g.Go(func() error {
+		defer close(stopped)
+		err := server.Serve(l)
+		if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	})
+	return g.Wait()
+}
+
+// listenSocket makes the socket. The folder is the server's own data folder, so whoever could
+// replace the socket could replace the data.
+func listenSocket(path string) (net.Listener, error) {
+	if len(path) > 100 {
+		return nil, fault.New(fault.Invalid, "open the local socket",
+			"%s is %d bytes long and the system allows about 100: set socket: to a shorter path", path, len(path))
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&fs.ModeSocket == 0 {
+			return nil, fault.New(fault.Conflict, "open the local socket",
+				"%s exists and is not a socket: move it away or set socket: to another path", path)
+		}
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			_ = c.Close()
+			return nil, fault.New(fault.Conflict, "open the local socket",
+				"another server answers on %s: stop it, or give this one its own data folder", path)
+		}
+		_ = os.Remove(path)
+	}
+	// The socket is made under another name, closed to others, and only then given its name, so that
+	// there is no moment in which another user could connect.
+	hidden, err := os.MkdirTemp(filepath.Dir(path), ".s")
+	if err != nil {
+		return nil, fault.New(fault.Other, "open the local socket", "%w", err)
+	}
+	defer func() { _ = os.RemoveAll(hidden) }()
+	temp := filepath.Join(hidden, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temp, Net: "unix"})
+	if err != nil {
+		return nil, fault.New(fault.Other, "open the local socket", "%w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(temp, 0o600), os.Rename(temp, path)); err != nil {
+		_ = l.Close()
+		return nil, fault.New(fault.Other, "open the local socket", "%w", err)
+	}
+	return &socket{Listener: l, path: path}, nil
+}
+
+// socket removes its path when it is closed.
+type socket struct {
+	net.Listener
+	path string
+}
+
+// Close stops listening and removes the socket.
+func (s *socket) Close() error {
+	return errors.Join(s.Listener.Close(), ignoreGone(os.Remove(s.path)))
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

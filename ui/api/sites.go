@@ -1,0 +1,208 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// How long the life of an enrollment token may be.
+const (
+	tokenTTL    = 24 * time.Hour
+	maxTokenTTL = 30 * 24 * time.Hour
+)
+
+func (s *Server) listSites(_ context.Context, _ *none) (*out[[]schema.Site], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	sites, err := s.sites(v)
+	if err != nil {
+		return nil, err
+	}
+	return &out[[]schema.Site]{Body: sites}, nil
+}
+
+// sites returns every site that is not removed; at a site, that site alone.
+func (s *Server) sites(v View) ([]schema.Site, error) {
+	rows, err := s.siteRows(v)
+	if err != nil {
+		return nil, err
+	}
+	sites := make([]schema.Site, 0, len(rows))
+	for _, row := range rows {
+		site, err := s.site(v, row)
+		if err != nil {
+			return nil, err
+		}
+		if site.Status != string(model.MemberRemoved) {
+			sites = append(sites, site)
+		}
+	}
+	return sites, nil
+}
+
+func (s *Server) siteRows(v View) ([]model.Site, error) {
+	if s.c.Role == model.RoleController {
+		return v.Sites()
+	}
+	self, ok, err := v.Self()
+	if err != nil || !ok {
+		return nil, err
+	}
+	return []model.Site{{ID: model.SiteID(self.Self), Name: self.Name}}, nil
+}
+
+type siteInput struct {
+	Site string `path:"site" maxLength:"64" doc:"id or name"`
+}
+
+func (s *Server) getSite(_ context.Context, in *siteInput) (*out[schema.Site], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	row, err := s.findSite(v, in.Site)
+	if err != nil {
+		return nil, err
+	}
+	site, err := s.site(v, row)
+	if err != nil {
+		return nil, err
+	}
+	return &out[schema.Site]{Body: site}, nil
+}
+
+// findSite finds a site by its id or by the name it has now.
+func (s *Server) findSite(v View, name string) (model.Site, error) {
+	unknown := fault.New(fault.NotFound, "", "there is no site %q here; `skerry sites list` shows those there are", name)
+	if s.c.Role == model.RoleSite {
+		rows, err := s.siteRows(v)
+		if err != nil {
+			return model.Site{}, err
+		}
+		for _, row := range rows {
+			if row.Name == name || row.ID.String() == name {
+				return row, nil
+			}
+		}
+		return model.Site{}, unknown
+	}
+	id, err := model.ParseSiteID(name)
+	if err != nil {
+		member, ok, err := v.MemberNamed(model.MemberSite, name)
+		if err != nil {
+			return model.Site{}, err
+		}
+		if !ok {
+			return model.Site{}, unknown
+		}
+		id = model.SiteID(member)
+	}
+	row, ok, err := v.Site(id)
+	if err != nil {
+		return model.Site{}, err
+	}
+	if !ok {
+		return model.Site{}, unknown
+	}
+	return row, nil
+}
+
+type enrollSiteInput struct{ Body schema.SiteEnroll }
+
+type tokenOutput struct {
+	Status int
+	Body   schema.Token
+}
+
+func (s *Server) enrollSite(ctx context.Context, in *enrollSiteInput) (*tokenOutput, error) {
+	if err := s.only(model.RoleController, "sites are enrolled"); err != nil {
+		return nil, err
+	}
+	if (in.Body.Lat == nil) != (in.Body.Lng == nil) {
+		return nil, fault.New(fault.Invalid, "enroll site", "lat and lng belong together: give both or neither")
+	}
+	id, err := s.newID()
+	if err != nil {
+		return nil, err
+	}
+	site := model.Site{ID: model.SiteID(id), Name: in.Body.Name, Location: in.Body.Location, Lat: in.Body.Lat, Lng: in.Body.Lng}
+	return s.invite(ctx, model.Member{ID: model.NodeID(id), Kind: model.MemberSite, Name: in.Body.Name}, &site, in.Body.TTL)
+}
+
+func (s *Server) regenerateToken(ctx context.Context, in *siteInput) (*tokenOutput, error) {
+	if err := s.only(model.RoleController, "sites are enrolled"); err != nil {
+		return nil, err
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	row, err := s.findSite(v, in.Site)
+	if err != nil {
+		return nil, err
+	}
+	member, ok, err := v.Member(model.NodeID(row.ID))
+	if err != nil {
+		return nil, err
+	}
+	if !ok || member.Status != model.MemberPending {
+		return nil, fault.New(fault.Conflict, "regenerate token", "site %q is %s; only a pending site can be given a new token", row.Name, member.Status)
+	}
+	return s.invite(ctx, member, &row, "")
+}
+
+// invite makes a token for the member and stores its hash. The token itself is in the answer only.
+func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, ttl string) (*tokenOutput, error) {
+	op := "enroll " + string(m.Kind)
+	life, err := duration(op, "ttl", ttl, tokenTTL, time.Minute, maxTokenTTL)
+	if err != nil {
+		return nil, err
+	}
+	if s.c.Tokens == nil {
+		return nil, fault.New(fault.ReadOnly, op, "this server has no enrollment authority yet; try again once it is ready (/readyz says why it is not)")
+	}
+	token, hash, pin, err := s.c.Tokens.NewToken(m.Kind, m.ID)
+	if err != nil {
+		return nil, fault.Wrap(op, err)
+	}
+	expires := model.TimeOf(s.c.Now().Add(life))
+	stamp := s.stamp(ctx)
+	m.Status, m.TokenHash, m.TokenExpires = model.MemberPending, hash, expires
+	if m.InvitedAt.IsZero() {
+		m.InvitedAt = stamp.At
+	}
+	if err := s.c.Proposer.Propose(ctx, model.Invite{Stamp: stamp, Member: m, Site: site}); err != nil {
+		return nil, fault.Wrap(op, err)
+	}
+	return &tokenOutput{Status: http.StatusCreated, Body: schema.Token{
+		ID: m.ID.String(), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin,
+	}}, nil
+}
+
+// newID mints a UUID of version 7: ids made later sort later.
+func (s *Server) newID() ([16]byte, error) {
+	id, err := uuid.NewV7FromReader(s.c.Rand)
+	if err != nil {
+		return id, fmt.Errorf("make id: %w", err)
+	}
+	return id, nil
+}
+
+// duration reads an optional duration between least and most.
+func duration(op, name, text string, absent, least, most time.Duration) (time.Duration, error) {
+	if text == "" {
+		return absent, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, op, "%s: %q is not a duration: write it as in 90m or 24h", name, text)
+	}
+	if d < least || d > most {
+		return 0, fault.New(fault.Invalid, op, "%s: %s is not between %s and %s", name, d, least, most)
+	}
+	return d, nil
+}
