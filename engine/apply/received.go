@@ -34,8 +34,8 @@ func (a *applier) received(c model.Received) error {
 		if err == nil {
 			continue
 		}
-		if k := fault.KindOf(err); k == fault.Other || k == fault.ReadOnly {
-			return err // of the store, not of the item
+		if !refusal(err) {
+			return err
 		}
 		if err := a.note(c.Stamp, "item.refuse", item.Key, false, err.Error(), map[string]string{
 			"origin": c.Origin.String(), "kind": string(item.Kind), "seq": fmt.Sprint(uint64(item.Seq)),
@@ -84,10 +84,19 @@ func (a *applier) sender(c model.Received) (sender, error) {
 	return sender{}, fault.New(fault.Denied, "receive items", "%s is not a member of this federation", c.Origin)
 }
 
-// decode reads an item's payload.
+// refusal reports whether err is about the item; every other error is of the store and ends the run.
+func refusal(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.NotFound, fault.Exists, fault.Conflict, fault.Denied, fault.TooLarge:
+		return true
+	}
+	return false
+}
+
+// decode reads an item's payload. What does not decode is the item's fault: Corrupt is kept for rows.
 func decode(item model.Item, v any) error {
 	if err := model.Decode(item.Payload, v); err != nil {
-		return fault.New(fault.Corrupt, "read item", "%s item %q: %w", item.Kind, item.Key, err)
+		return fault.New(fault.Invalid, "read item", "%s item %q: %w", item.Kind, item.Key, err)
 	}
 	return nil
 }

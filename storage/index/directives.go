@@ -215,10 +215,29 @@ func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, er
 		return r.rowJSON(key.Signer(d.Key))
 	case model.ItemOrder:
 		return r.order(to, d.Key)
-	case model.ItemAdvisoryGone, model.ItemGeneration:
+	case model.ItemAdvisoryGone:
+		return r.gone(d.Key)
+	case model.ItemGeneration:
 		return nil, true, nil
 	}
 	return nil, false, fault.New(fault.Corrupt, "read directive", "items of kind %q do not go down", d.Kind)
+}
+
+// gone returns what says that an advisory was removed: its key and the cursor of the removal.
+func (r *Reader) gone(item string) (jsontext.Value, bool, error) {
+	k, err := advisoryKey(item)
+	if err != nil {
+		return nil, false, err
+	}
+	row, ok, err := get[advisoryGone](r, key.AdvisoryGone(k))
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	b, err := model.Encode(model.Advisory{AdvisoryKey: k, Cursor: row.Cursor})
+	if err != nil {
+		return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
+	}
+	return b, true, nil
 }
 
 // rowJSON returns the JSON of a row without decoding it: what is stored is what model.Encode wrote.
