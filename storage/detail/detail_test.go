@@ -1,0 +1,298 @@
+package detail
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+func open(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir, Options{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !s.db.IsClosed() {
+			_ = s.Close()
+		}
+	})
+	return s
+}
+
+func host(n int) model.HostID { return model.HostID{byte(n >> 8), byte(n)} }
+
+func put(t *testing.T, s *Store, h int, kind Kind, asOf model.Time, body string) string {
+	t.Helper()
+	sum, err := s.Put(host(h), kind, asOf, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sha256.Sum256([]byte(body))
+	if sum != hex.EncodeToString(want[:]) {
+		t.Fatalf("the digest of %q is %s", body, sum)
+	}
+	return sum
+}
+
+func wantBody(t *testing.T, s *Store, h int, kind Kind, asOf model.Time, body string) {
+	t.Helper()
+	got, at, sum, ok, err := s.Get(host(h), kind)
+	if err != nil || !ok || string(got) != body || at != asOf || sum != digestOf([]byte(body)).String() {
+		t.Fatalf("host %d kind %d: %q as of %d, digest %s, %t, %v; want %q as of %d", h, kind, got, at, sum, ok, err, body, asOf)
+	}
+}
+
+// rows counts what is stored under the prefix.
+func rows(t *testing.T, s *Store, prefix byte) int {
+	t.Helper()
+	n := 0
+	err := s.db.View(func(tx *badger.Txn) error {
+		it := tx.NewIterator(badger.IteratorOptions{Prefix: []byte{prefix}})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestPutGetRestart(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "detail")
+	s := open(t, dir)
+	big := strings.Repeat(`{"name":"libc6"},`, 400_000) // 6.8 MB
+	noise := make([]byte, 3<<20)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	put(t, s, 1, Packages, 10, big)
+	put(t, s, 1, Certificates, 11, "")
+	put(t, s, 2, Packages, 12, string(noise))
+	if _, _, _, ok, err := s.Get(host(2), Certificates); ok || err != nil {
+		t.Fatalf("a body that was never put: %t, %v", ok, err)
+	}
+	if _, err := s.Put(host(3), Packages, 1, make([]byte, MaxBody+1)); !fault.Is(err, fault.TooLarge) {
+		t.Fatalf("a body above the limit: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	wantBody(t, s, 1, Packages, 10, big)
+	wantBody(t, s, 1, Certificates, 11, "")
+	wantBody(t, s, 2, Packages, 12, string(noise))
+	if b, ok, err := s.Body(digestOf(noise).String()); err != nil || !ok || !bytes.Equal(b, noise) {
+		t.Fatalf("by digest: %d bytes, %t, %v", len(b), ok, err)
+	}
+	if _, ok, err := s.Body(strings.Repeat("0", 64)); ok || err != nil {
+		t.Fatalf("an unknown digest: %t, %v", ok, err)
+	}
+	for _, bad := range []string{"", "zz", strings.Repeat("0", 63), strings.Repeat("0", 65), strings.Repeat("z", 64)} {
+		if _, _, err := s.Body(bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("the digest %q: %v", bad, err)
+		}
+	}
+}
+
+func TestBodiesAreSharedAndSwept(t *testing.T) {
+	s := open(t, t.TempDir())
+	for h := range 300 {
+		put(t, s, h, Packages, 1, "same")
+		put(t, s, h, Certificates, 1, fmt.Sprint("own ", h))
+	}
+	if n := rows(t, s, prefixBody); n != 301 {
+		t.Fatalf("%d bodies, want 301", n)
+	}
+	old := put(t, s, 0, Packages, 1, "same")
+	put(t, s, 0, Packages, 2, "newer") // one of many users leaves
+	for h := range 290 {
+		put(t, s, h, Certificates, 2, "shared now") // 290 bodies, several batches, lose their only user
+	}
+	if err := s.GC(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := rows(t, s, prefixBody); n != 1+1+10+1 {
+		t.Fatalf("%d bodies after the sweep, want 13", n)
+	}
+	wantBody(t, s, 0, Packages, 2, "newer")
+	wantBody(t, s, 1, Packages, 1, "same")
+	wantBody(t, s, 289, Certificates, 2, "shared now")
+	wantBody(t, s, 290, Certificates, 1, "own 290")
+	for h := range 300 {
+		if err := s.Delete(host(h)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(host(999)); err != nil {
+		t.Fatalf("deleting an unknown host: %v", err)
+	}
+	if _, ok, err := s.Body(old); !ok || err != nil {
+		t.Fatalf("Delete itself must leave the body to GC: %t, %v", ok, err)
+	}
+	if err := s.GC(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []byte{prefixBody, prefixPointer, prefixUser} {
+		if n := rows(t, s, prefix); n != 0 {
+			t.Errorf("%d rows %q are left of nothing", n, prefix)
+		}
+	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.GC(stopped); err == nil {
+		t.Error("a cancelled GC must say so")
+	}
+	if err := s.RunGC(stopped); err != nil {
+		t.Errorf("RunGC ends with %v", err)
+	}
+}
+
+// Hosts flap between few bodies, so that each body is swept and put again all the time.
+func TestGCBesidePuts(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	s := open(t, t.TempDir())
+	var wg sync.WaitGroup
+	for w := range 4 {
+		rnd := rand.New(rand.NewPCG(seed, uint64(w)))
+		wg.Go(func() {
+			for range 60 {
+				h, body := host(rnd.IntN(3)), []byte{byte(rnd.IntN(4))}
+				if _, err := s.Put(h, Packages, 1, body); err != nil {
+					t.Error(err)
+				}
+				if _, _, _, ok, err := s.Get(h, Packages); err != nil || !ok {
+					t.Errorf("right after a put: %t, %v", ok, err)
+				}
+			}
+		})
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := s.GC(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	wg.Wait()
+	close(stop)
+	<-done
+	if err := s.GC(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if p, u := rows(t, s, prefixPointer), rows(t, s, prefixUser); p != u || p == 0 {
+		t.Fatalf("%d pointers, %d user rows", p, u)
+	}
+	if b := rows(t, s, prefixBody); b > 3 {
+		t.Fatalf("%d bodies for 3 hosts", b)
+	}
+}
+
+func TestDamageIsFoundAndMended(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spoil func(v []byte) []byte
+		kind  fault.Kind
+	}{
+		"another body": {func([]byte) []byte { return nil }, fault.Corrupt},
+		"cut":          {func(v []byte) []byte { return v[:len(v)-3] }, fault.Corrupt},
+		"short":        {func(v []byte) []byte { return v[:4] }, fault.Corrupt},
+		"length":       {func(v []byte) []byte { v[4]++; return v }, fault.Corrupt},
+		"huge":         {func(v []byte) []byte { v[1] = 0xff; return v }, fault.Corrupt},
+		"packing":      {func(v []byte) []byte { v[0] = 9; return v }, fault.Version},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			sum := put(t, s, 1, Packages, 1, "the body, the whole body")
+			err := s.db.Update(func(tx *badger.Txn) error {
+				v := tc.spoil(s.pack([]byte("the body, the whole body")))
+				if v == nil {
+					v = s.pack([]byte("another body"))
+				}
+				return tx.Set(bodyKey(digestOf([]byte("the body, the whole body"))), v)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, _, _, err := s.Get(host(1), Packages); !fault.Is(err, tc.kind) || !strings.Contains(err.Error(), sum) {
+				t.Fatalf("reading a damaged body: %v", err)
+			}
+			if tc.kind != fault.Corrupt {
+				return
+			}
+			put(t, s, 1, Packages, 2, "the body, the whole body")
+			wantBody(t, s, 1, Packages, 2, "the body, the whole body")
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	if _, err := Open(dir, Options{MinFree: -1}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a second process: %v", err)
+	}
+	put(t, s, 1, Packages, 1, "before")
+	s.minFree, s.free = 100<<20, func(string) (int64, error) { return 99 << 20, nil }
+	if _, err := s.Put(host(1), Packages, 2, []byte("after")); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("a put on a nearly full disk: %v", err)
+	}
+	wantBody(t, s, 1, Packages, 1, "before")
+	if err := s.db.Update(func(tx *badger.Txn) error { return tx.Set(keyFormat, []byte{0, 0, 0, 9}) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{MinFree: -1}); !fault.Is(err, fault.Version) {
+		t.Errorf("a newer format: %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "x"), Options{MinFree: 1 << 62}); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("open on a nearly full disk: %v", err)
+	}
+	// A kill -9 does not show what Badger's default loses in a power cut, so the setting itself is held.
+	if !s.settings().SyncWrites {
+		t.Error("SyncWrites is off")
+	}
+}
+
+// After a closed database every commit fails; the first failure is final.
+func TestFailedCommitLatches(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, 1, Packages, 1, "x")
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := s.update("test", func(tx *badger.Txn) error { return nil })
+	if err == nil {
+		err = s.update("test", func(tx *badger.Txn) error { return tx.Set([]byte("k"), nil) })
+	}
+	if !fault.Is(err, fault.ReadOnly) {
+		t.Fatalf("a commit to a closed database: %v", err)
+	}
+	called := false
+	if err := s.update("test", func(*badger.Txn) error { called = true; return nil }); !fault.Is(err, fault.ReadOnly) || called {
+		t.Fatalf("the next write: %v, tried: %t", err, called)
+	}
+}
