@@ -28,12 +28,6 @@ const (
 	maxCertErrs  = 20      // errors returned
 )
 
-// CertificateFolders is where Certificates looks unless told otherwise. Trust stores are left out: the
-// thousand authorities that a system trusts are not its own certificates.
-func CertificateFolders() []string {
-	return []string{"/etc/skerry/certs", "/etc/letsencrypt/live", "/etc/pki/tls/certs", "/etc/nginx", "/etc/apache2"}
-}
-
 // keyFile matches the names that private keys go by; such files are not even opened.
 var keyFile = regexp.MustCompile(`^((.*[-_.])?key|privkey\d*)\.(pem|crt|cer|der)$`)
 

@@ -1,0 +1,313 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/queue"
+)
+
+const (
+	maxOutput   = 4096             // bytes: model.Task
+	maxReason   = 1024             // bytes: model.Task
+	orderTime   = 10 * time.Minute // how long one order may run
+	longestWait = time.Minute      // between two looks at the clock, which may be set or stand still in sleep
+
+	// interrupted is the reason of an order that was running when the agent ended. Whether it had its
+	// effect is not known, so it is not run again.
+	interrupted = "interrupted"
+)
+
+// handler runs one kind of command. The text is for people; the error's text becomes the reason.
+type handler func(context.Context) (output string, err error)
+
+// orders runs what the journal holds, one at a time, oldest first, and reports every step.
+type orders struct {
+	host     model.HostID
+	queue    *queue.Queue
+	log      *slog.Logger
+	now      func() time.Time
+	handlers map[string]handler
+
+	mu      sync.Mutex // guards what follows
+	waiting []model.Order
+	seen    map[model.CommandID]bool // put in line since the start
+	news    chan struct{}            // has room for one: something was added to waiting
+}
+
+func newOrders(host model.HostID, q *queue.Queue, log *slog.Logger, now func() time.Time, h map[string]handler) *orders {
+	return &orders{host: host, queue: q, log: log, now: now, handlers: h, seen: map[model.CommandID]bool{}, news: make(chan struct{}, 1)}
+}
+
+// recover reports what the last run left unfinished. An order that was delivered is reported as such
+// once more, because the last run may have ended before it could; a repeat changes nothing.
+func (o *orders) recover() error {
+	journal, err := o.queue.Orders()
+	if err != nil {
+		return err
+	}
+	for _, rec := range journal {
+		switch rec.State {
+		case model.CommandDelivered:
+			if err := o.queueUp(rec.Order, rec.At); err != nil {
+				return err
+			}
+		case model.CommandRunning:
+			if err := o.interrupt(rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// interrupt ends an order that was marked running when the agent ended.
+func (o *orders) interrupt(rec queue.JournalRecord) error {
+	id := rec.Order.Command.ID
+	end, ok, err := o.reported(id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		o.log.Warn("an order was running when the agent ended; it is not run again", "command", id, "kind", rec.Order.Command.Kind)
+		// The running step is said again: the agent may have ended between marking it and saying it.
+		if err := o.report(id, model.CommandRunning, rec.At, "", ""); err != nil {
+			return err
+		}
+		end = model.Move{State: model.CommandFailed, At: model.TimeOf(o.now())}
+		if err := o.report(id, end.State, end.At, interrupted, ""); err != nil {
+			return err
+		}
+	}
+	return o.queue.MarkOrder(id, end.State, end.At)
+}
+
+// reported finds the end of an order in the outbox: the agent may have ended between reporting it and
+// marking it.
+func (o *orders) reported(id model.CommandID) (model.Move, bool, error) {
+	for after := model.Seq(0); ; {
+		items, err := o.queue.After(after, 256, 1<<20)
+		if err != nil || len(items) == 0 {
+			return model.Move{}, false, err
+		}
+		for _, it := range items {
+			after = it.Seq
+			var m model.Move
+			if it.Kind != model.ItemMove || !strings.HasPrefix(it.Key, id.String()) || model.Decode(it.Payload, &m) != nil {
+				continue
+			}
+			if m.State == model.CommandSucceeded || m.State == model.CommandFailed {
+				return m, true, nil
+			}
+		}
+	}
+}
+
+// take makes a run of items from the site durable and puts its orders in line.
+func (o *orders) take(origin model.NodeID, epoch model.Epoch, items []model.Item) error {
+	held, err := o.queue.Held(origin)
+	if err != nil {
+		return err
+	}
+	if err := o.queue.Take(origin, epoch, items); err != nil {
+		return err
+	}
+	var taken []model.CommandID
+	for _, it := range items {
+		var order model.Order
+		if it.Kind == model.ItemOrder && !held.Covers(epoch, it.Seq) && model.Decode(it.Payload, &order) == nil {
+			taken = append(taken, order.Command.ID)
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	journal, err := o.queue.Orders()
+	if err != nil {
+		return err
+	}
+	for _, rec := range journal {
+		if !slices.Contains(taken, rec.Order.Command.ID) {
+			continue
+		}
+		if rec.State == model.CommandDelivered {
+			err = o.queueUp(rec.Order, rec.At)
+		} else {
+			err = o.repeat(rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queueUp reports a journalled order as delivered, and lets it be run after that: at the site, the
+// steps must arrive in their order.
+func (o *orders) queueUp(order model.Order, at model.Time) error {
+	if !slices.Contains(order.Hosts, o.host) {
+		o.log.Warn("an order for other hosts came down and is not run", "command", order.Command.ID)
+		return o.queue.MarkOrder(order.Command.ID, model.CommandFailed, model.TimeOf(o.now()))
+	}
+	o.mu.Lock()
+	known := o.seen[order.Command.ID]
+	o.seen[order.Command.ID] = true
+	o.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := o.report(order.Command.ID, model.CommandDelivered, at, "", ""); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	o.waiting = append(o.waiting, order)
+	slices.SortFunc(o.waiting, func(a, b model.Order) int { return cmp.Compare(a.Command.ID.String(), b.Command.ID.String()) })
+	o.mu.Unlock()
+	select {
+	case o.news <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// repeat answers an order that came once more after it had run, as from a site that lost what it had
+// acknowledged: it is told the steps again and nothing is run.
+func (o *orders) repeat(rec queue.JournalRecord) error {
+	id := rec.Order.Command.ID
+	steps := []model.CommandState{model.CommandDelivered, model.CommandRunning, rec.State}
+	if rec.State == model.CommandExpired || rec.State == model.CommandRunning {
+		steps = []model.CommandState{model.CommandDelivered, rec.State}
+	}
+	for _, s := range steps {
+		reason := ""
+		if s == model.CommandFailed || s == model.CommandSucceeded {
+			reason = "it ran when it came for the first time; its result was reported then"
+		}
+		if err := o.report(id, s, rec.At, reason, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report appends one step to the outbox.
+func (o *orders) report(id model.CommandID, s model.CommandState, at model.Time, reason, output string) error {
+	payload, err := model.Encode(model.Move{Command: id, Host: o.host, State: s, At: at, Reason: clip(reason, maxReason), Output: clip(output, maxOutput)})
+	if err != nil {
+		return fault.New(fault.Other, "report order "+id.String(), "%w", err)
+	}
+	key := id.String() + "/" + o.host.String() + "/" + string(s)
+	_, err = o.queue.Append([]model.Item{{Kind: model.ItemMove, Key: key, AsOf: at, Payload: payload}})
+	return err
+}
+
+// run runs orders until ctx ends. Its errors are of the disk.
+func (o *orders) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.news:
+		case <-timer.C:
+		}
+		for ctx.Err() == nil {
+			order, expired, wait := o.next()
+			if order == nil {
+				timer.Reset(wait)
+				break
+			}
+			var err error
+			if expired {
+				err = o.expire(order.Command)
+			} else {
+				err = o.execute(ctx, order.Command)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// next takes the first order out of the line that is due or past its time; nil: wait that long.
+func (o *orders) next() (order *model.Order, expired bool, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := model.TimeOf(o.now())
+	wait = longestWait
+	for i, w := range o.waiting {
+		c := w.Command
+		expired = !c.ExpiresAt.IsZero() && c.ExpiresAt < now
+		if expired || c.NotBefore <= now {
+			o.waiting = slices.Delete(o.waiting, i, i+1)
+			return &w, expired, 0
+		}
+		wait = min(wait, c.NotBefore.Std().Sub(now.Std()))
+		if !c.ExpiresAt.IsZero() {
+			wait = min(wait, c.ExpiresAt.Std().Sub(now.Std())+time.Millisecond)
+		}
+	}
+	return nil, false, wait
+}
+
+func (o *orders) expire(c model.Command) error {
+	now := model.TimeOf(o.now())
+	o.log.Info("an order was past its time and is not run", "command", c.ID, "kind", c.Kind, "expired", c.ExpiresAt)
+	if err := o.report(c.ID, model.CommandExpired, now, "its time had passed when the agent could run it", ""); err != nil {
+		return err
+	}
+	return o.queue.MarkOrder(c.ID, model.CommandExpired, now)
+}
+
+// execute runs one order. The mark is durable before anything happens; the report is durable before
+// the last mark, so that no result is lost.
+func (o *orders) execute(ctx context.Context, c model.Command) error {
+	at := model.TimeOf(o.now())
+	if err := o.queue.MarkOrder(c.ID, model.CommandRunning, at); err != nil {
+		return err
+	}
+	if err := o.report(c.ID, model.CommandRunning, at, "", ""); err != nil {
+		return err
+	}
+	state, reason, output := model.CommandSucceeded, "", ""
+	h, ok := o.handlers[c.Kind]
+	if ok {
+		limited, cancel := context.WithTimeout(ctx, orderTime)
+		var err error
+		output, err = h(limited)
+		cancel()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			state, reason = model.CommandFailed, interrupted
+		default:
+			state, reason = model.CommandFailed, err.Error()
+		}
+	} else {
+		state, reason = model.CommandFailed, "this agent (version "+Version+") does not know "+c.Kind
+	}
+	at = model.TimeOf(o.now())
+	o.log.Info("an order was run", "command", c.ID, "kind", c.Kind, "state", state, "reason", reason)
+	if err := o.report(c.ID, state, at, reason, output); err != nil {
+		return err
+	}
+	return o.queue.MarkOrder(c.ID, state, at)
+}
+
+// clip makes s valid UTF-8 of at most n bytes.
+func clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}
