@@ -1,0 +1,181 @@
+// Package entry is the form of a change in the Raft log.
+//
+// It owns the bytes: a version, flags, and tagged changes. It reads what this and every earlier
+// version wrote, and refuses the rest with a clear kind: fault.Version for what a newer program
+// wrote, fault.Corrupt for what nobody wrote. It never panics, whatever the bytes, and never applies
+// anything.
+//
+// An entry:
+//
+//	0         1       2
+//	| version | flags | body …
+//
+// version is 1. Flag bit 0 says that the body is one zstd frame; all other bits are zero. The body:
+//
+//	| count uvarint | count times: | tag u8 | length uvarint | JSON … |
+//
+// The JSON is that of model.Encode. There is at least one change and nothing behind the last.
+//
+// Version history: 1, the first.
+package entry
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+const (
+	version  = 1
+	flagZstd = 1
+
+	// MaxBody bounds the body of one entry, in bytes before compression.
+	MaxBody = 16 << 20
+	// MaxChanges bounds the changes of one entry.
+	MaxChanges = 4096
+
+	packFrom = 512 // bytes of body from which compressing is tried
+	smallest = 4   // bytes of the smallest change: tag, length, "{}"
+)
+
+// Both are stateless in EncodeAll and DecodeAll, and safe for concurrent use.
+var (
+	encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
+		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	})
+	decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody), zstd.WithDecoderMaxWindow(8<<20))
+	})
+)
+
+// Encode returns the entry of changes, which are applied together or not at all. It fails with
+// fault.Invalid for no change, or one that is no JSON or not in the closed set, and with
+// fault.TooLarge beyond MaxBody or MaxChanges.
+func Encode(changes []model.Change) ([]byte, error) {
+	const op = "encode log entry"
+	if len(changes) == 0 {
+		return nil, fault.New(fault.Invalid, op, "there is no change in it")
+	}
+	if len(changes) > MaxChanges {
+		return nil, fault.New(fault.TooLarge, op, "it has %d changes, the limit is %d; propose fewer at once", len(changes), MaxChanges)
+	}
+	b := []byte{version, 0}
+	b = binary.AppendUvarint(b, uint64(len(changes)))
+	for _, c := range changes {
+		if c == nil || decoders[c.Tag()] == nil {
+			return nil, fault.New(fault.Invalid, op, "%T is not a change that the log knows", c)
+		}
+		j, err := model.Encode(c)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, op, "%T is not JSON: %w", c, err)
+		}
+		b = append(b, byte(c.Tag()))
+		b = binary.AppendUvarint(b, uint64(len(j)))
+		b = append(b, j...)
+		if len(b)-2 > MaxBody {
+			return nil, fault.New(fault.TooLarge, op, "it is more than %d MiB; propose it in smaller pieces", MaxBody>>20)
+		}
+	}
+	if len(b) < packFrom {
+		return b, nil
+	}
+	z, err := encoder()
+	if err != nil {
+		return nil, fault.New(fault.Other, op, "%w", err)
+	}
+	packed := z.EncodeAll(b[2:], append(make([]byte, 0, len(b)/2), version, flagZstd))
+	if len(packed) < len(b) {
+		return packed, nil
+	}
+	return b, nil
+}
+
+// Decode reads an entry. The changes share no memory with b and are values, not pointers.
+func Decode(b []byte) ([]model.Change, error) {
+	const op = "decode log entry"
+	if len(b) < 2 {
+		return nil, fault.New(fault.Corrupt, op, "it is %d bytes long", len(b))
+	}
+	if b[0] == 0 {
+		return nil, fault.New(fault.Corrupt, op, "it has version 0")
+	}
+	if b[0] > version || b[1]&^flagZstd != 0 {
+		return nil, fault.New(fault.Version, op, "it has version %d and flags %#x, this program reads version %d; run the version that wrote it, or a newer one", b[0], b[1], version)
+	}
+	body := b[2:]
+	if b[1]&flagZstd != 0 {
+		z, err := decoder()
+		if err != nil {
+			return nil, fault.New(fault.Other, op, "%w", err)
+		}
+		if body, err = z.DecodeAll(body, nil); err != nil {
+			return nil, fault.New(fault.Corrupt, op, "its body does not unpack: %w", err)
+		}
+	}
+	if len(body) > MaxBody {
+		return nil, fault.New(fault.Corrupt, op, "its body is %d bytes, the limit is %d", len(body), MaxBody)
+	}
+	count, n := binary.Uvarint(body)
+	if n <= 0 || count == 0 || count > MaxChanges || count > uint64(len(body)/smallest) {
+		return nil, fault.New(fault.Corrupt, op, "it cannot have %d changes in %d bytes", count, len(body))
+	}
+	body = body[n:]
+	changes := make([]model.Change, 0, count)
+	for i := range count {
+		if len(body) < smallest {
+			return nil, fault.New(fault.Corrupt, op, "it ends before change %d of %d", i+1, count)
+		}
+		tag := model.Tag(body[0])
+		size, n := binary.Uvarint(body[1:])
+		if n <= 0 || size > uint64(len(body)-1-n) {
+			return nil, fault.New(fault.Corrupt, op, "change %d (tag %d) says it is %d bytes, %d are left", i+1, tag, size, len(body)-1)
+		}
+		j := body[1+n : 1+n+int(size)]
+		body = body[1+n+int(size):]
+		decode := decoders[tag]
+		if decode == nil {
+			return nil, fault.New(fault.Version, op, "it holds a change with tag %d, which this program does not know; run the version that wrote it, or a newer one", tag)
+		}
+		c, err := decode(j)
+		if err != nil {
+			return nil, fault.New(fault.Corrupt, op, "change %d (tag %d) does not decode: %w", i+1, tag, err)
+		}
+		changes = append(changes, c)
+	}
+	if len(body) != 0 {
+		return nil, fault.New(fault.Corrupt, op, "there are %d bytes behind the last change", len(body))
+	}
+	return changes, nil
+}
+
+// decoders is indexed by tag. A change without a decoder cannot be proposed.
+var decoders = [256]func([]byte) (model.Change, error){
+	model.TagFound:        decodeAs[model.Found],
+	model.TagInvite:       decodeAs[model.Invite],
+	model.TagEnroll:       decodeAs[model.Enroll],
+	model.TagReceived:     decodeAs[model.Received],
+	model.TagAdvisories:   decodeAs[model.Advisories],
+	model.TagGeneration:   decodeAs[model.Generation],
+	model.TagMatched:      decodeAs[model.Matched],
+	model.TagRollup:       decodeAs[model.Rollup],
+	model.TagDispatch:     decodeAs[model.Dispatch],
+	model.TagMoves:        decodeAs[model.Moves],
+	model.TagPutAccount:   decodeAs[model.PutAccount],
+	model.TagPutSession:   decodeAs[model.PutSession],
+	model.TagEndSession:   decodeAs[model.EndSession],
+	model.TagTrustSigner:  decodeAs[model.TrustSigner],
+	model.TagNote:         decodeAs[model.Note],
+	model.TagHostStatuses: decodeAs[model.HostStatuses],
+	model.TagResync:       decodeAs[model.Resync],
+}
+
+func decodeAs[C model.Change](b []byte) (model.Change, error) {
+	var c C
+	if err := model.Decode(b, &c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,362 @@
+package entry
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the vectors that are missing; existing ones are never changed")
+
+// samples has one change of each type, by tag; the test below proves that it is complete.
+var samples = []model.Change{
+	&model.Found{}, &model.Invite{}, &model.Enroll{}, &model.Received{}, &model.Advisories{}, &model.Generation{},
+	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
+	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
+}
+
+func init() {
+	for _, c := range samples {
+		n := 0
+		fill(reflect.ValueOf(c).Elem(), &n)
+	}
+}
+
+// fill sets every field below v to a value that is not its zero, so that a vector covers all of them.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch v.Interface().(type) {
+	case jsontext.Value:
+		v.Set(reflect.ValueOf(jsontext.Value(fmt.Sprintf(`{"payload":%d}`, *n))))
+		return
+	case model.Time:
+		v.SetInt(1_700_000_000_000 + int64(*n))
+		return
+	case model.Severity:
+		v.SetUint(uint64(model.SeverityHigh))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0), n)
+		fill(v.Index(1), n)
+	case reflect.Array:
+		for i := range v.Len() {
+			v.Index(i).SetUint(uint64(*n+i) & 0xff)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 2 {
+			key, val := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fill(key, n)
+			fill(val, n)
+			v.SetMapIndex(key, val)
+		}
+	case reflect.String:
+		v.SetString(fmt.Sprintf("s%d", *n))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.5)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(*n))
+	default:
+		panic(fmt.Sprintf("the test cannot fill a %s", v.Type()))
+	}
+}
+
+func text(t testing.TB, changes []model.Change) string {
+	t.Helper()
+	var b strings.Builder
+	for _, c := range changes {
+		j, err := model.Encode(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%d %s\n", c.Tag(), j)
+	}
+	return b.String()
+}
+
+// Every Tag constant that engine/model declares has a decoder, one sample and one change type.
+func TestEveryTagHasADecoder(t *testing.T) {
+	declared := map[string]bool{}
+	files, err := filepath.Glob("../../engine/model/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the source of engine/model: %d files, %v", len(files), err)
+	}
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if s, ok := n.(*ast.ValueSpec); ok {
+				if typ, ok := s.Type.(*ast.Ident); ok && typ.Name == "Tag" {
+					for _, id := range s.Names {
+						declared[strings.TrimPrefix(id.Name, "Tag")] = true
+					}
+				}
+			}
+			return true
+		})
+	}
+	if len(declared) < 17 {
+		t.Fatalf("only %d tags were found in the source", len(declared))
+	}
+	known := map[string]bool{}
+	tags := map[model.Tag]string{}
+	for _, c := range samples {
+		name := reflect.TypeOf(c).Elem().Name()
+		known[name] = true
+		if other := tags[c.Tag()]; other != "" {
+			t.Errorf("%s and %s have the same tag %d", name, other, c.Tag())
+		}
+		tags[c.Tag()] = name
+		decode := decoders[c.Tag()]
+		if decode == nil {
+			t.Errorf("%s (tag %d) has no decoder", name, c.Tag())
+			continue
+		}
+		if got, err := decode([]byte("{}")); err != nil || reflect.TypeOf(got).Name() != name {
+			t.Errorf("tag %d decodes to %T, %v; want %s", c.Tag(), got, err, name)
+		}
+	}
+	for name := range declared {
+		if !known[name] {
+			t.Errorf("engine/model declares Tag%s: give it a decoder, a sample and a vector (go test ./raftfsm/entry -rewrite)", name)
+		}
+	}
+	for tag := range decoders {
+		if decoders[tag] != nil && tags[model.Tag(tag)] == "" {
+			t.Errorf("tag %d has a decoder and no sample", tag)
+		}
+	}
+}
+
+// What version 1 wrote is read for ever. A vector is written once and never changed: when this test
+// fails, the program must be mended, not the vector.
+func TestVectors(t *testing.T) {
+	for _, c := range samples {
+		name := filepath.Join("testdata", "vectors", fmt.Sprintf("v1-%03d-%s", c.Tag(), strings.ToLower(reflect.TypeOf(c).Elem().Name())))
+		if _, err := os.Stat(name + ".hex"); *rewrite && os.IsNotExist(err) {
+			b, err := Encode([]model.Change{c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name+".hex", []byte(hex.EncodeToString(b)+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(name+".json", []byte(text(t, []model.Change{c})), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		in, err := os.ReadFile(name + ".hex")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(name + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := hex.DecodeString(strings.TrimSpace(string(in)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode(b)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if text(t, got) != string(want) {
+			t.Errorf("%s decodes to\n%s, want\n%s", name, text(t, got), want)
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	all, err := Encode(samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all[1] != flagZstd {
+		t.Errorf("a large entry has flags %#x: it was not compressed", all[1])
+	}
+	got, err := Decode(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text(t, got) != text(t, samples) {
+		t.Errorf("got\n%s, want\n%s", text(t, got), text(t, samples))
+	}
+	for i, c := range got {
+		if want := reflect.ValueOf(samples[i]).Elem().Interface(); !reflect.DeepEqual(c, want) {
+			t.Errorf("change %d is\n%+v, want\n%+v", i, c, want)
+		}
+	}
+	// What does not shrink is stored as it is.
+	noise := make([]byte, 4096)
+	for i := range noise {
+		noise[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[rand.IntN(64)]
+	}
+	small, err := Encode([]model.Change{model.EndSession{Stamp: model.Stamp{Actor: "a"}}})
+	if err != nil || small[1] != 0 {
+		t.Errorf("a small entry has flags %#x, %v", small[1], err)
+	}
+	b, err := Encode([]model.Change{model.Note{Action: string(noise)}})
+	if err != nil || len(b) > 2+2+1+3+len(noise)+200 {
+		t.Errorf("noise of %d bytes became %d, %v", len(noise), len(b), err)
+	}
+	if got, err = Decode(b); err != nil || got[0].(model.Note).Action != string(noise) {
+		t.Errorf("noise came back wrong: %v", err)
+	}
+	// The largest entry that Encode lets through is one that Decode lets through.
+	large := model.Note{Action: strings.Repeat("x", MaxBody-100)}
+	if b, err = Encode([]model.Change{large}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err = Decode(b); err != nil || got[0].(model.Note).Action != large.Action {
+		t.Errorf("the largest entry came back wrong: %v", err)
+	}
+}
+
+type stranger struct{}
+
+func (stranger) Tag() model.Tag { return 255 }
+
+func TestEncodeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		changes []model.Change
+		kind    fault.Kind
+	}{
+		"nothing":     {nil, fault.Invalid},
+		"nil":         {[]model.Change{nil}, fault.Invalid},
+		"unknown tag": {[]model.Change{stranger{}}, fault.Invalid},
+		"no UTF-8":    {[]model.Change{model.Note{Action: "\xff"}}, fault.Invalid},
+		"too many":    {make([]model.Change, MaxChanges+1), fault.TooLarge},
+		"too large":   {[]model.Change{model.Note{Action: strings.Repeat("x", MaxBody)}}, fault.TooLarge},
+	} {
+		if _, err := Encode(tc.changes); !fault.Is(err, tc.kind) {
+			t.Errorf("%s: %v, want kind %s", name, err, tc.kind)
+		}
+	}
+}
+
+// malformed is also the seed of the fuzz test.
+func malformed(t testing.TB) map[string]struct {
+	b    []byte
+	kind fault.Kind
+} {
+	z, err := encoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bomb := z.EncodeAll(make([]byte, MaxBody+1), []byte{1, flagZstd})
+	return map[string]struct {
+		b    []byte
+		kind fault.Kind
+	}{
+		"empty":            {nil, fault.Corrupt},
+		"one byte":         {[]byte{1}, fault.Corrupt},
+		"version 0":        {[]byte{0, 0, 1, 17, 2, '{', '}'}, fault.Corrupt},
+		"version 2":        {[]byte{2, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"flag 2":           {[]byte{1, 2, 1, 17, 2, '{', '}'}, fault.Version},
+		"tag 0":            {[]byte{1, 0, 1, 0, 2, '{', '}'}, fault.Version},
+		"tag 255":          {[]byte{1, 0, 1, 255, 2, '{', '}'}, fault.Version},
+		"no change":        {[]byte{1, 0, 0}, fault.Corrupt},
+		"count too high":   {[]byte{1, 0, 2, 17, 2, '{', '}'}, fault.Corrupt},
+		"count huge":       {[]byte{1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, fault.Corrupt},
+		"count overlong":   {bytes.Repeat([]byte{1, 0, 0xff}, 20), fault.Corrupt},
+		"length too high":  {[]byte{1, 0, 1, 17, 3, '{', '}'}, fault.Corrupt},
+		"length huge":      {[]byte{1, 0, 1, 17, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, fault.Corrupt},
+		"bytes behind":     {[]byte{1, 0, 1, 17, 2, '{', '}', 0}, fault.Corrupt},
+		"no JSON":          {[]byte{1, 0, 1, 17, 2, '{', '{'}, fault.Corrupt},
+		"duplicate member": {append([]byte{1, 0, 1, 17, 19}, `{"at":"", "at":"" }`...), fault.Corrupt},
+		"no zstd":          {[]byte{1, flagZstd, 1, 17, 2, '{', '}'}, fault.Corrupt},
+		"bomb":             {bomb, fault.Corrupt},
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, tc := range malformed(t) {
+		if c, err := Decode(tc.b); !fault.Is(err, tc.kind) {
+			t.Errorf("%s: %v, %v; want kind %s", name, c, err, tc.kind)
+		}
+	}
+}
+
+// Every true prefix of an entry is refused.
+func TestCut(t *testing.T) {
+	whole := []byte{1, 0, 1, 17, 12}
+	whole = append(whole, `{"actor":""}`...)
+	if _, err := Decode(whole); err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		if c, err := Decode(whole[:i]); err == nil {
+			t.Errorf("the first %d bytes decode to %v", i, c)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, tc := range malformed(f) {
+		if len(tc.b) < 1<<16 {
+			f.Add(tc.b)
+		}
+	}
+	for _, c := range samples {
+		b, err := Encode([]model.Change{c})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		changes, err := Decode(b)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Version {
+				t.Fatalf("kind %s: %v", k, err)
+			}
+			return
+		}
+		again, err := Encode(changes)
+		if err != nil {
+			t.Fatalf("what decoded does not encode: %v", err)
+		}
+		back, err := Decode(again)
+		if err != nil {
+			t.Fatalf("what was encoded does not decode: %v", err)
+		}
+		if text(t, back) != text(t, changes) {
+			t.Fatalf("got\n%s, want\n%s", text(t, back), text(t, changes))
+		}
+	})
+}
