@@ -154,7 +154,7 @@ func read(path string) (*source, error) {
 func (s *source) decode(v any) error {
 	file, err := parser.ParseBytes(s.text, 0)
 	if err != nil {
-		return s.show(err)
+		return s.show(err, v)
 	}
 	if len(file.Docs) > 1 {
 		at := token.New("---", "---", &token.Position{Line: 1, Column: 1})
@@ -167,11 +167,11 @@ func (s *source) decode(v any) error {
 	if errors.Is(err, io.EOF) {
 		return nil // empty, or comments only: the defaults
 	}
-	return s.show(err)
+	return s.show(err, v)
 }
 
-// show turns an error of the YAML library into ours.
-func (s *source) show(err error) error {
+// show turns an error of the YAML library, met while decoding into v, into ours.
+func (s *source) show(err error, v any) error {
 	if err == nil {
 		return nil
 	}
@@ -188,11 +188,30 @@ func (s *source) show(err error) error {
 	case errors.As(err, &form):
 		message = "this is " + nodeName(form.Actual) + ": want " + nodeName(form.Expected)
 	case strings.HasPrefix(message, "unknown field"):
-		message = strings.Replace(message, "unknown field", "unknown key", 1) + "; `config print` shows the keys that there are"
+		message = strings.Replace(message, "unknown field", "unknown key", 1) + ": want one of " + strings.Join(keys(reflect.TypeOf(v)), ", ")
 	case strings.HasPrefix(message, "mapping key"):
 		message = strings.NewReplacer("mapping key", "the key", "already defined", "is set already").Replace(message)
 	}
 	return s.at(at.GetToken(), message)
+}
+
+// keys lists every key that can be set in a struct, or a pointer to one, as a and a.b.
+func keys(t reflect.Type) []string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	var all []string
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if f.Type.Kind() != reflect.Struct {
+			all = append(all, name)
+			continue
+		}
+		for _, below := range keys(f.Type) {
+			all = append(all, name+"."+below)
+		}
+	}
+	return all
 }
 
 func nodeName(t ast.NodeType) string {
