@@ -58,9 +58,23 @@ func (h *Hub) hello(stream net.Conn, m model.Member) (wire.Hello, error) {
 		return hello, fault.New(fault.Conflict, "", "%s %q comes in epoch %d, but items of its epoch %d are held here already: an older copy of it is running; stop it, or enroll it with a replacement token",
 			m.Kind, m.Name, hello.Epoch, held.Epoch)
 	}
-	// The other direction is judged here as well, so that the reason goes over the link as a fault.
-	_, err = exchange.Resume(h.Epoch(), hello.Held)
-	return hello, err
+	return hello, h.judge(hello.Held, m)
+}
+
+// judge refuses a member that holds directives which this store never numbered: then this store was
+// restored from a backup and kept its epoch, and what it sends would be taken for old.
+func (h *Hub) judge(held model.Position, m model.Member) error {
+	from, err := exchange.Resume(h.Epoch(), held)
+	if err != nil || from == 0 {
+		return err
+	}
+	// Nothing is addressed to this server itself, so that through is the newest number given.
+	_, head, err := h.Reader.Directives(h.Self, 0, 1, 1, false)
+	if err != nil || from <= head {
+		return err
+	}
+	return fault.New(fault.Conflict, "", "%s %q holds directive %d of epoch %d, but the newest here is %d: this server runs from an older copy of its data and needs a new epoch",
+		m.Kind, m.Name, from, held.Epoch, head)
 }
 
 // sink proposes what comes up from m.

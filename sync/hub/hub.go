@@ -30,7 +30,8 @@ type Reader interface {
 	// Watermark returns how far the rows hold what origin sent.
 	Watermark(origin model.NodeID) (model.Position, error)
 	// Directives returns what goes down to a member after the given place, and with includeAll what goes
-	// to every member: Seq rising, and the place up to which nothing is missing with it.
+	// to every member: Seq rising, and the place up to which nothing is missing with it, which is the
+	// newest number given out where there is nothing more.
 	Directives(to model.NodeID, after model.Seq, limit, maxBytes int, includeAll bool) ([]model.Item, model.Seq, error)
 	// Wait blocks until the number of commits is above after, and returns it; it starts at 1.
 	Wait(ctx context.Context, after uint64) (uint64, error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -22,35 +23,37 @@ type SiteTx interface {
 
 // Appender is where what goes up is kept; storage/queue satisfies it.
 type Appender interface {
-	// Append stores the items, durably, all or none, and numbers them.
+	// Append stores the items, durably, all or none, and returns the number of the last one.
 	Append(items []model.Item) (model.Seq, error)
+	// Head returns the number of the newest append of this epoch; zero: there was none.
+	Head() model.Seq
 }
 
 // ProposerConfig is what a Proposer needs; all fields are required.
 type ProposerConfig struct {
 	// Begin starts a transaction; there is one at a time.
 	Begin func() SiteTx
-	// Applied is the position of the last commit before the start; each commit takes the next one.
+	// Applied is the position that the rows were last committed with: the outbox's head at that time.
 	Applied uint64
 	Outbox  Appender
 	// Apply turns a change into rows and returns what goes up: engine/apply.Change with its Env.
 	Apply func(apply.Tx, model.Change) ([]model.Item, error)
+	Now   func() time.Time
 	Log   *slog.Logger
 }
 
 // Proposer is how a site makes changes durable: one writer, and one fsync of the outbox and one of
 // the rows for all proposals that came while the writer was busy.
 //
-// What goes up is durable before the rows are. A crash in between leaves items of rows that are not
-// there: their cause (an agent's item, a directive) is not acknowledged, comes again, and makes the
-// same items again; the newer one takes the older one's place, and the upper tier is proof against
-// the repeat of an event. The other order could lose what goes up for ever.
+// What goes up is durable before the rows are, for the other order could lose it for ever. The rows
+// are committed with the outbox's head as their position, so that a crash in between shows at the next
+// start: the outbox is then ahead of the rows and may have told the tier above what never became true
+// here. Run puts that right by a model.Resync, whose items take the place of those.
 type Proposer struct {
-	c       ProposerConfig
-	queue   chan *proposal
-	done    chan struct{} // closed when Run has ended
-	applied uint64        // used by Run alone
-	broken  atomic.Pointer[error]
+	c      ProposerConfig
+	queue  chan *proposal
+	done   chan struct{} // closed when Run has ended
+	broken atomic.Pointer[error]
 }
 
 // proposal is one call of Propose.
@@ -59,12 +62,15 @@ type proposal struct {
 	result  chan error // has room for the one answer
 }
 
-// maxGroup bounds the proposals that share a commit.
-const maxGroup = 256
+// Bounds of what shares a commit.
+const (
+	maxGroup  = 256     // proposals
+	maxWeight = 4 << 20 // bytes, about; one proposal may exceed it alone
+)
 
 // NewProposer returns a Proposer; nothing is applied before Run is called.
 func NewProposer(c ProposerConfig) *Proposer {
-	return &Proposer{c: c, queue: make(chan *proposal, maxGroup), done: make(chan struct{}), applied: c.Applied}
+	return &Proposer{c: c, queue: make(chan *proposal, maxGroup), done: make(chan struct{})}
 }
 
 // Propose returns once the changes are durable and applied, or none of them is. Where ctx ends first
@@ -112,6 +118,7 @@ func (p *Proposer) Err() error {
 // Run writes until ctx ends. To be called once.
 func (p *Proposer) Run(ctx context.Context) error {
 	defer close(p.done)
+	p.recover()
 	for {
 		var group []*proposal
 		select {
@@ -120,17 +127,55 @@ func (p *Proposer) Run(ctx context.Context) error {
 		case r := <-p.queue:
 			group = append(group, r)
 		}
+		weight := group[0].weight()
 	fill:
-		for len(group) < maxGroup {
+		for len(group) < maxGroup && weight < maxWeight {
 			select {
 			case r := <-p.queue:
 				group = append(group, r)
+				weight += r.weight()
 			default:
 				break fill
 			}
 		}
 		p.write(group)
 	}
+}
+
+// recover brings the tier above to what is true here, where the last run ended between the outbox and
+// the rows, or the outbox was given another epoch.
+func (p *Proposer) recover() {
+	head := p.c.Outbox.Head()
+	if uint64(head) == p.c.Applied {
+		return
+	}
+	p.c.Log.Warn("the outbox and the rows were not written together the last time; sending all rows again",
+		"outbox", uint64(head), "rows", p.c.Applied)
+	again := model.Resync{Stamp: model.Stamp{Actor: "system", At: model.TimeOf(p.c.Now())}}
+	if err := p.commit([]*proposal{{changes: []model.Change{again}}}); err != nil {
+		p.c.Log.Error("the rows were not sent again", "reason", err.Error())
+	}
+}
+
+// weight is about how many bytes a proposal adds to a commit.
+func (r *proposal) weight() int {
+	n := 0
+	for _, c := range r.changes {
+		n += 512
+		switch c := c.(type) {
+		case model.Received:
+			for i := range c.Items {
+				n += len(c.Items[i].Payload)
+			}
+		case model.Advisories:
+			n += len(c.Put) * 2048
+		case model.Matched:
+			for i := range c.Matches {
+				n += len(c.Matches[i].Findings) * 256
+			}
+		}
+	}
+	return n
 }
 
 // write makes a group durable and answers it. Where one proposal of several is at fault, each is
@@ -166,8 +211,10 @@ func (p *Proposer) commit(group []*proposal) error {
 			up = append(up, items...)
 		}
 	}
+	head := p.c.Outbox.Head()
 	if len(up) > 0 {
-		if _, err := p.c.Outbox.Append(up); err != nil {
+		var err error
+		if head, err = p.c.Outbox.Append(up); err != nil {
 			tx.Discard()
 			if fault.Is(err, fault.Invalid) || fault.Is(err, fault.TooLarge) {
 				return err // of an item, not of the disk
@@ -175,10 +222,9 @@ func (p *Proposer) commit(group []*proposal) error {
 			return p.fail(fmt.Errorf("write the outbox: %w", err))
 		}
 	}
-	if err := tx.Commit(p.applied+1, true); err != nil {
+	if err := tx.Commit(uint64(head), true); err != nil {
 		return p.fail(fmt.Errorf("commit the rows: %w", err))
 	}
-	p.applied++
 	return nil
 }
 

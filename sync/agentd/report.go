@@ -1,0 +1,210 @@
+package agentd
+
+import (
+	"cmp"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Bounds of one host's report. Texts are in bytes and hold no control characters.
+const (
+	MaxPackages     = 20_000
+	MaxCertificates = 5_000
+	maxWord         = 64   // manager, architecture, ecosystem, versions of software, one address
+	maxName         = 256  // names and versions of packages, host names, tags, fields of the OS
+	maxPath         = 4096 // paths; subjects and issuers of certificates
+	maxList         = 16   // addresses of one family
+	maxTags         = 64
+	maxCertNames    = 1000
+)
+
+func checkFacts(host model.HostID, raw []byte) error {
+	var f model.Facts
+	if err := decode(raw, &f, "facts"); err != nil {
+		return err
+	}
+	if f.Hostname == "" {
+		return fault.New(fault.Invalid, "", "host %s reports no host name", host)
+	}
+	for _, l := range []struct {
+		label string
+		list  []string
+		n     int
+		size  int
+	}{{"IPv4 address", f.IPv4, maxList, maxWord}, {"IPv6 address", f.IPv6, maxList, maxWord}, {"MAC address", f.MAC, maxList, maxWord}, {"tag", f.Tags, maxTags, maxName}} {
+		if len(l.list) > l.n {
+			return fault.New(fault.TooLarge, "", "%d values of %q; the bound is %d", len(l.list), l.label, l.n)
+		}
+		for _, v := range l.list {
+			if err := text(l.size, l.label, v); err != nil {
+				return err
+			}
+		}
+	}
+	if err := checkOS(f.OS); err != nil {
+		return err
+	}
+	if err := text(maxWord, "architecture", f.Arch, "agent version", f.AgentVersion); err != nil {
+		return err
+	}
+	return text(maxName, "host name", f.Hostname, "FQDN", f.FQDN, "kernel", f.Kernel)
+}
+
+func checkOS(o model.OS) error {
+	return text(maxName, "OS id", o.ID, "OS name", o.Name, "OS version", o.Version, "OS codename", o.Codename)
+}
+
+// canonicalPackages checks an inventory and returns its canonical bytes, which are the same for the
+// same software in whatever order it was reported, and the number of packages.
+func canonicalPackages(raw []byte) ([]byte, int, error) {
+	var inv model.Inventory
+	if err := decode(raw, &inv, "a package list"); err != nil {
+		return nil, 0, err
+	}
+	if len(inv.Packages) > MaxPackages {
+		return nil, 0, fault.New(fault.TooLarge, "", "%d packages; the bound is %d", len(inv.Packages), MaxPackages)
+	}
+	if err := checkOS(inv.OS); err != nil {
+		return nil, 0, err
+	}
+	for i := range inv.Packages {
+		p := &inv.Packages[i]
+		if p.Manager == "" || p.Name == "" || p.Version == "" {
+			return nil, 0, fault.New(fault.Invalid, "", "package %d (%q) lacks its manager, name or version", i, p.Name)
+		}
+		if err := text(maxWord, "package manager", p.Manager, "architecture", p.Arch, "ecosystem", p.Ecosystem); err != nil {
+			return nil, 0, err
+		}
+		if err := text(maxName, "package name", p.Name, "version", p.Version, "source package", p.Source, "source version", p.SourceVersion); err != nil {
+			return nil, 0, err
+		}
+	}
+	slices.SortFunc(inv.Packages, func(a, b model.Package) int {
+		return cmp.Or(
+			strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name),
+			strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch),
+			strings.Compare(a.Source, b.Source), strings.Compare(a.SourceVersion, b.SourceVersion),
+			strings.Compare(a.Ecosystem, b.Ecosystem))
+	})
+	inv.Packages = slices.Compact(inv.Packages)
+	if inv.Packages == nil {
+		inv.Packages = []model.Package{}
+	}
+	body, err := encode(inv)
+	return body, len(inv.Packages), err
+}
+
+// canonicalCertificates checks a list of certificates and returns its canonical bytes, their number,
+// and when the first leaf certificate runs out.
+func canonicalCertificates(raw []byte) ([]byte, int, model.Time, error) {
+	var list []model.Certificate
+	if err := decode(raw, &list, "a list of certificates"); err != nil {
+		return nil, 0, 0, err
+	}
+	if len(list) > MaxCertificates {
+		return nil, 0, 0, fault.New(fault.TooLarge, "", "%d certificates; the bound is %d", len(list), MaxCertificates)
+	}
+	var next model.Time
+	for i := range list {
+		c := &list[i]
+		tidy(c)
+		if err := checkCertificate(c); err != nil {
+			return nil, 0, 0, fault.Wrap("certificate "+clip(c.Path), err)
+		}
+		if !c.CA && c.NotAfter != 0 && (next == 0 || c.NotAfter < next) {
+			next = c.NotAfter
+		}
+	}
+	slices.SortStableFunc(list, func(a, b model.Certificate) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	if list == nil {
+		list = []model.Certificate{}
+	}
+	body, err := encode(list)
+	return body, len(list), next, err
+}
+
+// tidy takes control characters out of what a certificate's maker chose: one odd certificate must not
+// cost the host its whole list.
+func tidy(c *model.Certificate) {
+	c.Path, c.Subject, c.Issuer = printable(c.Path), printable(c.Subject), printable(c.Issuer)
+	for i := range c.Names {
+		c.Names[i] = printable(c.Names[i])
+	}
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func checkCertificate(c *model.Certificate) error {
+	if b, err := hex.DecodeString(c.Fingerprint); err != nil || len(b) != 32 {
+		return fault.New(fault.Invalid, "", "its fingerprint is no hexadecimal SHA-256")
+	}
+	if len(c.Names) > maxCertNames {
+		return fault.New(fault.TooLarge, "", "it has %d names; the bound is %d", len(c.Names), maxCertNames)
+	}
+	for _, n := range c.Names {
+		if err := text(1024, "name", n); err != nil {
+			return err
+		}
+	}
+	if err := text(maxName, "serial number", c.Serial); err != nil {
+		return err
+	}
+	return text(maxPath, "path", c.Path, "subject", c.Subject, "issuer", c.Issuer)
+}
+
+func decode(raw []byte, v any, what string) error {
+	if len(raw) > model.MaxPayload {
+		return fault.New(fault.TooLarge, "", "%d bytes; the bound is %d", len(raw), model.MaxPayload)
+	}
+	if err := model.Decode(raw, v); err != nil {
+		return fault.New(fault.Corrupt, "", "it is not %s: %w", what, err)
+	}
+	return nil
+}
+
+// encode returns the canonical bytes of a report. They can be a little longer than what was sent.
+func encode(v any) ([]byte, error) {
+	body, err := model.Encode(v)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", "encode the report: %w", err)
+	}
+	if len(body) > model.MaxPayload {
+		return nil, fault.New(fault.TooLarge, "", "%d bytes; the bound is %d", len(body), model.MaxPayload)
+	}
+	return body, nil
+}
+
+// text checks pairs of a label and a text.
+func text(max int, pairs ...string) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		label, v := pairs[i], pairs[i+1]
+		if len(v) > max {
+			return fault.New(fault.TooLarge, "", "the %s %q has %d bytes; the bound is %d", label, clip(v), len(v), max)
+		}
+		if strings.ContainsFunc(v, unicode.IsControl) {
+			return fault.New(fault.Invalid, "", "the %s %q holds control characters", label, clip(v))
+		}
+	}
+	return nil
+}
+
+func clip(s string) string {
+	if len(s) > 48 {
+		return strings.ToValidUTF8(s[:48], "") + "..."
+	}
+	return s
+}
