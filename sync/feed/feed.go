@@ -1,0 +1,74 @@
+// Package feed brings OSV records from the files that an operator names to the server that ingests
+// them: Walk finds them in folders and archives, Pack puts them into one stream, Unpack takes them out.
+//
+// It owns that stream's form and its limits. It never parses a record (what a record means is for
+// engine/canonical), never writes to a disk, and never lets a name in an archive be more than a label.
+package feed
+
+import (
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits bounds what is read of one stream or archive. They count what really came out, not what
+// headers claim.
+type Limits struct {
+	Record   int64 // bytes of one record; a longer one is handed over cut to one byte more
+	Expanded int64 // bytes that come out of one stream or archive
+	Entries  int   // entries of one stream or archive, records or not
+	Name     int   // bytes of one name
+}
+
+// DefaultLimits returns the limits of Walk, Pack and Unpack.
+func DefaultLimits() Limits {
+	return Limits{Record: MaxRecord, Expanded: 8 << 30, Entries: 5_000_000, Name: 512}
+}
+
+const (
+	// MaxRecord is the most bytes that a record may have. A longer one arrives with MaxRecord+1 bytes,
+	// so that whoever decodes it refuses it by its length and can name it among the good ones.
+	MaxRecord = 8 << 20
+	// maxWindow is the largest zstd window that is read: what `zstd --long=27` writes.
+	maxWindow = 128 << 20
+	// ownWindow is the zstd window that Pack writes.
+	ownWindow = 8 << 20
+)
+
+// Func is called with each record: its name with the folders that stand before it (debian-dsa/DSA-1-1.json),
+// by which its source is guessed, and its bytes, which are valid until the function returns.
+type Func func(name string, raw []byte) error
+
+// isRecord reports whether a file of that name is taken for a record. The odd dotted files that
+// macOS puts into archives are not.
+func isRecord(name string) bool {
+	base := path.Base(name)
+	return strings.EqualFold(path.Ext(base), ".json") && !strings.HasPrefix(base, ".")
+}
+
+// label makes a harmless name of whatever an archive calls an entry: no root, no "..", no control
+// characters, cut at the front to at most most bytes. It is never used to open anything.
+func label(name string, most int) string {
+	name = strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c == utf8.RuneError {
+			return '_'
+		}
+		if c == '\\' {
+			return '/'
+		}
+		return c
+	}, name)
+	for len(name) > most {
+		_, size := utf8.DecodeRuneInString(name)
+		name = name[size:]
+	}
+	return path.Clean("/" + name)[1:]
+}
+
+// clip keeps a quoted piece of foreign input short enough for one line.
+func clip(s string) string {
+	if len(s) > 96 {
+		return s[:96] + "…"
+	}
+	return s
+}
