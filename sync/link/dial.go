@@ -110,6 +110,10 @@ func dial(ctx context.Context, addr string, conf DialConfig) (*tls.Conn, error) 
 	var d net.Dialer
 	raw, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // the rest repeats the address
+		}
 		return nil, fault.New(fault.Unreachable, "", "%s cannot be reached: %w", addr, err)
 	}
 	c := baseConfig()

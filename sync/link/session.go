@@ -77,24 +77,30 @@ func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &yamux.Config{
+	mux, err := newMux(conn, client, muxConfig(log.With("remote", peer.Remote)))
+	if err != nil {
+		return nil, fault.New(fault.Other, "open session", "%w", err)
+	}
+	return &Session{mux: mux, peer: peer}, nil
+}
+
+func muxConfig(log *slog.Logger) *yamux.Config {
+	return &yamux.Config{
 		AcceptBacklog: backlog, EnableKeepAlive: true, KeepAliveInterval: keepAlive,
 		ConnectionWriteTimeout: writeStall, MaxStreamWindowSize: streamWindow,
 		// A stream that the peer is slow to accept is its opener's business (the ctx of Open and the
 		// deadlines of the stream); it must not end the session for everybody else.
 		StreamOpenTimeout:  0,
 		StreamCloseTimeout: closeLinger,
-		Logger:             muxLog{log.With("remote", peer.Remote)},
+		Logger:             muxLog{log},
 	}
-	open := yamux.Server
+}
+
+func newMux(conn net.Conn, client bool, c *yamux.Config) (*yamux.Session, error) {
 	if client {
-		open = yamux.Client
+		return yamux.Client(conn, c)
 	}
-	mux, err := open(conn, c)
-	if err != nil {
-		return nil, fault.New(fault.Other, "open session", "%w", err)
-	}
-	return &Session{mux: mux, peer: peer}, nil
+	return yamux.Server(conn, c)
 }
 
 // Peer returns who is at the other end.
