@@ -94,11 +94,12 @@ type Proposer interface {
 	Propose(ctx context.Context, changes ...model.Change) error
 }
 
-// Link is the state of a member's link. Since is when that state began.
+// Link is the state of a member's link.
 type Link struct {
-	Up     bool
-	Since  time.Time
-	Remote string
+	Up       bool
+	Since    time.Time // when it went up or, if down, when it was last up
+	Remote   string    // network address of the present or last link
+	Software string    // what the member said it runs
 }
 
 // Links knows the links of the members of this tier; false: none since this process started.

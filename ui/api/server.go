@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -121,15 +122,19 @@ func listenSocket(path string) (net.Listener, error) {
 	return &socket{Listener: l, path: path}, nil
 }
 
-// socket removes its path when it is closed.
+// socket removes its path when it is closed, once: net/http closes it twice, and by the second time
+// the path may be the socket of whoever came next.
 type socket struct {
 	net.Listener
 	path string
+	once sync.Once
+	err  error
 }
 
-// Close stops listening and removes the socket.
+// Close removes the socket and stops listening.
 func (s *socket) Close() error {
-	return errors.Join(s.Listener.Close(), ignoreGone(os.Remove(s.path)))
+	s.once.Do(func() { s.err = errors.Join(ignoreGone(os.Remove(s.path)), s.Listener.Close()) })
+	return s.err
 }
 
 func ignoreGone(err error) error {

@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/sync/feed"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (a *app) advisories() *cobra.Command {
+	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesGet())
+}
+
+func (a *app) advisoriesIngest() *cobra.Command {
+	var source string
+	c := leaf("ingest PATH...", "Store OSV records from files, folders, .zip and .tar.zst", 1, -1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&source, "source", "", "the records' source, where it is not the folder that each lies in")
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		server, err := a.client()
+		if err != nil {
+			return err
+		}
+		query := url.Values{}
+		if source != "" {
+			query.Set("source", source)
+		}
+		done, err := a.sendAdvisories(c.Context(), server, paths, query)
+		if err != nil {
+			return err
+		}
+		for _, m := range done.Malformed {
+			a.say("malformed, not stored: %s: %s", printable(m.Name), printable(m.Reason))
+		}
+		if more := done.MalformedN - len(done.Malformed); more > 0 {
+			a.say("and %d more malformed records", more)
+		}
+		return f.print(done, func() view {
+			v := view{head: []string{"READ", "CREATED", "UPDATED", "UNCHANGED", "MALFORMED", "HELD", "CURSOR"}}
+			v.add(done.Cursor, done.Read, done.Created, done.Updated, done.Unchanged, done.MalformedN, done.AdvisoryN, done.Cursor)
+			return v
+		})
+	}
+	return c
+}
+
+// sendAdvisories packs while it sends. An error of packing is the one to report: the server only sees
+// that the stream broke off.
+func (a *app) sendAdvisories(ctx context.Context, server *client, paths []string, query url.Values) (schema.Ingested, error) {
+	var done schema.Ingested
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	sent := &progress{w: w}
+	go func() {
+		_, err := feed.Pack(ctx, paths, sent)
+		packed <- err
+		_ = w.CloseWithError(err)
+	}()
+	stop := a.progress(sent)
+	resp, err := server.send(ctx, http.MethodPost, "/advisories/ingest", query, r, "application/zstd")
+	_ = r.CloseWithError(io.ErrClosedPipe)
+	packErr := <-packed
+	stop()
+	if packErr != nil && !strings.Contains(packErr.Error(), io.ErrClosedPipe.Error()) {
+		if resp != nil {
+			_ = resp.Body.Close()
+		}
+		return done, packErr
+	}
+	if err != nil {
+		return done, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
+		return done, fmt.Errorf("the answer of %s cannot be read: %w", server.shown, err)
+	}
+	return done, nil
+}
+
+// progress counts what has been sent.
+type progress struct {
+	w io.Writer
+	n atomic.Int64
+}
+
+// Write implements io.Writer.
+func (p *progress) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	p.n.Add(int64(n))
+	return n, err
+}
+
+// progress reports on a terminal every half second, and otherwise every ten seconds.
+func (a *app) progress(p *progress) (stop func()) {
+	every, end := 10*time.Second, "\n"
+	if terminal(a.err) {
+		every, end = 500*time.Millisecond, "\r"
+	}
+	quit, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		shown := false
+		for {
+			select {
+			case <-quit:
+				if shown && end == "\r" {
+					fmt.Fprint(a.err, "\r\x1b[K")
+				}
+				return
+			case <-tick.C:
+				shown = true
+				fmt.Fprintf(a.err, "sent %.1f MiB, packed%s", float64(p.n.Load())/(1<<20), end)
+			}
+		}
+	}()
+	return func() { close(quit); <-gone }
+}
+
+func (a *app) advisoriesGet() *cobra.Command {
+	c := leaf("get ID", "Every record that has or names an identifier, such as a CVE", 1, 1, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var records []schema.Advisory
+		if err := a.get(c, f, "/advisories/"+url.PathEscape(args[0]), nil, &records); err != nil {
+			return err
+		}
+		return f.print(records, func() view {
+			v := view{
+				head: []string{"SOURCE", "ID", "SEVERITY", "PACKAGES", "MODIFIED", "SUMMARY"},
+				wide: []string{"ALIASES", "UPSTREAM", "RELATED", "WITHDRAWN", "AFFECTED", "CURSOR"},
+			}
+			for _, r := range records {
+				var affected []string
+				for _, x := range r.Affected {
+					affected = append(affected, x.Ecosystem+"/"+x.Package+" "+strings.Join(x.Ranges, "; "))
+				}
+				v.add(r.Source+"/"+r.ID, r.Source, r.ID, r.Severity, len(r.Affected), r.Modified, r.Summary,
+					r.Aliases, r.Upstream, r.Related, r.Withdrawn, strings.Join(affected, " | "), r.Cursor)
+			}
+			return v
+		})
+	}
+	return c
+}
+
+func (a *app) exposure() *cobra.Command {
+	c := leaf("list", "Each site's exposure roll-up, and what concerns most hosts", 0, 0, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		var rows []schema.Exposure
+		if err := a.get(c, f, "/exposure", nil, &rows); err != nil {
+			return err
+		}
+		if f.kind != "table" && f.kind != "wide" {
+			return f.print(rows, func() view {
+				var v view
+				for _, e := range rows {
+					v.names = append(v.names, e.Site)
+				}
+				return v
+			})
+		}
+		v := view{
+			head: []string{"SITE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "NONE", "UNRATED", "UNCERTAIN", "AFFECTED HOSTS", "MATCHED", "AS OF"},
+			wide: []string{"ADVISORIES"},
+		}
+		for _, e := range rows {
+			n := e.Counts
+			v.add(e.Site, e.Site, n.Critical, n.High, n.Medium, n.Low, n.None, n.Unknown, n.Uncertain, e.AffectedHosts, e.MatchedHosts, e.AsOf, e.AdvisoryN)
+		}
+		a.table(v, f.kind == "wide")
+		top := view{head: []string{"SITE", "VULNERABILITY", "SEVERITY", "HOSTS"}}
+		for _, e := range rows {
+			for i, t := range e.Top {
+				if i == 5 && f.kind != "wide" {
+					break
+				}
+				top.add("", e.Site, t.Vulnerability, t.Severity, t.Hosts)
+			}
+		}
+		if len(top.rows) > 0 {
+			fmt.Fprintln(a.out)
+			a.table(top, false)
+		}
+		return nil
+	}
+	return a.group("exposure", "What the vulnerabilities mean for the sites", c)
+}

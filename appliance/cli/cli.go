@@ -1,0 +1,144 @@
+// Package cli is the skerry command: it starts servers and talks to them.
+//
+// It owns the commands' names, flags, output and exit codes (0: done, 1: it failed, 2: the command
+// or a configuration was wrong). Standard output is data, standard error is messages. It holds no
+// logic of the federation: whatever it shows or changes, a server does, through the public API.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usage marks an error of the command line or of a configuration file.
+type usage struct{ error }
+
+// Unwrap returns the cause.
+func (u usage) Unwrap() error { return u.error }
+
+func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
+
+// reported marks a failure whose report has been printed already.
+type reported struct{ error }
+
+// app is one invocation.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) (string, bool)
+
+	server, config, context, ca string // the flags that say which server
+}
+
+// Main runs the command of this process and returns its exit code.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks; a second one ends the process as if nobody had listened.
+	context.AfterFunc(ctx, stop)
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}
+	return a.run(ctx, os.Args[1:])
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	var bad usage
+	var silent reported
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &silent):
+		return exitFailed
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(a.err, "skerry: stopped")
+		return exitFailed
+	}
+	fmt.Fprintln(a.err, "skerry: "+strings.TrimRight(err.Error(), "\n"))
+	if errors.As(err, &bad) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := a.group("skerry", "One federation of sites, their hosts and what threatens them",
+		a.serve(), a.configuration(), a.login(), a.logout(), a.contexts(),
+		a.sites(), a.federation(), a.hosts(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
+		a.commands(), a.audit(), a.accounts(), a.version(), a.openapi())
+	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; `%s --help` shows the flags", err, c.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&a.server, "server", "", "server to talk to: https://HOST:PORT or unix:///PATH (SKERRY_SERVER)")
+	f.StringVar(&a.config, "config", "", "the server's configuration file: start with it, or talk to the server that runs with it (SKERRY_CONFIG)")
+	f.StringVar(&a.context, "context", "", "the login to use, as `skerry contexts list` names it (SKERRY_CONTEXT)")
+	f.StringVar(&a.ca, "ca", "", "PEM file with the authority that the server's certificate must come from (SKERRY_CA)")
+	return root
+}
+
+// group is a command that has commands of its own and does nothing itself.
+func (a *app) group(name, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short, Args: cobra.ArbitraryArgs}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		text := fmt.Sprintf("there is no command %q", strings.Join(append(strings.Fields(c.CommandPath())[1:], args[0]), " "))
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			text += fmt.Sprintf(" (did you mean %q?)", near[0])
+		}
+		return usagef("%s; `%s --help` lists the commands", text, c.CommandPath())
+	}
+	c.AddCommand(children...)
+	return c
+}
+
+// leaf is a command that does something. Its arguments are counted before anything is tried.
+func leaf(use, short string, least, most int, run func(*cobra.Command, []string) error) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, RunE: run}
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usagef("%s: an argument is missing; usage: %s", c.CommandPath(), c.UseLine())
+		case most >= 0 && len(args) > most:
+			return usagef("%s: %q is one argument too many; usage: %s", c.CommandPath(), args[most], c.UseLine())
+		}
+		return nil
+	}
+	return c
+}
+
+// flagOr returns a flag's value or, where it is not given, that of the environment.
+func (a *app) flagOr(flag, name string) string {
+	if flag != "" {
+		return flag
+	}
+	v, _ := a.env(name)
+	return v
+}
+
+// say prints a message, which is not data.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }

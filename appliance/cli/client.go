@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// client talks to one server.
+type client struct {
+	http  *http.Client
+	base  string // https://HOST:PORT, or http://local for a socket
+	shown string // how messages name the server
+	token string
+}
+
+const apiBase = "/api/v1"
+
+// client finds the server: --server, SKERRY_SERVER, --config's socket, the context, the default
+// socket, in this order.
+func (a *app) client() (*client, error) {
+	server := a.flagOr(a.server, "SKERRY_SERVER")
+	if a.context == "" && server == "" {
+		if path := a.flagOr(a.config, "SKERRY_CONFIG"); path != "" {
+			c, err := a.load(path)
+			if err != nil {
+				return nil, err
+			}
+			return socketClient(c.Socket), nil
+		}
+	}
+	saved, err := a.loadContexts()
+	if err != nil {
+		return nil, err
+	}
+	name := a.flagOr(a.context, "SKERRY_CONTEXT")
+	var chosen *savedContext
+	switch {
+	case server != "":
+		chosen = saved.at(server)
+		if chosen == nil {
+			chosen = &savedContext{Server: server}
+		}
+	case name != "":
+		if chosen = saved.Contexts[name]; chosen == nil {
+			return nil, usagef("there is no context %q; `skerry contexts list` shows those there are", name)
+		}
+	case saved.Current != "" && saved.Contexts[saved.Current] != nil:
+		chosen = saved.Contexts[saved.Current]
+	default:
+		return socketClient(config.Default(model.RoleController).Socket), nil
+	}
+	return a.clientFor(*chosen)
+}
+
+func (a *app) clientFor(c savedContext) (*client, error) {
+	u, err := parseServer(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "unix" {
+		return socketClient(u.Path), nil
+	}
+	if file := a.flagOr(a.ca, "SKERRY_CA"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usagef("--ca: %w", err)
+		}
+		c.CA, c.Fingerprint = string(pem), ""
+	}
+	t, err := c.tls(u.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	if token, ok := a.env("SKERRY_TOKEN"); ok && token != "" {
+		c.Token = token
+	}
+	transport := &http.Transport{TLSClientConfig: t, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, Proxy: http.ProxyFromEnvironment}
+	return &client{http: &http.Client{Transport: transport}, base: "https://" + u.Host, shown: "https://" + u.Host, token: c.Token}, nil
+}
+
+func socketClient(path string) *client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "unix", path)
+	}
+	return &client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, base: "http://local", shown: "unix://" + path}
+}
+
+// parseServer reads https://HOST:PORT or unix:///PATH.
+func parseServer(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	bad := usagef("%q is not a server: want https://HOST:PORT or unix:///PATH", s)
+	switch {
+	case err != nil:
+		return nil, bad
+	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+		return u, nil
+	case u.Scheme == "https" && u.Host != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.User == nil:
+		if u.Port() == "" {
+			u.Host = net.JoinHostPort(u.Hostname(), "8443")
+		}
+		u.Path = ""
+		return u, nil
+	}
+	return nil, bad
+}
+
+// call sends in (nil: nothing) as JSON and decodes the answer into out (nil: it is discarded).
+func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	var body io.Reader
+	typ := ""
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body, typ = bytes.NewReader(raw), "application/json"
+	}
+	resp, err := c.send(ctx, method, path, query, body, typ)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if out == nil {
+		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", c.shown, err)
+	}
+	return nil
+}
+
+// send returns a good answer, whose body the caller closes, or the server's own words as an error.
+func (c *client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, typ string) (*http.Response, error) {
+	target := c.base + apiBase + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	if typ != "" {
+		req.Header.Set("Content-Type", typ)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreached(ctx, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return nil, c.refused(resp)
+}
+
+// refused turns a problem into an error with its kind.
+func (c *client) refused(resp *http.Response) error {
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	var p schema.Problem
+	if typ, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); typ != "application/problem+json" || json.Unmarshal(raw, &p) != nil || p.Detail == "" {
+		return fmt.Errorf("%s answered %s: is it a skerry server?", c.shown, resp.Status)
+	}
+	detail := printable(p.Detail)
+	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
+		detail += fmt.Sprintf(" (`skerry login %s`)", c.shown)
+	}
+	return fault.New(fault.KindNamed(p.Kind), "", "%s", detail)
+}
+
+// unreached says why no answer came and what to do.
+func (c *client) unreached(ctx context.Context, err error) error {
+	var verify *tls.CertificateVerificationError
+	var op *net.OpError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &verify):
+		return fault.New(fault.Unreachable, "", "%s cannot be trusted: %w", c.shown, verify.Err)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.Denied, "", "%s: this user may not use the server's socket; log in with `skerry login https://HOST:PORT`, or run as the server's user", c.shown)
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+		return fault.New(fault.Unreachable, "", "no server answers at %s: start it, or name another with --server or --config", c.shown)
+	case errors.As(err, &op):
+		return fault.New(fault.Unreachable, "", "%s cannot be reached: %w", c.shown, op)
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return fault.New(fault.Unreachable, "", "%s: %w", c.shown, err)
+}

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (a *app) hosts() *cobra.Command {
+	return a.group("hosts", "The hosts of all sites", a.hostsList(), a.hostsGet())
+}
+
+func (a *app) hostsList() *cobra.Command {
+	var q, site, status, after string
+	var limit int
+	var all bool
+	c := leaf("list", "Find hosts by a part of the name or address, by site, by status", 0, 0, nil)
+	f := a.formatted(c)
+	c.Flags().StringVarP(&q, "query", "q", "", "part of a host name, FQDN or address")
+	c.Flags().StringVar(&site, "site", "", "only hosts of this site")
+	c.Flags().StringVar(&status, "status", "", "only hosts that are up, down or unknown")
+	c.Flags().IntVar(&limit, "limit", 100, "rows to print, at most 1000")
+	c.Flags().StringVar(&after, "after", "", "continue after this id")
+	c.Flags().BoolVar(&all, "all", false, "all pages")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		query := url.Values{"limit": {strconv.Itoa(limit)}}
+		for name, v := range map[string]string{"q": q, "site": site, "status": status, "after": after} {
+			if v != "" {
+				query.Set(name, v)
+			}
+		}
+		if all {
+			query.Set("limit", "1000")
+		}
+		var page schema.Hosts
+		if err := a.get(c, f, "/hosts", query, &page); err != nil {
+			return err
+		}
+		for all && page.Next != "" {
+			query.Set("after", page.Next)
+			var next schema.Hosts
+			if err := a.get(c, f, "/hosts", query, &next); err != nil {
+				return err
+			}
+			page.Hosts, page.Next, page.Total = append(page.Hosts, next.Hosts...), next.Next, next.Total
+		}
+		err := f.print(page, func() view { return hostTable(page.Hosts) })
+		if err == nil && page.Next != "" && f.kind != "json" && f.kind != "yaml" {
+			a.say("%d of %d hosts; the next page: --after %s (or --all)", len(page.Hosts), page.Total, page.Next)
+		}
+		return err
+	}
+	return c
+}
+
+func hostTable(hosts []schema.Host) view {
+	v := view{
+		head: []string{"HOST", "SITE", "STATUS", "SYSTEM", "ADDRESS", "PACKAGES", "CRITICAL", "HIGH", "LAST SEEN", "ID"},
+		wide: []string{"FACTS AS OF", "PACKAGES AS OF", "EXPOSURE AS OF", "KERNEL", "ARCH", "TAGS", "REASON"},
+	}
+	for _, h := range hosts {
+		v.add(h.ID, h.Hostname, h.Site, h.Status, system(h.OS), firstAddress(h), h.PackageN, h.Exposure.Critical, h.Exposure.High,
+			h.LastSeen, h.ID, h.AsOf.Facts, h.AsOf.Packages, h.AsOf.Exposure, h.Kernel, h.Arch, h.Tags, h.StatusReason)
+	}
+	return v
+}
+
+func system(os schema.OS) string { return strings.TrimSpace(os.ID + " " + os.Version) }
+
+func firstAddress(h schema.Host) string {
+	if all := append(h.IPv4[:len(h.IPv4):len(h.IPv4)], h.IPv6...); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+func (a *app) hostsGet() *cobra.Command {
+	var detail bool
+	c := leaf("get HOST", "One host, by id or unique host name, each value with its as-of time", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().BoolVar(&detail, "detail", false, "ask the host's site for its packages, certificates and findings")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		path := "/hosts/" + url.PathEscape(args[0])
+		if !detail {
+			var h schema.Host
+			if err := a.get(c, f, path, nil, &h); err != nil {
+				return err
+			}
+			return f.print(h, func() view { return hostView(h) })
+		}
+		var d schema.HostDetail
+		if err := a.get(c, f, path+"/detail", nil, &d); err != nil {
+			return err
+		}
+		if f.kind != "table" && f.kind != "wide" {
+			return f.print(d, func() view { return hostView(d.Host) })
+		}
+		fmt.Fprintf(a.out, "Answered by site %s at %s.\n\n", printable(d.AnsweredBy), when(&d.AnsweredAt))
+		a.table(hostView(d.Host), false)
+		a.hostDetail(d)
+		return nil
+	}
+	return c
+}
+
+func hostView(h schema.Host) view {
+	v := view{head: []string{"VALUE", "", "AS OF"}, names: []string{h.ID}}
+	row := func(cells ...any) { v.rows = append(v.rows, cells) }
+	facts := h.AsOf.Facts
+	row("ID", h.ID, nil)
+	row("Site", h.Site, nil)
+	row("Status", h.Status, h.AsOf.Status)
+	if h.StatusReason != "" {
+		row("", h.StatusReason, nil)
+	}
+	row("Last seen", h.LastSeen, nil)
+	row("Host name", h.Hostname, facts)
+	row("FQDN", h.FQDN, facts)
+	row("IPv4", h.IPv4, facts)
+	row("IPv6", h.IPv6, facts)
+	row("MAC", h.MAC, facts)
+	row("System", h.OS.Name, facts)
+	row("System version", h.OS.Version, facts)
+	row("Kernel", h.Kernel, facts)
+	row("Architecture", h.Arch, facts)
+	row("Up since", h.BootedAt, facts)
+	row("Reboot needed", h.RebootNeeded, facts)
+	row("Tags", h.Tags, facts)
+	row("Agent", h.AgentVersion, facts)
+	if h.Simulated {
+		row("Simulated", "yes", facts)
+	}
+	row("Packages", h.PackageN, h.AsOf.Packages)
+	row("Certificates", h.CertificateN, h.AsOf.Certificates)
+	row("Next certificate expiry", h.NextCertExpiry, h.AsOf.Certificates)
+	row("Exposure", severities(h.Exposure), h.AsOf.Exposure)
+	return v
+}
+
+func (a *app) hostDetail(d schema.HostDetail) {
+	section := func(title string, n int, asOf any) {
+		fmt.Fprintf(a.out, "\n%s: %d, as of %s\n", title, n, cell(asOf, false))
+	}
+	section("Findings", len(d.Findings), d.Host.AsOf.Exposure)
+	v := view{head: []string{"VULNERABILITY", "SEVERITY", "VERDICT", "PACKAGE", "VERSION", "FIXED IN", "ADVISORY"}}
+	for _, x := range d.Findings {
+		pkg := x.Package
+		if x.SourcePackage != "" && x.SourcePackage != x.Package {
+			pkg += " (" + x.SourcePackage + ")"
+		}
+		v.add("", x.Vulnerability, x.Severity, x.Verdict, pkg, x.Version, x.Fixed, x.Source+"/"+x.Advisory)
+	}
+	if len(d.Findings) > 0 {
+		a.table(v, false)
+	}
+	section("Certificates", len(d.Certificates), d.Host.AsOf.Certificates)
+	v = view{head: []string{"SUBJECT", "NOT AFTER", "ISSUER", "NAMES", "PATH"}}
+	for _, x := range d.Certificates {
+		v.add("", x.Subject, x.NotAfter, x.Issuer, x.Names, x.Path)
+	}
+	if len(d.Certificates) > 0 {
+		a.table(v, false)
+	}
+	section("Packages", len(d.Packages), d.Host.AsOf.Packages)
+	v = view{head: []string{"PACKAGE", "VERSION", "ARCH", "SOURCE", "SOURCE VERSION", "BY"}}
+	for _, x := range d.Packages {
+		v.add("", x.Name, x.Version, x.Arch, x.Source, x.SourceVersion, x.Manager)
+	}
+	if len(d.Packages) > 0 {
+		a.table(v, false)
+	}
+}

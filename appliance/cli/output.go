@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// format is the -o flag of one command.
+type format struct {
+	a    *app
+	kind string
+}
+
+var formats = []string{"table", "wide", "json", "yaml", "name"}
+
+// formatted gives a command the -o flag.
+func (a *app) formatted(c *cobra.Command) *format {
+	f := &format{a: a}
+	c.Flags().StringVarP(&f.kind, "output", "o", "table", "how to print: "+strings.Join(formats, ", "))
+	c.Flags().BoolFunc("json", "the same as -o json", func(string) error { f.kind = "json"; return nil })
+	return f
+}
+
+// view is how a person sees an answer. Names are what scripts pass on, one a line.
+type view struct {
+	head  []string
+	wide  []string // more columns for -o wide; their cells follow in each row
+	rows  [][]any
+	names []string
+}
+
+func (v *view) add(name string, cells ...any) {
+	v.rows = append(v.rows, cells)
+	v.names = append(v.names, name)
+}
+
+// print writes v in the form that was asked for. people is called for the forms that are not data.
+func (f *format) print(v any, people func() view) error {
+	switch f.kind {
+	case "json":
+		return writeJSON(f.a.out, v)
+	case "yaml":
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		raw, err = yaml.JSONToYAML(raw)
+		if err != nil {
+			return fmt.Errorf("print as YAML: %w", err)
+		}
+		_, err = f.a.out.Write(raw)
+		return err
+	case "name":
+		for _, n := range people().names {
+			fmt.Fprintln(f.a.out, printable(n))
+		}
+		return nil
+	case "table", "wide":
+		f.a.table(people(), f.kind == "wide")
+		return nil
+	}
+	return usagef("-o %s: want one of %s", f.kind, strings.Join(formats, ", "))
+}
+
+// check refuses an unknown form before anything is done.
+func (f *format) check() error {
+	if slices.Contains(formats, f.kind) {
+		return nil
+	}
+	return usagef("-o %s: want one of %s", f.kind, strings.Join(formats, ", "))
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// table prints columns for a person. Colour is for terminals only.
+func (a *app) table(v view, wide bool) {
+	t := table.NewWriter()
+	t.SetOutputMirror(a.out)
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Format = table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault}
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	t.SetStyle(style)
+	head := v.head
+	if wide {
+		head = append(slices.Clone(head), v.wide...)
+	}
+	if len(head) > 0 {
+		row := make(table.Row, len(head))
+		for i, h := range head {
+			row[i] = h
+		}
+		t.AppendHeader(row)
+	}
+	colour := a.colours()
+	for _, cells := range v.rows {
+		if len(head) > 0 && len(cells) > len(head) {
+			cells = cells[:len(head)]
+		}
+		row := make(table.Row, len(cells))
+		for i, c := range cells {
+			row[i] = cell(c, colour)
+		}
+		t.AppendRow(row)
+	}
+	t.SuppressTrailingSpaces()
+	t.Render()
+}
+
+// cell writes one value: times as people read them, unknown as a dash.
+func cell(v any, colour bool) string {
+	s := ""
+	switch v := v.(type) {
+	case nil:
+	case time.Time:
+		s = when(&v)
+	case *time.Time:
+		s = when(v)
+	case *bool:
+		if v != nil {
+			s = yesNo(*v)
+		}
+	case bool:
+		s = yesNo(v)
+	case []string:
+		s = strings.Join(v, ", ")
+	default:
+		s = fmt.Sprint(v)
+	}
+	if s == "" {
+		return "-"
+	}
+	s = printable(s)
+	if c, ok := tints[s]; ok && colour {
+		return c.Sprint(s)
+	}
+	return s
+}
+
+// tints are the words that a glance should find.
+var tints = map[string]text.Color{
+	"ok": text.FgGreen, "up": text.FgGreen, "succeeded": text.FgGreen, "online": text.FgGreen,
+	"degraded": text.FgYellow, "partial": text.FgYellow, "pending": text.FgYellow,
+	"down": text.FgRed, "failed": text.FgRed, "expired": text.FgRed, "offline": text.FgRed, "critical": text.FgRed,
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// when writes a time to the second; data formats have all of it.
+func when(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+// printable replaces what could move the cursor of a terminal: names come from other machines.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+func (a *app) colours() bool {
+	if v, _ := a.env("NO_COLOR"); v != "" {
+		return false
+	}
+	return terminal(a.out)
+}
+
+// terminal reports whether a person is on the other end.
+func terminal(v any) bool {
+	f, ok := v.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (a *app) audit() *cobra.Command {
+	var limit int
+	var before uint64
+	c := leaf("list", "The audit record, newest first", 0, 0, nil)
+	f := a.formatted(c)
+	c.Flags().IntVar(&limit, "limit", 50, "entries to print, at most 1000")
+	c.Flags().Uint64Var(&before, "before", 0, "only entries older than this number")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		query := url.Values{"limit": {strconv.Itoa(limit)}}
+		if before > 0 {
+			query.Set("before", strconv.FormatUint(before, 10))
+		}
+		var page schema.Audit
+		if err := a.get(c, f, "/audit", query, &page); err != nil {
+			return err
+		}
+		return f.print(page, func() view {
+			v := view{head: []string{"SEQ", "AT", "ACTOR", "ACTION", "OBJECT", "OK", "REASON"}, wide: []string{"DETAIL"}}
+			for _, e := range page.Entries {
+				var detail []string
+				for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
+					detail = append(detail, k+"="+e.Detail[k])
+				}
+				v.add(strconv.FormatUint(e.Seq, 10), e.Seq, e.At, e.Actor, e.Action, e.Object, e.OK, e.Reason, detail)
+			}
+			return v
+		})
+	}
+	return a.group("audit", "Who did what, and what was refused", c)
+}
+
+func (a *app) accounts() *cobra.Command {
+	list := leaf("list", "Who may log in", 0, 0, nil)
+	f := a.formatted(list)
+	list.RunE = func(c *cobra.Command, _ []string) error {
+		var accounts []schema.Account
+		if err := a.get(c, f, "/accounts", nil, &accounts); err != nil {
+			return err
+		}
+		return f.print(accounts, func() view {
+			v := view{head: []string{"NAME", "CREATED", "DISABLED"}}
+			for _, x := range accounts {
+				v.add(x.Name, x.Name, x.CreatedAt, x.Disabled)
+			}
+			return v
+		})
+	}
+	return a.group("accounts", "Who may log in at a server", list, a.accountsAdd())
+}
+
+func (a *app) accountsAdd() *cobra.Command {
+	var file string
+	c := leaf("add NAME", "Add an account, or change the password of one", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&file, "password-file", "", "file with the password (SKERRY_PASSWORD_FILE); absent: it is asked for")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		password, err := a.password(c.Context(), file, "New password of "+args[0]+": ")
+		if err != nil {
+			return err
+		}
+		var done schema.Account
+		if _, err := a.post(c, f, "/accounts", nil, schema.AccountPut{Name: args[0], Password: password}, &done); err != nil {
+			return err
+		}
+		return f.print(done, func() view {
+			v := view{}
+			v.add(done.Name, fmt.Sprintf("Account %s may log in.", done.Name))
+			return v
+		})
+	}
+	return c
+}

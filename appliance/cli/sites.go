@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (a *app) sites() *cobra.Command {
+	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesEnroll(), a.sitesToken())
+}
+
+func (a *app) sitesList() *cobra.Command {
+	c := leaf("list", "All sites with their status", 0, 0, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		var sites []schema.Site
+		if err := a.get(c, f, "/sites", nil, &sites); err != nil {
+			return err
+		}
+		return f.print(sites, func() view {
+			v := view{
+				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "LAST FACT", "LOCATION"},
+				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "ID"},
+			}
+			for _, s := range sites {
+				var critical, high, asOf any
+				if s.Exposure != nil {
+					critical, high, asOf = s.Exposure.Counts.Critical, s.Exposure.Counts.High, s.Exposure.AsOf
+				}
+				v.add(s.Name, s.Name, s.Status, s.Link, s.Health, s.Hosts, critical, high, s.LastItem, s.Location,
+					s.LinkSince, s.HealthReason, asOf, s.ID)
+			}
+			return v
+		})
+	}
+	return c
+}
+
+func (a *app) sitesGet() *cobra.Command {
+	c := leaf("get SITE", "One site, by name or id", 1, 1, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var s schema.Site
+		if err := a.get(c, f, "/sites/"+url.PathEscape(args[0]), nil, &s); err != nil {
+			return err
+		}
+		return f.print(s, func() view {
+			v := view{head: []string{"VALUE", "", "AS OF"}, names: []string{s.Name}}
+			row := func(cells ...any) { v.rows = append(v.rows, cells) }
+			row("Name", s.Name, nil)
+			row("ID", s.ID, nil)
+			row("Location", s.Location, nil)
+			if s.Lat != nil && s.Lng != nil {
+				row("Position", fmt.Sprintf("%g, %g", *s.Lat, *s.Lng), nil)
+			}
+			row("Status", s.Status, s.EnrolledAt)
+			if s.TokenExpires != nil {
+				row("Token holds until", s.TokenExpires, s.InvitedAt)
+			}
+			row("Link", s.Link, s.LinkSince)
+			row("Health", s.Health, nil)
+			if s.HealthReason != "" {
+				row("", s.HealthReason, nil)
+			}
+			row("Hosts", hostsBy(s.Hosts, s.HostsBy), s.LastItem)
+			if e := s.Exposure; e != nil {
+				row("Exposure", severities(e.Counts), e.AsOf)
+				row("Affected hosts", fmt.Sprintf("%d of %d matched", e.AffectedHosts, e.MatchedHosts), e.AsOf)
+				row("Advisories held", e.AdvisoryN, e.AsOf)
+			}
+			return v
+		})
+	}
+	return c
+}
+
+func hostsBy(n int64, by map[string]int64) string {
+	text := strconv.FormatInt(n, 10)
+	var parts []string
+	for _, s := range []string{"up", "down", "unknown"} {
+		if by[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", by[s], s))
+		}
+	}
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return text
+}
+
+func severities(c schema.Counts) string {
+	text := fmt.Sprintf("%d critical, %d high, %d medium, %d low", c.Critical, c.High, c.Medium, c.Low)
+	for _, more := range []struct {
+		n    int
+		name string
+	}{{c.None, "none"}, {c.Unknown, "unrated"}, {c.Uncertain, "uncertain"}} {
+		if more.n > 0 {
+			text += fmt.Sprintf(", %d %s", more.n, more.name)
+		}
+	}
+	return text
+}
+
+func (a *app) sitesEnroll() *cobra.Command {
+	var body schema.SiteEnroll
+	var lat, lng float64
+	var address string
+	c := leaf("enroll NAME", "Add a site and print its one-time token", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&body.Location, "location", "", "where it stands, for people")
+	c.Flags().Float64Var(&lat, "lat", 0, "latitude in degrees")
+	c.Flags().Float64Var(&lng, "lng", 0, "longitude in degrees")
+	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, as in 90m; 24h if absent")
+	c.Flags().StringVar(&address, "controller-url", "", "how the site reaches this controller, for the command that is printed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		body.Name = args[0]
+		if c.Flags().Changed("lat") {
+			body.Lat = &lat
+		}
+		if c.Flags().Changed("lng") {
+			body.Lng = &lng
+		}
+		return a.siteToken(c, f, "/sites", body, address)
+	}
+	return c
+}
+
+func (a *app) sitesToken() *cobra.Command {
+	var address string
+	c := leaf("token SITE", "Void a pending site's token and print another", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&address, "controller-url", "", "how the site reaches this controller, for the command that is printed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return a.siteToken(c, f, "/sites/"+url.PathEscape(args[0])+"/token", nil, address)
+	}
+	return c
+}
+
+func (a *app) siteToken(c *cobra.Command, f *format, path string, body any, address string) error {
+	var token schema.Token
+	server, err := a.post(c, f, path, nil, body, &token)
+	if err != nil {
+		return err
+	}
+	if f.kind != "table" && f.kind != "wide" {
+		return f.print(token, func() view { return view{names: []string{token.Name}} })
+	}
+	a.showToken("Site", token)
+	fmt.Fprintf(a.out, "\nOn the site's server run:\n  skerry federation enroll --config FILE --controller %s --token %s\n",
+		a.urlOf(server, address), token.Token)
+	return nil
+}
+
+func (a *app) showToken(what string, t schema.Token) {
+	fmt.Fprintf(a.out, "%-8s %s (%s)\nToken:   %s\n         shown this once; it holds until %s\nCA pin:  %s\n",
+		what+":", printable(t.Name), t.ID, t.Token, when(&t.ExpiresAt), t.Pin)
+}
+
+// urlOf says how another machine reaches the server: as this command did or, over the local socket,
+// as its configuration tells.
+func (a *app) urlOf(c *client, given string) string {
+	if given != "" {
+		return given
+	}
+	if strings.HasPrefix(c.base, "https://") {
+		return c.base
+	}
+	if path := a.flagOr(a.config, "SKERRY_CONFIG"); path != "" {
+		if conf, err := a.load(path); err == nil {
+			host, port, err := net.SplitHostPort(conf.Listen)
+			ip := net.ParseIP(host)
+			if everywhere := host == "" || ip != nil && ip.IsUnspecified(); err == nil && everywhere && len(conf.Names) > 0 {
+				host = conf.Names[0]
+			} else if everywhere {
+				host = "THIS-SERVER"
+			}
+			if err == nil {
+				return "https://" + net.JoinHostPort(host, port)
+			}
+		}
+	}
+	return "https://THIS-SERVER:8443"
+}
+
+// get asks the server; an unknown -o is refused before.
+func (a *app) get(c *cobra.Command, f *format, path string, query url.Values, to any) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	server, err := a.client()
+	if err != nil {
+		return err
+	}
+	return server.call(c.Context(), http.MethodGet, path, query, nil, to)
+}
+
+// post sends body to the server and returns which one that was.
+func (a *app) post(c *cobra.Command, f *format, path string, query url.Values, body, to any) (*client, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	server, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	return server, server.call(c.Context(), http.MethodPost, path, query, body, to)
+}

@@ -1,0 +1,10 @@
+// Command skerry is the server (as a controller or a site) and the command line to every server.
+package main
+
+import (
+	"os"
+
+	"github.com/skerryhq/skerry/appliance/cli"
+)
+
+func main() { os.Exit(cli.Main()) }
