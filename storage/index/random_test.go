@@ -1,0 +1,327 @@
+package index
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// pick returns one of n small values of some noun, so that operations meet each other.
+func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
+
+func smallID(rng *rand.Rand) (id [16]byte) {
+	id[15] = byte(1 + rng.IntN(8))
+	return id
+}
+
+func randomAdvisory(rng *rand.Rand, seq model.Seq) model.Advisory {
+	names := func() []string {
+		var s []string
+		for range rng.IntN(3) {
+			s = append(s, pick(rng, "CVE-1", "cve-1", "CVE-2", "GHSA-x", "ID-3"))
+		}
+		return s
+	}
+	a := model.Advisory{AdvisoryKey: randomAdvisoryKey(rng), Aliases: names(), Upstream: names(), Related: names(),
+		Cursor: model.Cursor{At: model.Time(seq) * 10, Seq: seq}}
+	for range rng.IntN(4) {
+		a.Affected = append(a.Affected, model.Affected{Ecosystem: pick(rng, "Debian:1", "Debian:12", "npm"), Name: pick(rng, "zlib", "zlib1g", "a\x00b")})
+	}
+	return a
+}
+
+func randomAdvisoryKey(rng *rand.Rand) model.AdvisoryKey {
+	return model.AdvisoryKey{Source: pick(rng, "debian", "ghsa"), ID: pick(rng, "ID-1", "ID-2", "ID-3", "ID-4")}
+}
+
+// step does one random operation.
+func step(t *testing.T, tx *Tx, rng *rand.Rand, n int) {
+	switch rng.IntN(11) {
+	case 0, 1:
+		ok(t, tx.PutMember(model.Member{ID: smallID(rng), Kind: pick(rng, model.MemberSite, model.MemberHost), Name: pick(rng, "a", "ab", "b"),
+			Status: pick(rng, model.MemberPending, model.MemberEnrolled, model.MemberRemoved), Pin: pick(rng, "", "p1", "p2")}))
+	case 2, 3:
+		h := host(0, smallID(rng))
+		h.ID, h.Owner = smallID(rng), smallID(rng)
+		h.PackagesDigest = pick(rng, "", "d", "dd", "e")
+		h.Hostname = pick(rng, "Web", "db", "bü\"ro")
+		h.Status = pick(rng, model.HostUp, model.HostDown, model.HostUnknown)
+		ok(t, tx.PutHost(h))
+	case 4:
+		ok(t, tx.DeleteHost(smallID(rng)))
+	case 5, 6:
+		ok(t, tx.PutAdvisory(randomAdvisory(rng, model.Seq(n))))
+	case 7:
+		ok(t, tx.DeleteAdvisory(randomAdvisoryKey(rng), model.Cursor{At: 5, Seq: model.Seq(n)}))
+	case 8:
+		ok(t, tx.PutCommand(model.Command{ID: smallID(rng), State: pick(rng, model.CommandQueued, model.CommandRunning, model.CommandPartial, model.CommandExpired)}))
+	case 9:
+		to := pick(rng, model.NodeID{}, model.NodeID{1}, model.NodeID{2})
+		switch rng.IntN(3) {
+		case 0:
+			ok(t, tx.PutDirective(to, pick(rng, model.ItemAdvisory, model.ItemAdvisoryGone), randomAdvisoryKey(rng).String(), 1))
+		case 1:
+			ok(t, tx.PutDirective(to, model.ItemOrder, model.CommandID(smallID(rng)).String(), 1))
+		case 2:
+			ok(t, tx.RemoveDirective(to, pick(rng, randomAdvisoryKey(rng).String(), model.CommandID(smallID(rng)).String())))
+		}
+	case 10:
+		ok(t, tx.PutMatch(model.Match{Digest: pick(rng, "d", "dd", "e")}))
+	}
+}
+
+// TestIndexesEqualRows: after random puts and deletes, in transactions of random length of which some
+// are discarded, Check finds nothing, and each query gives what a full scan of the rows gives.
+func TestIndexesEqualRows(t *testing.T) {
+	rng := seeded(t)
+	s := openMem(t)
+	n := 0
+	for range 150 {
+		tx := s.Begin()
+		for range 1 + rng.IntN(12) {
+			n++
+			step(t, tx, rng, n)
+		}
+		if rng.IntN(5) == 0 {
+			compareQueries(t, &tx.Reader) // a transaction sees its own writes in every query
+			tx.Discard()
+			continue
+		}
+		ok(t, tx.Commit(uint64(n), false))
+		sound(t, s)
+		v := s.View()
+		compareQueries(t, &v.Reader)
+		ok(t, v.Close())
+	}
+	if r := sound(t, s); r.Rows < 20 || r.Entries < 20 {
+		t.Fatalf("too little happened: %+v", r)
+	}
+}
+
+func compareQueries(t *testing.T, r *Reader) {
+	t.Helper()
+	same := func(what string, got, want any) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s: got %v; a full scan says %v", what, got, want)
+		}
+	}
+	var hosts []model.Host
+	ok(t, r.EachHost(func(h model.Host) error { hosts = append(hosts, h); return nil }))
+	ids := func(keep func(model.Host) bool) (out []model.HostID) {
+		for _, h := range hosts {
+			if keep(h) {
+				out = append(out, h.ID)
+			}
+		}
+		return out
+	}
+	collect := func(out *[]model.HostID) func(model.Host) error {
+		return func(h model.Host) error { *out = append(*out, h.ID); return nil }
+	}
+	var wantDigests, digests []string
+	for _, d := range []string{"d", "dd", "e"} {
+		var got []model.HostID
+		ok(t, r.HostsWithPackages(d, collect(&got)))
+		want := ids(func(h model.Host) bool { return h.PackagesDigest == d })
+		same("hosts with "+d, got, want)
+		if len(want) > 0 {
+			wantDigests = append(wantDigests, d)
+		}
+	}
+	ok(t, r.EachDigest(func(d string) error { digests = append(digests, d); return nil }))
+	same("digests", digests, wantDigests)
+	ok(t, r.EachMatch(func(m model.Match, n int) error {
+		same("hosts of match "+m.Digest, n, len(ids(func(h model.Host) bool { return h.PackagesDigest == m.Digest })))
+		return nil
+	}))
+	for n := range 10 {
+		site := model.SiteID(hostID(n))
+		var got []model.HostID
+		ok(t, r.HostsOfSite(site, collect(&got)))
+		same("hosts of site", got, ids(func(h model.Host) bool { return h.Site == site }))
+	}
+	for _, q := range []HostQuery{{}, {Text: "WE"}, {Text: "BÜ\""}, {Status: model.HostDown}, {Site: model.SiteID(hostID(3))}, {Site: model.SiteID(hostID(3)), Text: "b", Status: model.HostUp}, {Text: "0-000000000004"}} {
+		want := ids(func(h model.Host) bool {
+			text := strings.ToLower(q.Text)
+			return (q.Text == "" || strings.Contains(strings.ToLower(h.Hostname), text) || strings.Contains(h.FQDN, text)) &&
+				(q.Site.IsZero() || h.Site == q.Site) && (q.Status == "" || h.Status == q.Status)
+		})
+		var got []model.HostID
+		for q.Limit = 2; ; {
+			page, err := r.Hosts(q)
+			ok(t, err)
+			same(fmt.Sprintf("total of %+v", q), page.Total, len(want))
+			for _, h := range page.Hosts {
+				got = append(got, h.ID)
+			}
+			if q.After = page.Next; q.After.IsZero() {
+				break
+			}
+		}
+		same(fmt.Sprintf("pages of %+v", q), got, want)
+	}
+	compareMembers(t, r, same)
+	compareAdvisories(t, r, same)
+	compareWork(t, r, same)
+}
+
+func compareMembers(t *testing.T, r *Reader, same func(string, any, any)) {
+	var members []model.Member
+	ok(t, each(r, key.SpaceMember.Prefix(), func(m model.Member) error { members = append(members, m); return nil }))
+	for _, k := range []model.MemberKind{model.MemberSite, model.MemberHost} {
+		for _, name := range []string{"a", "ab", "b", "c"} {
+			i := slices.IndexFunc(members, func(m model.Member) bool {
+				return m.Kind == k && m.Name == name && m.Status != model.MemberRemoved
+			})
+			id, found, err := r.MemberNamed(k, name)
+			ok(t, err)
+			same("member named "+name, found, i >= 0)
+			if found {
+				same("member named "+name, id, members[i].ID)
+			}
+		}
+	}
+	for _, pin := range []string{"p", "p1", "p2"} {
+		i := slices.IndexFunc(members, func(m model.Member) bool { return m.Pin == pin && m.Status != model.MemberRemoved })
+		m, found, err := r.MemberByPin(pin)
+		ok(t, err)
+		same("member with pin "+pin, found, i >= 0)
+		if found {
+			same("member with pin "+pin, m, members[i])
+		}
+	}
+}
+
+func compareAdvisories(t *testing.T, r *Reader, same func(string, any, any)) {
+	var rows []model.Advisory
+	ok(t, r.EachAdvisory(func(a model.Advisory) error { rows = append(rows, a); return nil }))
+	var gone []advisoryGone
+	ok(t, each(r, key.SpaceAdvisoryGone.Prefix(), func(g advisoryGone) error { gone = append(gone, g); return nil }))
+	keys := func(keep func(model.Advisory) bool) (out []model.AdvisoryKey) {
+		for _, a := range rows {
+			if keep(a) {
+				out = append(out, a.AdvisoryKey)
+			}
+		}
+		return out
+	}
+	for _, eco := range []string{"Debian:1", "Debian:12", "npm"} {
+		for _, pkg := range []string{"zlib", "zlib1g", "a\x00b", "a"} {
+			var got []model.AdvisoryKey
+			ok(t, r.AdvisoriesFor(eco, pkg, func(a model.Advisory) error { got = append(got, a.AdvisoryKey); return nil }))
+			same("advisories for "+eco+" "+pkg, got, keys(func(a model.Advisory) bool {
+				return slices.ContainsFunc(a.Affected, func(p model.Affected) bool { return p.Ecosystem == eco && p.Name == pkg })
+			}))
+		}
+	}
+	for _, name := range []string{"cve-1", "CVE-2", "ghsa-X", "ID-3", "ID"} {
+		list, err := r.AdvisoriesNaming(name)
+		ok(t, err)
+		var got []model.AdvisoryKey
+		for _, a := range list {
+			got = append(got, a.AdvisoryKey)
+		}
+		is := func(s string) bool { return strings.EqualFold(s, name) }
+		same("advisories naming "+name, got, keys(func(a model.Advisory) bool {
+			return is(a.ID) || slices.ContainsFunc(a.Aliases, is) || slices.ContainsFunc(a.Upstream, is) || slices.ContainsFunc(a.Related, is)
+		}))
+	}
+	var want []AdvisoryChange
+	for _, a := range rows {
+		want = append(want, AdvisoryChange{a.AdvisoryKey, a.Cursor, &a})
+	}
+	for _, g := range gone {
+		want = append(want, AdvisoryChange{g.AdvisoryKey, g.Cursor, nil})
+	}
+	slices.SortFunc(want, func(a, b AdvisoryChange) int { return cmp.Compare(a.Cursor.Seq, b.Cursor.Seq) })
+	for _, from := range []int{0, len(want) / 2, len(want)} {
+		var after model.Cursor
+		if from > 0 {
+			after = want[from-1].Cursor
+		}
+		var got []AdvisoryChange
+		ok(t, r.AdvisoriesAfter(after, func(c AdvisoryChange) error { got = append(got, c); return nil }))
+		same(fmt.Sprintf("changes after %v", after), len(got), len(want)-from)
+		for i := range got {
+			same("change", got[i], want[from+i])
+		}
+	}
+}
+
+func compareWork(t *testing.T, r *Reader, same func(string, any, any)) {
+	var open, all []model.CommandID
+	ok(t, each(r, key.SpaceCommand.Prefix(), func(c model.Command) error {
+		all = append(all, c.ID)
+		if c.State == model.CommandQueued || c.State == model.CommandRunning {
+			open = append(open, c.ID)
+		}
+		return nil
+	}))
+	var got []model.CommandID
+	ok(t, r.OpenCommands(func(c model.Command) error { got = append(got, c.ID); return nil }))
+	same("open commands", got, open)
+	slices.Reverse(all)
+	var listed []model.CommandID
+	for before := (model.CommandID{}); ; {
+		page, err := r.Commands(before, 3)
+		ok(t, err)
+		for _, c := range page {
+			listed = append(listed, c.ID)
+			before = c.ID
+		}
+		if len(page) < 3 {
+			break
+		}
+	}
+	same("commands", listed, all)
+}
+
+// TestCheckFinds: a check that cannot fail proves nothing.
+func TestCheckFinds(t *testing.T) {
+	h := host(1, model.SiteID{9})
+	a := model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "debian", ID: "ID-1"}, Cursor: model.Cursor{At: 1, Seq: 1}}
+	for name, c := range map[string]struct {
+		damage func(tx *Tx) error
+		say    string
+	}{
+		"missing entry":  {func(tx *Tx) error { return tx.remove(key.HostSite(h.Site, h.ID)) }, "is missing for host/"},
+		"stale entry":    {func(tx *Tx) error { return tx.mark(key.HostSite(model.SiteID{8}, h.ID)) }, "no row asks for it"},
+		"entry of none":  {func(tx *Tx) error { return tx.mark(key.MemberName("site", "x", model.NodeID{4})) }, "no row asks for it"},
+		"stale cursor":   {func(tx *Tx) error { return tx.mark(key.AdvisoryCursor(model.Cursor{At: 1, Seq: 7}, a.AdvisoryKey)) }, "no row asks for it"},
+		"stale command":  {func(tx *Tx) error { return tx.mark(key.CommandOpen(model.CommandID{1})) }, "no row asks for it"},
+		"stale name":     {func(tx *Tx) error { return tx.mark(key.AdvisoryIdentifier("cve-9", a.AdvisoryKey)) }, "no row asks for it"},
+		"stale package":  {func(tx *Tx) error { return tx.mark(key.AdvisoryPackage("npm", "left-pad", a.AdvisoryKey)) }, "no row asks for it"},
+		"lost directive": {func(tx *Tx) error { return tx.remove(key.Directive(model.NodeID{}, 1)) }, "no row asks for it"},
+		"wrong key":      {func(tx *Tx) error { return tx.put(key.Host(hostID(2)), h) }, "holds the row of host/"},
+		"both": {func(tx *Tx) error {
+			return tx.put(key.AdvisoryGone(a.AdvisoryKey), advisoryGone{a.AdvisoryKey, a.Cursor})
+		}, "remembered as removed"},
+		"damage":       {func(tx *Tx) error { return tx.batch.Set(key.Host(h.ID), []byte{formJSON, '{'}, nil) }, "does not decode"},
+		"unknown form": {func(tx *Tx) error { return tx.batch.Set(key.Host(h.ID), []byte{9}, nil) }, "unknown form 9"},
+		"bad zstd":     {func(tx *Tx) error { return tx.batch.Set(key.Match("d"), []byte{formZstd, 1, 2}, nil) }, "does not decompress"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openMem(t)
+			write(t, s, func(tx *Tx) {
+				ok(t, tx.PutHost(h))
+				ok(t, tx.PutAdvisory(a))
+				ok(t, tx.PutDirective(model.NodeID{}, model.ItemAdvisory, a.String(), 1))
+			})
+			sound(t, s)
+			write(t, s, func(tx *Tx) { ok(t, c.damage(tx)) })
+			r, err := s.Check(t.Context())
+			ok(t, err)
+			if r.OK() || !strings.Contains(strings.Join(r.Faults, "\n"), c.say) {
+				t.Fatalf("Check says %d faults %q; want %q", r.FaultN, r.Faults, c.say)
+			}
+		})
+	}
+}
