@@ -123,6 +123,9 @@ func parseToken(text string) (Token, error) {
 	default:
 		return bad("it does not start with %q: copy the whole token", tokenPrefix)
 	}
+	if strings.ContainsAny(body, " \t\r\n") { // the decoder would skip line breaks
+		return bad("there is a space or a line break inside: copy the whole token, on one line")
+	}
 	if len(body) != tokenText {
 		return bad("it has %d characters after %q instead of %d: copy the whole token, on one line", len(body), tokenPrefix, tokenText)
 	}
@@ -133,9 +136,6 @@ func parseToken(text string) (Token, error) {
 			return bad("character %d is not one that a token can have there: copy it again", len(tokenPrefix)+int(at)+1)
 		}
 		return bad("it is not base64url: copy it again")
-	}
-	if len(b) != tokenLen { // a line break inside, which the decoder skips
-		return bad("it holds %d bytes instead of %d: copy the whole token, on one line", len(b), tokenLen)
 	}
 	if sum := crc32.ChecksumIEEE(b[:tokenLen-4]); sum != binary.BigEndian.Uint32(b[tokenLen-4:]) {
 		return bad("its checksum is wrong, so a character was changed: copy it again")
