@@ -229,7 +229,7 @@ func observe(ctx context.Context, s config.AgentConfig) (report, error) {
 	if r.Facts, err = p.Facts(ctx); err != nil {
 		return r, err
 	}
-	r.Facts.Tags = s.Tags
+	r.Facts.Tags = slices.Sorted(slices.Values(s.Tags))
 	inv, err := p.Inventory(ctx)
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -284,14 +285,16 @@ func (o *orders) execute(ctx context.Context, c model.Command) error {
 		limited, cancel := context.WithTimeout(ctx, orderTime)
 		var err error
 		output, err = h(limited)
-		cancel()
 		switch {
 		case err == nil:
 		case ctx.Err() != nil:
 			state, reason = model.CommandFailed, interrupted
+		case limited.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+			state, reason = model.CommandFailed, "it was given up after "+orderTime.String()+": "+err.Error()
 		default:
 			state, reason = model.CommandFailed, err.Error()
 		}
+		cancel()
 	} else {
 		state, reason = model.CommandFailed, "this agent (version "+Version+") does not know "+c.Kind
 	}
