@@ -64,16 +64,9 @@ func (r *Reader) pointedAdvisory(k []byte, a model.AdvisoryKey, fn func(model.Ad
 	return fn(row)
 }
 
-// AdvisoryChange is the newest change of one record.
-type AdvisoryChange struct {
-	Key      model.AdvisoryKey
-	Cursor   model.Cursor
-	Advisory *model.Advisory // nil: it was removed
-}
-
 // AdvisoriesAfter calls fn with the newest change of every record that changed after c, in cursor order
 // (and by key, where two origins used the same sequence). The zero cursor is before every change.
-func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(AdvisoryChange) error) error {
+func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
 	lower := key.AdvisoriesFrom(0)
 	if !c.IsZero() {
 		lower = key.AdvisoriesFrom(c.Seq + 1)
@@ -83,7 +76,7 @@ func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(AdvisoryChange) error) 
 		if err != nil {
 			return err
 		}
-		change := AdvisoryChange{Key: id, Cursor: at}
+		change := model.AdvisoryChange{Key: id, Cursor: at}
 		a, ok, err := r.Advisory(id)
 		if err != nil {
 			return err
@@ -149,15 +142,9 @@ func (r *Reader) Shelf() (apply.Shelf, error) {
 // PutShelf implements apply.Tx.
 func (t *Tx) PutShelf(s apply.Shelf) error { return t.put(key.Of(key.MetaShelf), s) }
 
-// ImportRecord is the record of one bundle that was taken in, and when.
-type ImportRecord struct {
-	model.Imported
-	At model.Time `json:"at"`
-}
-
 // Imports returns the newest imports, at most limit of them, newest first; 0 is all.
-func (r *Reader) Imports(limit int) ([]ImportRecord, error) {
-	return newest[ImportRecord](r, key.SpaceImport.Prefix(), nil, limit)
+func (r *Reader) Imports(limit int) ([]model.ImportRecord, error) {
+	return newest[model.ImportRecord](r, key.SpaceImport.Prefix(), nil, limit)
 }
 
 // PutImport implements apply.Tx.
@@ -171,7 +158,7 @@ func (t *Tx) PutImport(i model.Imported, at model.Time) error {
 	if err := enough(err); err != nil {
 		return err
 	}
-	return t.put(key.Import(last+1), ImportRecord{i, at})
+	return t.put(key.Import(last+1), model.ImportRecord{Imported: i, At: at})
 }
 
 // newest returns rows in descending key order, below upper (nil: all), at most limit (0: all).

@@ -9,31 +9,13 @@ import (
 	"github.com/skerryhq/skerry/storage/key"
 )
 
-// HostQuery selects hosts. Empty members select everything; the others must all hold.
-type HostQuery struct {
-	// Text is contained in the host name, the FQDN or an address, whatever its case, or is the id.
-	// Space around it is ignored.
-	Text   string
-	Site   model.SiteID
-	Status model.HostStatus
-	After  model.HostID // only hosts with a greater id
-	Limit  int          // 1 to MaxHostPage
-}
-
-// MaxHostPage bounds HostQuery.Limit.
+// MaxHostPage bounds model.HostQuery.Limit.
 const MaxHostPage = 1000
-
-// HostPage is one page of hosts by id.
-type HostPage struct {
-	Hosts []model.Host
-	Total int          // of all pages together
-	Next  model.HostID // the After of the next page; zero: this is the last
-}
 
 // Hosts returns one page of the hosts that q selects. It reads every host of the site, or of the store,
 // to count them. The kind of a wrong Limit is fault.Invalid.
-func (r *Reader) Hosts(q HostQuery) (HostPage, error) {
-	var page HostPage
+func (r *Reader) Hosts(q model.HostQuery) (model.HostPage, error) {
+	var page model.HostPage
 	if q.Limit < 1 || q.Limit > MaxHostPage {
 		return page, fault.New(fault.Invalid, "list hosts", "limit %d is not in 1 to %d", q.Limit, MaxHostPage)
 	}

@@ -87,20 +87,32 @@ func (s *Store) openCurrent() error {
 	if err != nil {
 		return err
 	}
-	fresh := number == 0
-	if fresh {
-		number = 1
+	if number == 0 {
+		return s.create()
 	}
 	s.removeOthers(number)
-	l, applied, err := s.openNumber(number, fresh)
+	s.life, s.applied, err = s.openNumber(number, false)
+	return err
+}
+
+// create makes the first database. Until the pointer names it nothing was promised to anybody, so one
+// that a power cut left half made is thrown away.
+func (s *Store) create() error {
+	if numbers := s.numbers(); len(numbers) > 1 || len(numbers) == 1 && numbers[0] != 1 {
+		return fault.New(fault.Corrupt, "open index", "%s holds databases %v and no file %q that says which one counts; write its number there, or restore this folder from a snapshot", s.dir, numbers, currentName)
+	}
+	l, applied, err := s.openNumber(1, true)
+	if k := fault.KindOf(err); err != nil && (k == fault.Corrupt || k == fault.Other) {
+		s.log.Warn("index: starting over, since the first start was cut short", "folder", s.folder(1), "error", err)
+		s.removeNumber(1)
+		l, applied, err = s.openNumber(1, true)
+	}
 	if err != nil {
 		return err
 	}
-	if fresh {
-		if err := s.writeCurrent(number); err != nil {
-			_ = closeDB(l.db)
-			return err
-		}
+	if err := s.writeCurrent(1); err != nil {
+		_ = closeDB(l.db)
+		return err
 	}
 	s.life, s.applied = l, applied
 	return nil

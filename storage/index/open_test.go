@@ -91,6 +91,15 @@ func TestSchema(t *testing.T) {
 	ok(t, disk.fs.RemoveAll(testDir+"/1"))
 	_, err = Open(testDir, Options{Disk: disk})
 	kind(t, err, fault.Corrupt, "restore it from a snapshot")
+
+	disk = NewMemDisk()
+	s, err = Open(testDir, Options{Disk: disk})
+	ok(t, err)
+	ok(t, disk.fs.MkdirAll(testDir+"/4", 0o700))
+	ok(t, s.Close())
+	ok(t, disk.fs.Remove(testDir+"/current"))
+	_, err = Open(testDir, Options{Disk: disk})
+	kind(t, err, fault.Corrupt, "databases [1 4]", "which one counts")
 }
 
 // TestFailedSyncIsFinal: when the disk refuses one fsync, no later commit succeeds, and what was
@@ -151,7 +160,7 @@ func TestReplace(t *testing.T) {
 	}
 	fill(a, 10, 100)
 	fill(b, 3, 50)
-	total := func(v *View) int { p, err := v.Hosts(HostQuery{Limit: 1}); ok(t, err); return p.Total }
+	total := func(v *View) int { p, err := v.Hosts(model.HostQuery{Limit: 1}); ok(t, err); return p.Total }
 	copied := filepath.Join(dir, "copy")
 	ok(t, a.Checkpoint(copied))
 	kind(t, a.Checkpoint(copied), fault.Exists, "exists already")

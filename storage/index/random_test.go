@@ -148,7 +148,7 @@ func compareQueries(t *testing.T, r *Reader) {
 		ok(t, r.HostsOfSite(site, collect(&got)))
 		same("hosts of site", got, ids(func(h model.Host) bool { return h.Site == site }))
 	}
-	for _, q := range []HostQuery{{}, {Text: "WE"}, {Text: "BÜ\""}, {Status: model.HostDown}, {Site: model.SiteID(hostID(3))}, {Site: model.SiteID(hostID(3)), Text: "b", Status: model.HostUp}, {Text: "0-000000000004"}} {
+	for _, q := range []model.HostQuery{{}, {Text: "WE"}, {Text: "BÜ\""}, {Status: model.HostDown}, {Site: model.SiteID(hostID(3))}, {Site: model.SiteID(hostID(3)), Text: "b", Status: model.HostUp}, {Text: "0-000000000004"}} {
 		want := ids(func(h model.Host) bool {
 			text := strings.ToLower(q.Text)
 			return (q.Text == "" || strings.Contains(strings.ToLower(h.Hostname), text) || strings.Contains(h.FQDN, text)) &&
@@ -234,21 +234,21 @@ func compareAdvisories(t *testing.T, r *Reader, same func(string, any, any)) {
 			return is(a.ID) || slices.ContainsFunc(a.Aliases, is) || slices.ContainsFunc(a.Upstream, is) || slices.ContainsFunc(a.Related, is)
 		}))
 	}
-	var want []AdvisoryChange
+	var want []model.AdvisoryChange
 	for _, a := range rows {
-		want = append(want, AdvisoryChange{a.AdvisoryKey, a.Cursor, &a})
+		want = append(want, model.AdvisoryChange{Key: a.AdvisoryKey, Cursor: a.Cursor, Advisory: &a})
 	}
 	for _, g := range gone {
-		want = append(want, AdvisoryChange{g.AdvisoryKey, g.Cursor, nil})
+		want = append(want, model.AdvisoryChange{Key: g.AdvisoryKey, Cursor: g.Cursor})
 	}
-	slices.SortFunc(want, func(a, b AdvisoryChange) int { return cmp.Compare(a.Cursor.Seq, b.Cursor.Seq) })
+	slices.SortFunc(want, func(a, b model.AdvisoryChange) int { return cmp.Compare(a.Cursor.Seq, b.Cursor.Seq) })
 	for _, from := range []int{0, len(want) / 2, len(want)} {
 		var after model.Cursor
 		if from > 0 {
 			after = want[from-1].Cursor
 		}
-		var got []AdvisoryChange
-		ok(t, r.AdvisoriesAfter(after, func(c AdvisoryChange) error { got = append(got, c); return nil }))
+		var got []model.AdvisoryChange
+		ok(t, r.AdvisoriesAfter(after, func(c model.AdvisoryChange) error { got = append(got, c); return nil }))
 		same(fmt.Sprintf("changes after %v", after), len(got), len(want)-from)
 		for i := range got {
 			same("change", got[i], want[from+i])

@@ -92,23 +92,32 @@ func syncDir(disk vfs.FS, dir string) error {
 	return err
 }
 
-// removeOthers removes databases that a crash, or a View held to the end, left beside the current one.
-// What cannot be removed costs space and nothing else, so it is only logged.
-func (s *Store) removeOthers(number uint64) {
+// numbers returns the numbers of the databases in the folder.
+func (s *Store) numbers() []uint64 {
 	names, err := s.disk.fs.List(s.dir)
 	if err != nil {
 		s.log.Warn("index: cannot list the folder", "folder", s.dir, "error", err)
-		return
 	}
+	var all []uint64
 	for _, name := range names {
-		n, err := strconv.ParseUint(name, 10, 64)
-		if err != nil || n == number {
-			continue
+		if n, err := strconv.ParseUint(name, 10, 64); err == nil {
+			all = append(all, n)
 		}
-		s.removeNumber(n)
+	}
+	return all
+}
+
+// removeOthers removes databases that a crash, or a View held to the end, left beside the current one.
+func (s *Store) removeOthers(number uint64) {
+	for _, n := range s.numbers() {
+		if n != number {
+			s.removeNumber(n)
+		}
 	}
 }
 
+// removeNumber removes one database. What cannot be removed costs space and nothing else, so that is
+// only logged.
 func (s *Store) removeNumber(number uint64) {
 	if err := s.disk.fs.RemoveAll(s.folder(number)); err != nil {
 		s.log.Warn("index: cannot remove an old database", "folder", s.folder(number), "error", err)

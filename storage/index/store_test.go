@@ -214,26 +214,26 @@ func TestHostsPage(t *testing.T) {
 	v := s.View()
 	defer v.Close()
 	for _, c := range []struct {
-		q           HostQuery
+		q           model.HostQuery
 		total, page int
 		next        bool
 	}{
-		{HostQuery{Limit: 1000}, 2500, 1000, true},
-		{HostQuery{Limit: 1000, After: hostID(1499)}, 2500, 1000, false},
-		{HostQuery{Limit: 1000, After: hostID(1498)}, 2500, 1000, true},
-		{HostQuery{Limit: 10, Site: model.SiteID{1}}, 1250, 10, true},
-		{HostQuery{Limit: 10, Site: model.SiteID{3}}, 0, 0, false},
-		{HostQuery{Limit: 10, Text: " WEB-0001 "}, 10, 10, false},
-		{HostQuery{Limit: 10, Text: "WEB-0001", Site: model.SiteID{1}}, 5, 5, false},
-		{HostQuery{Limit: 10, Text: "branch.EXAMPLE"}, 2499, 10, true},
-		{HostQuery{Limit: 10, Text: "10.0.9.196"}, 0, 0, false},
-		{HostQuery{Limit: 10, Text: "10.0.9.195"}, 1, 1, false},
-		{HostQuery{Limit: 10, Text: "db8::abcd"}, 1, 1, false},
-		{HostQuery{Limit: 10, Text: "k\u00fcche \"O"}, 1, 1, false},
-		{HostQuery{Limit: 10, Status: model.HostDown}, 1, 1, false},
-		{HostQuery{Limit: 10, Text: strings.ToUpper(hostID(5).String())}, 1, 1, false},
-		{HostQuery{Limit: 10, Text: "debian"}, 0, 0, false}, // in the row, but not in what is searched
-		{HostQuery{Limit: 10, Text: "6.1.0-18"}, 0, 0, false},
+		{model.HostQuery{Limit: 1000}, 2500, 1000, true},
+		{model.HostQuery{Limit: 1000, After: hostID(1499)}, 2500, 1000, false},
+		{model.HostQuery{Limit: 1000, After: hostID(1498)}, 2500, 1000, true},
+		{model.HostQuery{Limit: 10, Site: model.SiteID{1}}, 1250, 10, true},
+		{model.HostQuery{Limit: 10, Site: model.SiteID{3}}, 0, 0, false},
+		{model.HostQuery{Limit: 10, Text: " WEB-0001 "}, 10, 10, false},
+		{model.HostQuery{Limit: 10, Text: "WEB-0001", Site: model.SiteID{1}}, 5, 5, false},
+		{model.HostQuery{Limit: 10, Text: "branch.EXAMPLE"}, 2499, 10, true},
+		{model.HostQuery{Limit: 10, Text: "10.0.9.196"}, 0, 0, false},
+		{model.HostQuery{Limit: 10, Text: "10.0.9.195"}, 1, 1, false},
+		{model.HostQuery{Limit: 10, Text: "db8::abcd"}, 1, 1, false},
+		{model.HostQuery{Limit: 10, Text: "k\u00fcche \"O"}, 1, 1, false},
+		{model.HostQuery{Limit: 10, Status: model.HostDown}, 1, 1, false},
+		{model.HostQuery{Limit: 10, Text: strings.ToUpper(hostID(5).String())}, 1, 1, false},
+		{model.HostQuery{Limit: 10, Text: "debian"}, 0, 0, false}, // in the row, but not in what is searched
+		{model.HostQuery{Limit: 10, Text: "6.1.0-18"}, 0, 0, false},
 	} {
 		p, err := v.Hosts(c.q)
 		ok(t, err)
@@ -245,7 +245,7 @@ func TestHostsPage(t *testing.T) {
 		}
 	}
 	for _, limit := range []int{0, -1, MaxHostPage + 1} {
-		_, err := v.Hosts(HostQuery{Limit: limit})
+		_, err := v.Hosts(model.HostQuery{Limit: limit})
 		kind(t, err, fault.Invalid, "not in 1 to 1000")
 	}
 }

@@ -118,7 +118,7 @@ func Table() []Entry {
 		{SpaceAdvisoryPackage, "advisory-package", []Part{text("ecosystem"), text("package"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
 		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
 		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true},
-		{SpaceImport, "import", []Part{num("seq")}, "index.ImportRecord", "PutImport", 1, false},
+		{SpaceImport, "import", []Part{num("seq")}, "model.ImportRecord", "PutImport", 1, false},
 		{SpaceMatch, "match", []Part{text("digest")}, "model.Match", "PutMatch", 1, false},
 		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false},
 		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false},

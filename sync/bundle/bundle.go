@@ -68,13 +68,6 @@ type Part struct {
 	Lines  int    `json:"lines"`
 }
 
-// Change is one advisory that was put or removed at the origin.
-type Change struct {
-	Key      model.AdvisoryKey
-	Cursor   model.Cursor
-	Advisory *model.Advisory // nil: removed; else its key and cursor are Key and Cursor
-}
-
 // deletion is a line of deletions.ndjson.
 type deletion struct {
 	model.AdvisoryKey

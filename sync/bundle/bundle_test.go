@@ -49,10 +49,10 @@ func cursor(n int) model.Cursor {
 }
 
 // testChanges returns n changes with the cursors 1 to n; every fifth is a deletion.
-func testChanges(n int) []Change {
-	var out []Change
+func testChanges(n int) []model.AdvisoryChange {
+	var out []model.AdvisoryChange
 	for i := 1; i <= n; i++ {
-		c := Change{Key: model.AdvisoryKey{Source: "debian-dsa", ID: fmt.Sprintf("CVE-2025-%04d", i)}, Cursor: cursor(i)}
+		c := model.AdvisoryChange{Key: model.AdvisoryKey{Source: "debian-dsa", ID: fmt.Sprintf("CVE-2025-%04d", i)}, Cursor: cursor(i)}
 		if i%5 != 0 {
 			c.Advisory = &model.Advisory{
 				AdvisoryKey: c.Key, Cursor: c.Cursor, Modified: testTime,
@@ -68,8 +68,8 @@ func testChanges(n int) []Change {
 	return out
 }
 
-func each(changes []Change) func(func(Change) error) error {
-	return func(fn func(Change) error) error {
+func each(changes []model.AdvisoryChange) func(func(model.AdvisoryChange) error) error {
+	return func(fn func(model.AdvisoryChange) error) error {
 		for _, c := range changes {
 			if err := fn(c); err != nil {
 				return err
@@ -79,7 +79,7 @@ func each(changes []Change) func(func(Change) error) error {
 	}
 }
 
-func testConfig(t testing.TB, changes []Change) WriteConfig {
+func testConfig(t testing.TB, changes []model.AdvisoryChange) WriteConfig {
 	t.Helper()
 	return WriteConfig{
 		Origin: testOrigin, OriginName: "hq", To: cursor(len(changes)), ExpiresAt: testTime.Add(90 * 24 * time.Hour),
@@ -115,7 +115,7 @@ func TestRoundTrip(t *testing.T) {
 	if want := KeyID(&testKey(t, "signer").PublicKey); len(r.Signers()) != 1 || r.Signers()[0] != want {
 		t.Errorf("signers = %v, want %s", r.Signers(), want)
 	}
-	var puts, dels []Change
+	var puts, dels []model.AdvisoryChange
 	for _, c := range changes {
 		if c.Advisory != nil {
 			puts = append(puts, c)
@@ -124,11 +124,11 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	for range 2 { // a Reader may be read again
-		var got []Change
-		if err := r.Each(t.Context(), func(c Change) error { got = append(got, c); return nil }); err != nil {
+		var got []model.AdvisoryChange
+		if err := r.Each(t.Context(), func(c model.AdvisoryChange) error { got = append(got, c); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if g, w := mustEncode(t, got), mustEncode(t, append(append([]Change(nil), puts...), dels...)); g != w {
+		if g, w := mustEncode(t, got), mustEncode(t, append(append([]model.AdvisoryChange(nil), puts...), dels...)); g != w {
 			t.Errorf("got\n%s\nwant\n%s", g, w)
 		}
 	}
@@ -162,7 +162,7 @@ func TestEachStopsAtTheCallersError(t *testing.T) {
 	}
 	stop := fmt.Errorf("enough")
 	n := 0
-	if err := r.Each(t.Context(), func(Change) error { n++; return stop }); err != stop || n != 1 {
+	if err := r.Each(t.Context(), func(model.AdvisoryChange) error { n++; return stop }); err != stop || n != 1 {
 		t.Errorf("Each gave %v after %d calls, want the caller's error after 1", err, n)
 	}
 }
@@ -182,14 +182,14 @@ func TestWriteRefuses(t *testing.T) {
 		"empty delta":   {func(c *WriteConfig) { c.From, c.Changes = cursor(3), each(nil) }, fault.NotFound, "nothing changed after 2025-01-15T10:30:00.003Z#0003: no bundle was made"},
 		"empty store":   {func(c *WriteConfig) { c.Changes = each(nil) }, fault.NotFound, "no advisories yet"},
 		"no key":        {func(c *WriteConfig) { c.Signer = nil }, fault.Invalid, "skerry keys generate"},
-		"out of order":  {func(c *WriteConfig) { c.Changes = each([]Change{base[1], base[0]}) }, fault.Other, "out of order"},
+		"out of order":  {func(c *WriteConfig) { c.Changes = each([]model.AdvisoryChange{base[1], base[0]}) }, fault.Other, "out of order"},
 		"outside range": {func(c *WriteConfig) { c.To = cursor(2) }, fault.Invalid, "outside the bundle's range"},
 		"too long":      {func(c *WriteConfig) { c.Changes = each(huge) }, fault.TooLarge, "more than"},
 		"bad source":    {func(c *WriteConfig) { c.Changes = each(noKey) }, fault.Invalid, "source"},
 		"no expiry":     {func(c *WriteConfig) { c.ExpiresAt = 0 }, fault.Corrupt, "no expiry"},
 		"no origin":     {func(c *WriteConfig) { c.Origin = model.NodeID{} }, fault.Corrupt, "no origin"},
 		"moving changes": {func(c *WriteConfig) {
-			c.Changes = func(fn func(Change) error) error { calls++; return each(base[:min(calls+1, 4)])(fn) }
+			c.Changes = func(fn func(model.AdvisoryChange) error) error { calls++; return each(base[:min(calls+1, 4)])(fn) }
 		}, fault.Other, "not the same when read again"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -295,7 +295,7 @@ func TestFileThatChangesWhileRead(t *testing.T) {
 			src := &swap{Reader: bytes.NewReader(first), then: then, at: at}
 			r, err := Verify(t.Context(), src, good(t))
 			if err == nil {
-				err = r.Each(t.Context(), func(Change) error { return nil })
+				err = r.Each(t.Context(), func(model.AdvisoryChange) error { return nil })
 			}
 			if err == nil {
 				t.Fatalf("%s after reading %d: not noticed", name, at)

@@ -52,8 +52,8 @@ func TestGolden(t *testing.T) {
 	if m.From != cursor(2) || m.To != cursor(12) || m.Counts != (Counts{8, 2}) || m.Origin != testOrigin {
 		t.Errorf("manifest = %+v", m)
 	}
-	var got []Change
-	if err := r.Each(t.Context(), func(c Change) error { got = append(got, c); return nil }); err != nil {
+	var got []model.AdvisoryChange
+	if err := r.Each(t.Context(), func(c model.AdvisoryChange) error { got = append(got, c); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 10 || got[0].Advisory == nil || got[0].Advisory.Affected[0].Ranges[0].Events[1].Fixed != "1.3-1" {
@@ -86,7 +86,7 @@ func tryFile(t *testing.T, file []byte, c VerifyConfig) {
 		return
 	}
 	n := 0
-	if err := r.Each(t.Context(), func(Change) error { n++; return nil }); err != nil || n != r.Manifest().Counts.Total() {
+	if err := r.Each(t.Context(), func(model.AdvisoryChange) error { n++; return nil }); err != nil || n != r.Manifest().Counts.Total() {
 		t.Fatalf("verified, but Each gave %d of %d changes and %v", n, r.Manifest().Counts.Total(), err)
 	}
 }

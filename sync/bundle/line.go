@@ -72,15 +72,15 @@ func checkDepth(b []byte, most int) error {
 }
 
 // decodeLine turns line n of a part into a change and judges it: key, and cursor in (from, to].
-func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (Change, error) {
-	bad := func(format string, args ...any) (Change, error) {
+func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (model.AdvisoryChange, error) {
+	bad := func(format string, args ...any) (model.AdvisoryChange, error) {
 		args = append([]any{part, n}, args...)
-		return Change{}, fault.New(fault.Corrupt, "read bundle", "%s: line %d: "+format, args...)
+		return model.AdvisoryChange{}, fault.New(fault.Corrupt, "read bundle", "%s: line %d: "+format, args...)
 	}
 	if err := checkDepth(line, lim.Depth); err != nil {
-		return Change{}, fault.Wrap(part, err)
+		return model.AdvisoryChange{}, fault.Wrap(part, err)
 	}
-	var c Change
+	var c model.AdvisoryChange
 	if part == advisoriesName {
 		c.Advisory = new(model.Advisory)
 		if err := model.Decode(line, c.Advisory); err != nil {
@@ -101,7 +101,7 @@ func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (Change
 }
 
 // changeFault says why c cannot stand in a bundle with that range, or "".
-func changeFault(c Change, m Manifest) string {
+func changeFault(c model.AdvisoryChange, m Manifest) string {
 	if why := keyFault(c.Key); why != "" {
 		return why
 	}

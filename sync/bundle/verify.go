@@ -67,12 +67,12 @@ func (r *Reader) Signers() []string { return slices.Clone(r.signers) }
 // It stops at the first error of fn and returns it. It may be called again.
 //
 // It reads the source once more and fails with kind Corrupt if that is no longer what was verified.
-func (r *Reader) Each(ctx context.Context, fn func(Change) error) error {
+func (r *Reader) Each(ctx context.Context, fn func(model.AdvisoryChange) error) error {
 	return eachLine(ctx, r.src, r.lim, r.raw, r.manifest, fn)
 }
 
 // eachLine reads src, whose manifest has the bytes raw, and calls fn with the changes.
-func eachLine(ctx context.Context, src io.ReadSeeker, lim Limits, raw []byte, m Manifest, fn func(Change) error) error {
+func eachLine(ctx context.Context, src io.ReadSeeker, lim Limits, raw []byte, m Manifest, fn func(model.AdvisoryChange) error) error {
 	const op = "read bundle"
 	moved := fault.New(fault.Corrupt, op, "the file changed while it was read: copy it to this machine first")
 	part := 0
@@ -159,7 +159,7 @@ func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
 		x.expiryErr = fault.New(fault.Expired, "verify bundle", "the bundle expired at %s: export a new one", x.manifest.ExpiresAt)
 	}
 	if x.signErr == nil && x.hashErr == nil {
-		x.linesErr = eachLine(ctx, src, lim, x.seen.manifest, x.manifest, func(Change) error { return nil })
+		x.linesErr = eachLine(ctx, src, lim, x.seen.manifest, x.manifest, func(model.AdvisoryChange) error { return nil })
 	}
 	return x
 }

@@ -29,7 +29,7 @@ type WriteConfig struct {
 	// Changes calls fn with every change after From through To, in the order of their cursors, and
 	// returns the first error of fn. It is called up to three times and must yield the same each time, as
 	// a snapshot does: the manifest, which stands first, has to know the digests of what follows.
-	Changes func(fn func(Change) error) error
+	Changes func(fn func(model.AdvisoryChange) error) error
 }
 
 // Write writes a bundle to w. Equal configurations give equal bytes. Where there is no change to
@@ -95,7 +95,7 @@ func survey(ctx context.Context, op string, c WriteConfig) (Manifest, error) {
 	for i := range digests {
 		digests[i].h = sha256.New()
 	}
-	err := c.Changes(func(ch Change) error {
+	err := c.Changes(func(ch model.AdvisoryChange) error {
 		if ch.Cursor.Compare(last) < 0 {
 			return fault.New(fault.Other, op, "the change of %s at %q is out of order", ch.Key, ch.Cursor)
 		}
@@ -133,7 +133,7 @@ func survey(ctx context.Context, op string, c WriteConfig) (Manifest, error) {
 }
 
 // encodeLine returns the index of the part that c belongs to, and its line with the newline.
-func encodeLine(c Change) (int, []byte, error) {
+func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
 	if c.Advisory == nil {
 		b, err := model.Encode(deletion{AdvisoryKey: c.Key, Cursor: c.Cursor})
 		return 1, append(b, '\n'), err
@@ -155,7 +155,7 @@ func writePart(ctx context.Context, t *tar.Writer, c WriteConfig, m Manifest, i 
 	}
 	moved := fault.New(fault.Other, "", "the changes were not the same when read again")
 	got := digest{h: sha256.New()}
-	err := c.Changes(func(ch Change) error {
+	err := c.Changes(func(ch model.AdvisoryChange) error {
 		part, line, err := encodeLine(ch)
 		if err != nil || part != i {
 			return err

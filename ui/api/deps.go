@@ -28,24 +28,8 @@ type DirectoryView interface {
 	Sites() ([]model.Site, error) // by name
 	Counts(site model.SiteID) (model.SiteCounts, bool, error)
 	Host(id model.HostID) (model.Host, bool, error)
-	Hosts(q HostQuery) (HostPage, error)
+	Hosts(q model.HostQuery) (model.HostPage, error)
 	HostsOfSite(site model.SiteID, fn func(model.Host) error) error
-}
-
-// HostQuery selects hosts; its zero value selects the first page of all.
-type HostQuery struct {
-	Text   string           // case-insensitive part of host name, FQDN or address, or an exact id
-	Site   model.SiteID     // zero: every site
-	Status model.HostStatus // empty: every status
-	After  model.HostID     // exclusive
-	Limit  int              // 1 to 1,000
-}
-
-// HostPage is one page of hosts, by rising id.
-type HostPage struct {
-	Hosts []model.Host
-	Total int          // on all pages
-	Next  model.HostID // zero on the last page
 }
 
 // ShelfView is the part of View about advisories and exposure.
@@ -53,17 +37,11 @@ type ShelfView interface {
 	Shelf() (apply.Shelf, error)
 	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
 	AdvisoriesNaming(identifier string) ([]model.Advisory, error)
-	// AdvisoriesAfter calls fn with every change after c, in cursor order; a is nil for a removal.
-	AdvisoriesAfter(c model.Cursor, fn func(key model.AdvisoryKey, at model.Cursor, a *model.Advisory) error) error
+	// AdvisoriesAfter calls fn with every change after c, in cursor order.
+	AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
 	Exposure(site model.SiteID) (model.Exposure, bool, error)
 	Signers() ([]model.SignerKey, error)
-	Imports(limit int) ([]ImportRecord, error) // newest first
-}
-
-// ImportRecord is one bundle that was taken in, and when.
-type ImportRecord struct {
-	Imported model.Imported
-	At       model.Time
+	Imports(limit int) ([]model.ImportRecord, error) // newest first
 }
 
 // WorkView is the part of View about commands.

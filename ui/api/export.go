@@ -98,11 +98,7 @@ func (s *Server) writeBundle(ctx context.Context, w io.Writer, from model.Cursor
 	c.Origin, c.OriginName = self.Self, self.Name
 	c.From, c.To = from, shelf.Cursor
 	c.ExpiresAt = bundle.Expiry(c.To, model.TimeOf(s.c.Now()))
-	c.Changes = func(fn func(bundle.Change) error) error {
-		return v.AdvisoriesAfter(from, func(key model.AdvisoryKey, at model.Cursor, a *model.Advisory) error {
-			return fn(bundle.Change{Key: key, Cursor: at, Advisory: a})
-		})
-	}
+	c.Changes = func(fn func(model.AdvisoryChange) error) error { return v.AdvisoriesAfter(from, fn) }
 	if shelf.Cursor == from {
 		return bundle.Manifest{}, fault.New(fault.NotFound, "export bundle", "nothing changed since %s", from)
 	}

@@ -23,7 +23,7 @@ type hostsInput struct {
 func (s *Server) listHosts(_ context.Context, in *hostsInput) (*out[schema.Hosts], error) {
 	v, done := s.c.Store.View()
 	defer done()
-	q := HostQuery{Text: in.Query, Status: model.HostStatus(in.Status), Limit: in.Limit}
+	q := model.HostQuery{Text: in.Query, Status: model.HostStatus(in.Status), Limit: in.Limit}
 	if in.After != "" {
 		id, err := model.ParseHostID(in.After)
 		if err != nil {
@@ -87,7 +87,7 @@ func findHost(v View, name string) (model.Host, error) {
 		return h, nil
 	}
 	var found []model.Host
-	q := HostQuery{Text: name, Limit: 1000}
+	q := model.HostQuery{Text: name, Limit: 1000}
 	for {
 		page, err := v.Hosts(q)
 		if err != nil {
@@ -157,7 +157,7 @@ func (w *witness) row(h model.Host) schema.Host {
 // query is View.Hosts with the status that is shown, not the one that is stored: a host of a lost
 // site is found under unknown. Where that makes a difference the sites are asked one by one, and
 // their pages merged.
-func (w *witness) query(v View, q HostQuery) (HostPage, error) {
+func (w *witness) query(v View, q model.HostQuery) (model.HostPage, error) {
 	if q.Status == "" || len(w.lost) == 0 {
 		return v.Hosts(q)
 	}
@@ -165,7 +165,7 @@ func (w *witness) query(v View, q HostQuery) (HostPage, error) {
 	if !q.Site.IsZero() {
 		sites = []model.SiteID{q.Site}
 	}
-	var all HostPage
+	var all model.HostPage
 	for _, site := range sites {
 		one := q
 		one.Site = site
@@ -177,7 +177,7 @@ func (w *witness) query(v View, q HostQuery) (HostPage, error) {
 		}
 		page, err := v.Hosts(one)
 		if err != nil {
-			return HostPage{}, err
+			return model.HostPage{}, err
 		}
 		all.Hosts = append(all.Hosts, page.Hosts...)
 		all.Total += page.Total

@@ -80,7 +80,7 @@ func (s *Server) takeIn(ctx context.Context, f *os.File, in *importInput) (schem
 	// A site keeps the cursors of its controller's log. A controller has a log of its own, in which
 	// what it learns from another takes a new place: cursors of two origins have no common order.
 	w := &shelver{s: s, stamp: s.stamp(ctx), dry: in.DryRun, keep: s.c.Role == model.RoleSite || m.Origin == self}
-	err = r.Each(ctx, func(c bundle.Change) error {
+	err = r.Each(ctx, func(c model.AdvisoryChange) error {
 		if c.Advisory == nil {
 			return w.drop(ctx, c.Key)
 		}

@@ -1,0 +1,180 @@
+// Package controller is the root of a controller: the only place where its parts are built and
+// started.
+//
+// It owns the order of starting and stopping, and the glue between rooms that do not know each other.
+// A controller is a member of a Raft group from its first start, also while it is alone in it. It
+// never talks to an agent and never imports the site's root.
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/appliance/serve"
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/raftfsm"
+	"github.com/skerryhq/skerry/raftfsm/node"
+	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/hub"
+	"github.com/skerryhq/skerry/sync/link"
+	"github.com/skerryhq/skerry/ui/api"
+)
+
+// Options are what is not configuration.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Ready, if set, is called with the address once the server answers.
+	Ready func(addr string)
+}
+
+// leaderTimeout bounds the wait for a leader at the start.
+const leaderTimeout = 30 * time.Second
+
+// Run serves until ctx ends; then it stops cleanly and returns nil. The errors name what to do: a
+// port in use, a folder that cannot be written or belongs to something else.
+func Run(ctx context.Context, c config.Config, o Options) (err error) {
+	tcp, err := serve.Listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
+	}
+	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	rows := serve.Rows{Store: store}
+	ca, err := enroll.OpenCA(filepath.Join(c.Data, "pki"), "Skerry federation CA", time.Now, nil)
+	if err != nil {
+		return err
+	}
+	door, err := serve.OpenDoor(tcp, ca, c, o.Log)
+	if err != nil {
+		return err
+	}
+	id, err := nodeID(filepath.Join(c.Data, "node-id"))
+	if err != nil {
+		return err
+	}
+	stream, err := newStream(door, id, o.Log)
+	if err != nil {
+		return err
+	}
+	n, err := node.Open(ctx, node.Config{
+		Dir: filepath.Join(c.Data, "raft"), ID: id, Stream: stream, Store: store,
+		FSM: raftfsm.New(store, apply.Env{Role: model.RoleController}, o.Log), Bootstrap: true, Log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	self, err := found(ctx, c, n, rows)
+	if err != nil {
+		return err
+	}
+
+	g, ctx := errgroup.WithContext(ctx)
+	sites := hub.New(hub.Config{
+		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
+		// The epoch of the directives rises when a group is restored from a backup, which this version
+		// cannot do yet.
+		Epoch:    func() model.Epoch { return 1 },
+		Proposer: n, Reader: rows, ToAll: true, Now: time.Now, Log: o.Log,
+	})
+	joins, err := enroll.NewServer(enroll.ServerConfig{
+		CA: ca, Members: rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: o.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a := api.New(api.Config{
+		Role: model.RoleController, Name: self.Name, Version: o.Version, Data: c.Data,
+		Store: rows, Proposer: n, Links: links{sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
+	})
+	g.Go(func() error {
+		return door.Run(ctx, c, a, joins, rows, o.Log, func(ctx context.Context, l *link.Session, m model.Member) {
+			_ = sites.Serve(ctx, l, m) // it logs why the link ended
+		})
+	})
+	if o.Ready != nil {
+		o.Ready(tcp.Addr().String())
+	}
+	return g.Wait()
+}
+
+// found waits for the group to have a leader and gives a new group its identity.
+func found(ctx context.Context, c config.Config, n *node.Node, rows serve.Rows) (model.Found, error) {
+	wait, cancel := context.WithTimeout(ctx, leaderTimeout)
+	defer cancel()
+	if err := n.WaitLeader(wait); err != nil {
+		return model.Found{}, err
+	}
+	if err := n.Barrier(wait); err != nil { // the rows hold everything the log does
+		return model.Found{}, err
+	}
+	f, ok, err := rows.Self()
+	if err != nil || ok {
+		return f, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return f, err
+	}
+	f = model.Found{
+		Stamp: model.Stamp{Actor: "system", At: model.TimeOf(time.Now())},
+		Self:  model.NodeID(id), Role: model.RoleController, Name: c.Name,
+	}
+	return f, n.Propose(ctx, f)
+}
+
+// nodeID returns the id of this node within its group, made at the first start.
+func nodeID(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fault.New(fault.ReadOnly, "read the node's id", "%w", err)
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(path, []byte(id.String()+"\n"), 0o600); err != nil {
+		return "", fault.New(fault.ReadOnly, "write the node's id", "%w; make the data folder writable for this user", err)
+	}
+	return id.String(), nil
+}
+
+func notReady(n *node.Node) func() []string {
+	return func() []string {
+		if ok, leader := n.Leader(); !ok && leader == "" {
+			return []string{"the controller group has no leader: writes wait until a majority of its nodes is up"}
+		}
+		return nil
+	}
+}
+
+type links struct{ *hub.Hub }
+
+// Live implements api.Links.
+func (l links) Live(id model.NodeID) (api.Link, bool) {
+	s, ok := l.Hub.Live(id)
+	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
+}

@@ -1,0 +1,138 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/link"
+	"github.com/skerryhq/skerry/ui/api"
+)
+
+// maxLinks bounds the members whose links one server holds at once.
+const maxLinks = 20_000
+
+// Listen takes the configured address. It comes before anything is written, so that a port that is
+// taken leaves nothing behind.
+func Listen(addr string) (net.Listener, error) {
+	const op = "listen"
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fault.New(fault.Conflict, op, "%s is in use by another program; stop it, or set listen: to another address", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fault.New(fault.Denied, op, "this user may not listen on %s; use a port above 1023, or grant CAP_NET_BIND_SERVICE", addr)
+	case err != nil:
+		return nil, fault.New(fault.Invalid, op, "%s: %w; set listen: to an address of this machine", addr, err)
+	}
+	return l, nil
+}
+
+// Door is the one TCP port of a server: the links of its members, first contacts, the API and the
+// page, told apart by ALPN.
+type Door struct {
+	CA     *enroll.CA
+	Server *link.Server
+	Links  net.Listener // link.ProtoLink
+	Joins  net.Listener // link.ProtoEnroll
+	Web    net.Listener // HTTP/2 and HTTP/1.1
+}
+
+// OpenDoor puts the protocols on tcp, which it takes over.
+func OpenDoor(tcp net.Listener, ca *enroll.CA, c config.Config, log *slog.Logger) (*Door, error) {
+	own := ca.Server(names(c), c.Role)
+	web := own.Get
+	if c.Web.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(c.Web.CertFile, c.Web.KeyFile)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "open the web certificate", "%s and %s: %w", c.Web.CertFile, c.Web.KeyFile, err)
+		}
+		web = func() (*tls.Certificate, error) { return &cert, nil }
+	}
+	s, err := link.NewServer(tcp, link.ServerConfig{
+		Certificate: func(proto string) (*tls.Certificate, error) {
+			if proto == "h2" || proto == "http/1.1" || proto == "" {
+				return web()
+			}
+			return own.Get()
+		},
+		Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Door{
+		CA: ca, Server: s,
+		Links: s.Listen(link.ProtoLink), Joins: s.Listen(link.ProtoEnroll), Web: s.Listen("h2", "http/1.1"),
+	}, nil
+}
+
+// names are what the server's own certificate answers to.
+func names(c config.Config) []string {
+	out := append([]string{"localhost", "127.0.0.1", "::1"}, c.Names...)
+	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" && host != "0.0.0.0" && host != "::" {
+		out = append(out, host)
+	}
+	if h, err := os.Hostname(); err == nil && h != "" {
+		out = append(out, h)
+	}
+	return out
+}
+
+// NewToken makes a one-time token for a new member of this server; it satisfies api.Tokens.
+func (d *Door) NewToken(kind model.MemberKind, id model.NodeID) (token, hash, pin string, err error) {
+	t, err := enroll.NewToken(rand.Reader, kind, id, d.CA.Pin())
+	if err != nil {
+		return "", "", "", err
+	}
+	return t.Encode(), t.Hash(), t.Pin(), nil
+}
+
+// Admit returns the registry's answer to whoever dials: the enrolled member whose key it is.
+func Admit(rows Rows, peer link.Peer) (model.Member, error) {
+	m, ok, err := rows.MemberByPin(peer.Pin)
+	if err != nil {
+		return m, err
+	}
+	if !ok {
+		return m, fault.New(fault.Denied, "admit", "the key %s belongs to no member of this server; enroll again with a new token", peer.Pin)
+	}
+	if m.Status != model.MemberEnrolled {
+		return m, fault.New(fault.Denied, "admit", "%q is %s here; ask an operator of this server", m.Name, m.Status)
+	}
+	return m, nil
+}
+
+// Run serves the door, the local socket and the members' links until ctx ends or one of them fails.
+// session is called with each link of an admitted member.
+func (d *Door) Run(ctx context.Context, c config.Config, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
+	session func(context.Context, *link.Session, model.Member)) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.Server.Run(ctx) })
+	g.Go(func() error { return a.Serve(ctx, d.Web) })
+	g.Go(func() error { return a.ServeSocket(ctx, c.Socket) })
+	g.Go(func() error { return joins.Run(ctx, d.Joins) })
+	g.Go(func() error {
+		admit := link.AcceptConfig{Log: log, Admit: func(_ context.Context, p link.Peer) error { _, err := Admit(rows, p); return err }}
+		return link.Sessions(ctx, d.Links, maxLinks, admit, func(ctx context.Context, s *link.Session) {
+			m, err := Admit(rows, s.Peer())
+			if err != nil {
+				log.Warn("link refused", "remote", s.Peer().Remote, "err", err)
+				return
+			}
+			session(ctx, s, m)
+		})
+	})
+	return g.Wait()
+}

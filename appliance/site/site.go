@@ -1,0 +1,349 @@
+// Package site is the root of a site server: the only place where its parts are built and started.
+//
+// It owns the order of starting and stopping, and the glue between rooms that do not know each other.
+// A site works the same whether its controller can be reached or not: nothing here waits for the
+// link. It never imports the controller's root.
+package site
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/appliance/serve"
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/recalc"
+	"github.com/skerryhq/skerry/storage/detail"
+	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/storage/queue"
+	"github.com/skerryhq/skerry/sync/agentd"
+	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/exchange"
+	"github.com/skerryhq/skerry/sync/hub"
+	"github.com/skerryhq/skerry/sync/link"
+	"github.com/skerryhq/skerry/sync/uplink"
+	"github.com/skerryhq/skerry/ui/api"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// Options are what is not configuration.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Ready, if set, is called with the address once the server answers.
+	Ready func(addr string)
+}
+
+// errEnrolled ends a run so that the next one starts with the new identity.
+var errEnrolled = errors.New("the site was enrolled")
+
+// Run serves until ctx ends; then it stops cleanly and returns nil. The errors name what to do: a
+// port in use, a folder that cannot be written or belongs to something else.
+//
+// A site that is not enrolled yet serves its local API alone, so that it can be enrolled; then it
+// starts again within the same process.
+func Run(ctx context.Context, c config.Config, o Options) error {
+	for {
+		tcp, err := serve.Listen(c.Listen)
+		if err != nil {
+			return err
+		}
+		err = run(ctx, c, o, tcp)
+		_ = tcp.Close()
+		if !errors.Is(err, errEnrolled) {
+			return err
+		}
+		o.Log.Info("enrolled; starting with the new identity")
+	}
+}
+
+// identityDir is where a site keeps who it is.
+func identityDir(c config.Config) string { return filepath.Join(c.Data, "identity") }
+
+// Enroll joins the controller at url with the token and keeps the identity. It is for a site whose
+// server is not running; a running one is asked through its API.
+func Enroll(ctx context.Context, c config.Config, url, token, version string) (enroll.Identity, error) {
+	dir := identityDir(c)
+	t, err := enroll.ParseToken(token)
+	if err != nil {
+		return enroll.Identity{}, err
+	}
+	if t.Kind != model.MemberSite {
+		return enroll.Identity{}, fault.New(fault.Invalid, "enroll this site", "this token is for a %s; make one with `skerry sites enroll`", t.Kind)
+	}
+	was, err := enroll.LoadIdentity(dir)
+	switch {
+	case err == nil && was.Member != t.Member:
+		return was, fault.New(fault.Conflict, "enroll this site", "this server is site %q (%s) already; the token is of another site", was.Name, was.Member)
+	case err != nil && !fault.Is(err, fault.NotFound):
+		return was, err
+	}
+	key, err := enroll.OpenKey(dir)
+	if err != nil {
+		return enroll.Identity{}, err
+	}
+	name, _ := os.Hostname() // for the controller's record only
+	id, err := enroll.Join(ctx, url, t, key, enroll.Newcomer{Name: name, Software: "skerry " + version})
+	if err != nil {
+		return enroll.Identity{}, err
+	}
+	return id, enroll.SaveIdentity(dir, id)
+}
+
+// site is one run.
+type site struct {
+	config.Config
+	opts   Options
+	log    *slog.Logger
+	id     enroll.Identity // zero Member: not enrolled
+	rows   serve.Rows
+	detail *detail.Store
+	outbox *queue.Queue
+	up     *uplink.Link // nil while not enrolled
+	prop   *uplink.Proposer
+	hub    *hub.Hub
+	enroll chan struct{} // closed when an identity was saved
+}
+
+func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err error) {
+	s := &site{Config: c, opts: o, log: o.Log, enroll: make(chan struct{})}
+	s.id, err = enroll.LoadIdentity(identityDir(c))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	ca, err := enroll.OpenCA(filepath.Join(c.Data, "pki"), "Skerry site CA", time.Now, nil)
+	if err != nil {
+		return err
+	}
+	door, err := serve.OpenDoor(tcp, ca, c, o.Log)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-s.enroll:
+			return errEnrolled
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	// The writer outlives the parts that propose: they are waited for first.
+	writer, stopWriter := context.WithCancel(context.WithoutCancel(ctx))
+	written := make(chan error, 1)
+	go func() { written <- s.prop.Run(writer) }()
+	defer func() {
+		stopWriter()
+		err = errors.Join(err, <-written)
+	}()
+	g.Go(func() error { return s.detail.RunGC(ctx) })
+	if err := s.serve(ctx, g, door); err != nil {
+		stopErr := g.Wait()
+		return errors.Join(err, stopErr)
+	}
+	if o.Ready != nil {
+		o.Ready(tcp.Addr().String())
+	}
+	return g.Wait()
+}
+
+// open opens the stores, the index first: its lock tells a second server off.
+func (s *site) open() (err error) {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
+	}
+	store, err := index.Open(filepath.Join(s.Data, "index"), index.Options{Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.rows = serve.Rows{Store: store}
+	if s.outbox, err = queue.Open(filepath.Join(s.Data, "outbox.db"), queue.Options{}); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	if s.detail, err = detail.Open(filepath.Join(s.Data, "detail"), detail.Options{Log: s.log}); err != nil {
+		return errors.Join(err, s.outbox.Close(), store.Close())
+	}
+	env := apply.Env{Role: model.RoleSite}
+	s.prop = uplink.NewProposer(uplink.ProposerConfig{
+		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: s.outbox,
+		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
+		Log:   s.log,
+	})
+	return nil
+}
+
+func (s *site) close() error {
+	return errors.Join(s.detail.Close(), s.outbox.Close(), s.rows.Close())
+}
+
+func (s *site) enrolled() bool { return !s.id.Member.IsZero() }
+
+// stamp is for what the site itself does.
+func stamp() model.Stamp { return model.Stamp{Actor: "system", At: model.TimeOf(time.Now())} }
+
+// serve starts every part of the run in g.
+func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) error {
+	log := s.log
+	a := api.Config{
+		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, Data: s.Data,
+		Store: s.rows, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
+		Ready: s.notReady, Log: log,
+	}
+	if !s.enrolled() {
+		log.Warn("this site is not enrolled; make a token at the controller with `skerry sites enroll NAME` and run `skerry federation enroll` here")
+		a.Links = noLinks{}
+		g.Go(func() error { return api.New(a).ServeSocket(ctx, s.Socket) })
+		return nil
+	}
+	if err := s.prop.Propose(ctx, model.Found{Stamp: stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
+		return err
+	}
+	if err := s.joinUpper(); err != nil {
+		return err
+	}
+	g.Go(func() error { return s.up.Run(ctx) })
+
+	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Now: time.Now, Log: log})
+	presence := agentd.NewPresence(agentd.PresenceConfig{
+		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Log: log,
+	})
+	s.hub = hub.New(hub.Config{
+		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
+		Proposer: s.prop, Reader: s.rows, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
+		Now: time.Now, Log: log,
+	})
+	a.Links, a.Tokens = links{s.hub}, door
+	g.Go(func() error { return presence.Run(ctx) })
+	g.Go(func() error { return s.expire(ctx) })
+	g.Go(func() error {
+		return recalc.Run(ctx, recalc.Config{
+			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
+			View: func() (recalc.View, func()) { v := s.rows.Store.View(); return v, func() { _ = v.Close() } },
+			Now:  time.Now, Settle: settle, Log: log,
+		})
+	})
+	joins, err := enroll.NewServer(enroll.ServerConfig{
+		CA: door.CA, Members: s.rows, Proposer: s.prop, Self: s.id.Member, Name: s.id.Name, Role: model.RoleSite, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	g.Go(func() error {
+		return door.Run(ctx, s.Config, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m model.Member) {
+			_ = s.hub.Serve(ctx, l, m) // it logs why the link ended
+		})
+	})
+	return nil
+}
+
+// settle waits a little after a change, so that a burst of changes is matched once.
+func settle(ctx context.Context) error {
+	t := time.NewTimer(300 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// joinUpper builds the link to the controller.
+func (s *site) joinUpper() error {
+	addr, err := link.Address(s.id.URL)
+	if err != nil {
+		return err
+	}
+	if s.outbox.Epoch() < s.id.Epoch {
+		if err := s.outbox.SetEpoch(s.id.Epoch); err != nil {
+			return err
+		}
+	}
+	s.up = uplink.New(uplink.Config{
+		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Upper: s.id.Upper,
+		Dial:   func(ctx context.Context) (exchange.Session, error) { return dial(ctx, addr, s.id, s.log) },
+		Outbox: s.outbox,
+		Sink: &exchange.Received{
+			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
+			Propose: s.prop.Propose, Now: time.Now,
+		},
+		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.answerHostDetail},
+		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: stamp()}) },
+		Now:     time.Now, Log: s.log,
+	})
+	return nil
+}
+
+func dial(ctx context.Context, addr string, id enroll.Identity, log *slog.Logger) (exchange.Session, error) {
+	c := id.Dial(time.Now)
+	c.Log = log
+	return link.Dial(ctx, addr, c)
+}
+
+func (s *site) notReady() []string {
+	var why []string
+	if !s.enrolled() {
+		why = append(why, "not enrolled: run `skerry federation enroll`")
+	}
+	if err := s.prop.Err(); err != nil {
+		why = append(why, err.Error())
+	}
+	return why
+}
+
+func (s *site) uplinkState() *schema.Uplink {
+	if !s.enrolled() {
+		return &schema.Uplink{State: "unenrolled"}
+	}
+	st := s.up.State()
+	out := &schema.Uplink{State: "offline", Controller: s.id.URL, Pending: s.outbox.Len(), LastError: st.LastError}
+	if st.Online {
+		out.State = "online"
+	}
+	if !st.Since.IsZero() {
+		at := st.Since.UTC()
+		out.Since = &at
+	}
+	return out
+}
+
+// upper enrolls this site while it runs.
+type upper struct{ *site }
+
+// Enroll implements api.Upper.
+func (u upper) Enroll(ctx context.Context, url, token string) (api.Enrolled, error) {
+	id, err := Enroll(ctx, u.Config, url, token, u.opts.Version)
+	if err != nil {
+		return api.Enrolled{}, err
+	}
+	if !u.enrolled() {
+		close(u.site.enroll)
+	}
+	return api.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, nil
+}
+
+type noLinks struct{}
+
+// Live implements api.Links.
+func (noLinks) Live(model.NodeID) (api.Link, bool) { return api.Link{}, false }
+
+type links struct{ *hub.Hub }
+
+// Live implements api.Links.
+func (l links) Live(id model.NodeID) (api.Link, bool) {
+	s, ok := l.Hub.Live(id)
+	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
+}
