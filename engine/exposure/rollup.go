@@ -62,8 +62,10 @@ func (r *Rollup) Result() model.Exposure {
 	out := model.Exposure{AffectedHosts: r.affected, MatchedHosts: r.matched}
 	top := make([]model.TopEntry, 0, len(r.byID))
 	for _, e := range r.byID {
-		out.Counts.Add(e.Severity)
 		top = append(top, *e)
+	}
+	for _, e := range top {
+		out.Counts.Add(e.Severity)
 	}
 	out.Counts.Uncertain = len(r.uncertain)
 	slices.SortFunc(top, func(a, b model.TopEntry) int {
