@@ -9,13 +9,19 @@ import (
 	"github.com/skerryhq/skerry/storage/key"
 )
 
-// MaxHostPage bounds model.HostQuery.Limit.
-const MaxHostPage = 1000
+// Bounds of model.HostQuery.Limit, and what zero means.
+const (
+	MaxHostPage     = 1000
+	defaultHostPage = 100
+)
 
 // Hosts returns one page of the hosts that q selects. It reads every host of the site, or of the store,
 // to count them. The kind of a wrong Limit is fault.Invalid.
 func (r *Reader) Hosts(q model.HostQuery) (model.HostPage, error) {
 	var page model.HostPage
+	if q.Limit == 0 {
+		q.Limit = defaultHostPage
+	}
 	if q.Limit < 1 || q.Limit > MaxHostPage {
 		return page, fault.New(fault.Invalid, "list hosts", "limit %d is not in 1 to %d", q.Limit, MaxHostPage)
 	}

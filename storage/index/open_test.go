@@ -305,3 +305,42 @@ func TestPowerCutAtEachStep(t *testing.T) {
 	}
 	t.Logf("%d cuts, %d positions", len(cuts), len(seen))
 }
+
+// TestPowerCutInLargeCommit: a commit too large for memory goes another way through Pebble, and is all or
+// nothing too.
+func TestPowerCutInLargeCommit(t *testing.T) {
+	rng := seeded(t)
+	disk := NewMemDisk()
+	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
+	ok(t, err)
+	const n = 12_000
+	tx := s.Begin()
+	for i := range n {
+		ok(t, tx.PutHost(host(i, model.SiteID{1})))
+	}
+	if size := tx.batch.Len(); size < memTable/2 {
+		t.Fatalf("the commit has only %d bytes", size)
+	}
+	done := make(chan error, 1)
+	go func() { done <- tx.Commit(1, true) }()
+	cuts := []*Disk{disk.Crash(50, rng.Uint64()), disk.Crash(100, rng.Uint64())}
+	ok(t, <-done)
+	cuts = append(cuts, disk.Crash(0, 0))
+	for i, cut := range cuts {
+		after, err := Open(testDir, Options{Disk: cut, CacheBytes: 1 << 20})
+		ok(t, err)
+		want := int(after.Applied()) * n
+		if i == 2 && want == 0 {
+			t.Error("the durable commit is gone")
+		}
+		v := after.View()
+		got, err := v.count(key.SpaceHost.Prefix())
+		ok(t, err)
+		if got != want {
+			t.Errorf("cut %d: position %d with %d hosts", i, after.Applied(), got)
+		}
+		ok(t, v.Close())
+		ok(t, after.Close())
+	}
+	ok(t, s.Close())
+}

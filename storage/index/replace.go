@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,7 +93,7 @@ func syncDir(disk vfs.FS, dir string) error {
 	return err
 }
 
-// numbers returns the numbers of the databases in the folder.
+// numbers returns the numbers of the databases in the folder, rising.
 func (s *Store) numbers() []uint64 {
 	names, err := s.disk.fs.List(s.dir)
 	if err != nil {
@@ -104,6 +105,7 @@ func (s *Store) numbers() []uint64 {
 			all = append(all, n)
 		}
 	}
+	slices.Sort(all)
 	return all
 }
 

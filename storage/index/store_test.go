@@ -218,6 +218,7 @@ func TestHostsPage(t *testing.T) {
 		total, page int
 		next        bool
 	}{
+		{model.HostQuery{}, 2500, 100, true},
 		{model.HostQuery{Limit: 1000}, 2500, 1000, true},
 		{model.HostQuery{Limit: 1000, After: hostID(1499)}, 2500, 1000, false},
 		{model.HostQuery{Limit: 1000, After: hostID(1498)}, 2500, 1000, true},
@@ -244,7 +245,7 @@ func TestHostsPage(t *testing.T) {
 			t.Errorf("%+v: next is not the last host of the page", c.q)
 		}
 	}
-	for _, limit := range []int{0, -1, MaxHostPage + 1} {
+	for _, limit := range []int{-1, MaxHostPage + 1} {
 		_, err := v.Hosts(model.HostQuery{Limit: limit})
 		kind(t, err, fault.Invalid, "not in 1 to 1000")
 	}
@@ -276,6 +277,36 @@ func TestLargeMatch(t *testing.T) {
 	write(t, s, func(tx *Tx) { ok(t, tx.DeleteMatch("d")) })
 	if read(t, s, func(v *View) (bool, error) { _, found, err := v.Match("d"); return found, err }) {
 		t.Error("the match is still there")
+	}
+}
+
+// TestHash: the same log gives the same bytes, however it is cut into commits on the way; another does not.
+func TestHash(t *testing.T) {
+	hash := func(cut int, last byte) string {
+		s := openMem(t)
+		tx := s.Begin()
+		for n := range 50 {
+			h := host(n%20, model.SiteID{byte(n % 3)})
+			if n == 49 {
+				h.Site = model.SiteID{last}
+			}
+			ok(t, tx.PutHost(h))
+			ok(t, tx.PutDirective(model.NodeID{}, model.ItemSigner, fmt.Sprint(n%7), 1))
+			if n%cut == 0 {
+				ok(t, tx.Commit(uint64(n), false))
+				tx = s.Begin()
+			}
+		}
+		ok(t, tx.Commit(50, false))
+		sum, err := s.Hash(t.Context())
+		ok(t, err)
+		return string(sum)
+	}
+	if hash(3, 1) != hash(17, 1) {
+		t.Error("the same log gives different hashes")
+	}
+	if hash(3, 1) == hash(3, 2) {
+		t.Error("different logs give the same hash")
 	}
 }
 
