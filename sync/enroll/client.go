@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"time"
 
@@ -64,7 +63,7 @@ func Join(ctx context.Context, url string, token Token, key crypto.Signer, me Ne
 	body, err := wire.Expect(conn, wire.TypeEnrolled, wire.MaxControl)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fault.New(fault.Unreachable, "", "no answer came (%w): try again with the same token", errors.Join(ctx.Err(), err))
+			err = fault.New(fault.Unreachable, "", "no answer came (%w): try again with the same token", ctx.Err())
 		}
 		return Identity{}, fault.Wrap(op, err)
 	}

@@ -50,7 +50,7 @@ func Dial(ctx context.Context, addr string, conf DialConfig) (*Session, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	err = readVerdict(conn)
 	if !stop() {
-		err = errors.Join(ctx.Err(), err)
+		err = ctx.Err() // the cause; the failed read is its effect
 	}
 	if err != nil {
 		conn.Close()

@@ -30,7 +30,10 @@ const (
 type Session struct {
 	mux  *yamux.Session
 	peer Peer
-	wg   sync.WaitGroup // opens that ctx gave up on
+
+	mu     sync.Mutex     // guards closed, so that nothing is added to wg behind Close's back
+	closed bool           // by Close
+	wg     sync.WaitGroup // of Open
 }
 
 // AcceptConfig says who is let in.
@@ -120,17 +123,24 @@ func (s *Session) Open(ctx context.Context) (net.Conn, error) {
 		conn net.Conn
 		err  error
 	}
-	done := make(chan result, 1)
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
+	done := make(chan result)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, s.failed("open stream", yamux.ErrSessionShutdown)
+	}
+	// yamux waits without a ctx where the peer has too much to accept already.
+	s.wg.Go(func() {
 		conn, err := s.mux.Open()
-		if err == nil && ctx.Err() != nil {
-			conn.Close()
-			conn, err = nil, context.Cause(ctx)
+		select {
+		case done <- result{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				conn.Close()
+			}
 		}
-		done <- result{conn, err}
-	}()
+	})
+	s.mu.Unlock()
 	select {
 	case r := <-done:
 		if r.err != nil {
@@ -181,6 +191,9 @@ func (s *Session) Err() error {
 // Close ends the session and every stream, and returns when its goroutines have seen it. Whatever
 // blocks in the session or in a stream returns with an error.
 func (s *Session) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	err := s.mux.Close()
 	s.wg.Wait()
 	return err
