@@ -296,9 +296,9 @@ func TestRefusals(t *testing.T) {
 		{"expired", model.RoleController, model.MemberSite, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(DefaultTTL + time.Second) },
 			fault.Expired, "expired at 2026-11-22T12:00:00.000Z, and here it is 2026-11-22T12:00:01.000Z: make a new one with `skerry sites token north`"},
 		{"expired agent", model.RoleSite, model.MemberHost, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(25 * time.Hour) },
-			fault.Expired, "`skerry agents token north` on the site"},
+			fault.Expired, "make a new one, under a free name, with `skerry agents enroll NAME` on the site"},
 		{"unknown member", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Member[5] = 99 },
-			fault.NotFound, "which this controller (hq) does not know"},
+			fault.NotFound, "which this controller (hq) does not know: it was removed, or the token was made elsewhere; make a new one with `skerry sites enroll NAME`"},
 		{"suspended", model.RoleController, model.MemberSite, func(_ *testing.T, u *upper, k *Token) {
 			u.set(k.Member, func(m *model.Member) { m.Status = model.MemberSuspended })
 		}, fault.Denied, "is suspended on this controller (hq): its operator must resume it first"},

@@ -165,7 +165,7 @@ func (s *Server) enroll(ctx context.Context, c claim) (wire.Enrolled, error) {
 // judge decides without writing. fresh is false for a member that is enrolled with this very key: the
 // token's hash is gone by then, and the handshake proved what the hash would have.
 func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c claim, now model.Time) (fresh bool, err error) {
-	again := "make a new one with `" + tokenCommand(kind, m.Name) + "` on the " + string(s.conf.Role)
+	again := remedy(m, known, kind)
 	what := noun(kind) + " " + strconv.Quote(m.Name)
 	switch {
 	case !known:
@@ -190,12 +190,18 @@ func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c clai
 	return true, nil
 }
 
-// tokenCommand is the command that makes a new token.
-func tokenCommand(k model.MemberKind, name string) string {
-	if name == "" {
-		name = "NAME"
+// remedy says how to get a token that works. A site keeps its place while it is pending; an agent is
+// simply added anew.
+func remedy(m model.Member, known bool, kind model.MemberKind) string {
+	switch {
+	case kind == model.MemberSite && known:
+		return "make a new one with `skerry sites token " + m.Name + "` on the controller"
+	case kind == model.MemberSite:
+		return "make a new one with `skerry sites enroll NAME` on the controller"
+	case kind == model.MemberGateway:
+		return "make a new one, under a free name, with `skerry agents enroll NAME --gateway` on the site"
 	}
-	return "skerry " + noun(k) + "s token " + name
+	return "make a new one, under a free name, with `skerry agents enroll NAME` on the site"
 }
 
 // retry wraps a failure of this server, for which the newcomer is not to blame.
