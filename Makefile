@@ -1,0 +1,70 @@
+# Everything a person or a machine does with this tree. `make help` lists it.
+
+# One set of build flags for every target: with another one, everything would be compiled twice.
+export GOFLAGS := -trimpath -buildvcs=false
+export CGO_ENABLED := 0
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+MODULE   := github.com/skerryhq/skerry
+LDFLAGS  := -s -w -X $(MODULE)/appliance/cli.release=$(VERSION) -X $(MODULE)/appliance/agent.Version=$(VERSION)
+TOOL     := go tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+BENCH    ?= .
+
+APP      := ui/web/app
+PAGE     := ui/web/dist/index.html
+SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help build web demo test check fix bench fuzz clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+build: web ## build the page and both programs into bin/
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry ./appliance/cmd/skerry-agent
+
+# Without npm the programs are whole but for the page, and say so when it is asked for.
+web: ## build the page into ui/web/dist (needs npm)
+	@if [ ! -f $(APP)/package-lock.json ]; then echo "web: there is no page source in $(APP)"; \
+	elif ! command -v npm >/dev/null; then echo "web: npm is not installed, so the page is not built; the programs work without it"; \
+	else $(MAKE) --no-print-directory $(PAGE); fi
+
+$(PAGE): $(APP)/node_modules/.package-lock.json $(SOURCES)
+	cd $(APP) && npm run build
+	@touch ui/web/dist/.keep
+	@touch $@
+
+$(APP)/node_modules/.package-lock.json: $(APP)/package-lock.json
+	cd $(APP) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+demo: build ## a federation at work on this machine; Ctrl-C ends it (ADVISORIES=PATH for your own data)
+	@scripts/demo.sh
+
+test: build ## every test: units, floors, and the system test with real processes
+	go test -timeout 15m ./...
+	@if command -v npm >/dev/null && [ -d $(APP)/node_modules ]; then cd $(APP) && npm test --if-present; fi
+
+check: ## what a reviewer would ask: format, vet, lint, floors, race tests
+	@out=$$($(TOOL) gofumpt -l -modpath $(MODULE) $$(git ls-files '*.go')) || exit 1; \
+	if [ -n "$$out" ]; then echo "not formatted (make fix does it):"; echo "$$out"; exit 1; fi
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	go test ./scripts/floors
+	@if command -v $${CC:-cc} >/dev/null; then set -x; CGO_ENABLED=1 go test -race -short -timeout 15m ./...; \
+	else echo "check: no C compiler, which the race detector needs; testing without it"; go test -short -timeout 15m ./...; fi
+
+fix: ## repair what a tool can: format, modernise
+	go fix ./...
+	$(TOOL) gofumpt -w -modpath $(MODULE) $$(git ls-files '*.go')
+
+bench: ## every benchmark (BENCH=REGEXP for some)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf bin $(APP)/node_modules
+	find ui/web/dist -mindepth 1 ! -name .keep -delete
