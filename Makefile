@@ -40,7 +40,8 @@ $(APP)/node_modules/.package-lock.json: $(APP)/package-lock.json
 	@touch $@
 
 demo: build ## a federation at work on this machine; Ctrl-C ends it (ADVISORIES=PATH for your own data)
-	@scripts/demo.sh
+	@go build -o bin/demo ./scripts/demo
+	@exec bin/demo -bin bin $(if $(ADVISORIES),-advisories '$(ADVISORIES)')
 
 test: build ## every test: units, floors, and the system test with real processes
 	go test -timeout 15m ./...

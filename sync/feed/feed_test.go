@@ -124,8 +124,11 @@ func TestWalk(t *testing.T) {
 	put(t, dir, "osv/README.md", "no")
 	put(t, dir, "osv/psf/._PSF-1.json", "no")
 	members := []member{
-		{name: "osv/psf/PSF-9.json", body: "x"}, {name: "README", body: "no"}, {name: "./flat.json", body: "y"},
-		{name: "../../etc/evil.json", body: "z"}, {name: "/abs/root.json", body: "w"},
+		{name: "osv/psf/PSF-9.json", body: "x"},
+		{name: "README", body: "no"},
+		{name: "./flat.json", body: "y"},
+		{name: "../../etc/evil.json", body: "z"},
+		{name: "/abs/root.json", body: "w"},
 	}
 	tarred := append(slices.Clone(members), member{name: "osv/link.json", edit: func(h *tar.Header) { h.Typeflag, h.Linkname = tar.TypeSymlink, "/etc/passwd" }})
 	put(t, dir, "psf.tar", string(tarOf(t, tarred...)))
