@@ -1,0 +1,129 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// outbox is what a real agent keeps on disk, computed instead: its first items are the facts and the
+// inventory of each host in turn, made when they are asked for; behind them stand the results of
+// commands, in memory.
+type outbox struct {
+	fleet *Fleet
+	hosts int
+	epoch model.Epoch
+	asOf  model.Time
+
+	mu      sync.Mutex // guards what follows
+	dropped model.Seq
+	moves   []model.Item  // numbered from 2*hosts+1
+	grown   chan struct{} // closed and replaced when moves grow
+	acked   func(sent, total int)
+}
+
+func newOutbox(f *Fleet, hosts int, epoch model.Epoch, asOf model.Time, acked func(sent, total int)) *outbox {
+	return &outbox{fleet: f, hosts: hosts, epoch: epoch, asOf: asOf, grown: make(chan struct{}), acked: acked}
+}
+
+func (o *outbox) fixed() model.Seq { return model.Seq(2 * o.hosts) }
+
+// Epoch implements uplink.Outbox.
+func (o *outbox) Epoch() model.Epoch { return o.epoch }
+
+// Head implements uplink.Outbox.
+func (o *outbox) Head() model.Seq {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.headLocked()
+}
+
+func (o *outbox) headLocked() model.Seq { return o.fixed() + model.Seq(len(o.moves)) }
+
+// Dropped implements uplink.Outbox.
+func (o *outbox) Dropped() model.Seq {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped
+}
+
+// After implements uplink.Outbox.
+func (o *outbox) After(after model.Seq, maxItems, maxBytes int) ([]model.Item, error) {
+	var out []model.Item
+	size := 0
+	for seq := after + 1; len(out) < maxItems && seq <= o.Head(); seq++ {
+		item, err := o.item(seq)
+		if err != nil {
+			return nil, err
+		}
+		if size += len(item.Payload) + len(item.Key); size > maxBytes && len(out) > 0 {
+			break
+		}
+		out = append(out, item)
+	}
+	return out, nil
+}
+
+func (o *outbox) item(seq model.Seq) (model.Item, error) {
+	if seq > o.fixed() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.moves[seq-o.fixed()-1], nil
+	}
+	n := int(seq-1) / 2
+	facts, inventory := o.fleet.Host(n)
+	item := model.Item{Seq: seq, Kind: model.ItemFacts, Key: o.fleet.ID(n).String(), AsOf: o.asOf}
+	var payload any = facts
+	if seq%2 == 0 {
+		item.Kind, payload = model.ItemPackages, inventory
+	}
+	b, err := model.Encode(payload)
+	if err != nil {
+		return item, fmt.Errorf("encode simulated host %d: %w", n, err)
+	}
+	item.Payload = b
+	return item, nil
+}
+
+// append adds results of commands.
+func (o *outbox) append(moves []model.Item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range moves {
+		m.Seq = o.headLocked() + 1
+		o.moves = append(o.moves, m)
+	}
+	close(o.grown)
+	o.grown = make(chan struct{})
+}
+
+// DropThrough implements uplink.Outbox. What a simulation has sent stays computable, so nothing is freed.
+func (o *outbox) DropThrough(seq model.Seq) error {
+	o.mu.Lock()
+	o.dropped = max(o.dropped, seq)
+	sent := min(o.dropped, o.fixed())
+	o.mu.Unlock()
+	if o.acked != nil {
+		o.acked(int(sent)/2, o.hosts)
+	}
+	return nil
+}
+
+// Wait implements uplink.Outbox.
+func (o *outbox) Wait(ctx context.Context, after model.Seq) error {
+	for {
+		o.mu.Lock()
+		head, grown := o.headLocked(), o.grown
+		o.mu.Unlock()
+		if head > after {
+			return nil
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
