@@ -101,7 +101,8 @@ func Run(ctx context.Context, s Stream, c Config) error {
 	}
 	e := &engine{
 		Config: c,
-		line:   &line{s: s, silence: c.Silence, wrote: time.Now()},
+		line:   newLine(s, c.Silence),
+		order:  newTurn(),
 		slots:  make(chan struct{}, wire.Window),
 		inbox:  make(chan wire.Items, wire.Window),
 		pong:   make(chan struct{}, 1),
@@ -154,7 +155,7 @@ type engine struct {
 	pong  chan struct{}       // a Pong is due
 	acked chan model.Position // the newest acknowledgement that the source has not seen
 
-	order sync.Mutex // held while a run is numbered and written
+	order turn // held while a run is numbered and written
 
 	mu     sync.Mutex  // guards what follows; taken inside order
 	flying []model.Seq // Through of the runs on the way, in the order they were sent

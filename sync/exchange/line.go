@@ -23,13 +23,25 @@ type line struct {
 	s       Stream
 	silence time.Duration
 
-	out   sync.Mutex // held while a frame is written, so that frames do not mix
-	wrote time.Time  // when the last frame was written; guarded by out
-	torn  bool       // a frame was written in part: nothing may follow; guarded by out
+	out   turn      // held while a frame is written, so that frames do not mix
+	wrote time.Time // when the last frame was written; guarded by out
+	torn  bool      // a frame was written in part: nothing may follow; guarded by out
 
 	mu      sync.Mutex // guards what follows, and the deadlines against it
 	stopped bool       // reads and writes are over
 	parting bool       // the last word is being said; interrupt leaves it alone
+}
+
+// turn is a mutex that is held across I/O. It is a channel because a test with a fake clock sees that
+// one who waits for a channel is waiting, and one who waits for a sync.Mutex is not.
+type turn chan struct{}
+
+func newTurn() turn    { return make(turn, 1) }
+func (t turn) Lock()   { t <- struct{}{} }
+func (t turn) Unlock() { <-t }
+
+func newLine(s Stream, silence time.Duration) *line {
+	return &line{s: s, silence: silence, out: newTurn(), wrote: time.Now()}
 }
 
 // Read implements io.Reader for one goroutine.
