@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -184,6 +185,11 @@ func readArchive(r io.Reader, dir string) (uint64, error) {
 		}
 		if e.Typeflag != tar.TypeReg || !plain(e.Name) {
 			return 0, damaged("%.*q is not the name of a plain file", maxName, e.Name)
+		}
+		for k := range e.PAXRecords {
+			if strings.HasPrefix(k, "GNU.sparse") { // a few bytes would become terabytes of zeros
+				return 0, damaged("%s is a sparse file", e.Name)
+			}
 		}
 		if total += e.Size; len(got) == maxFiles || e.Size > maxBytes || total > maxBytes {
 			return 0, damaged("it has more than %d files or %d bytes", maxFiles, int64(maxBytes))

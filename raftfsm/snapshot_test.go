@@ -209,6 +209,12 @@ func TestRestoreRefusesDamage(t *testing.T) {
 	if got := hash(t, s); got != want || f.Err() != nil {
 		t.Fatalf("refused snapshots changed the rows: %v", f.Err())
 	}
+	sparse := bytes.ReplaceAll(extra(tar.Header{Typeflag: tar.TypeReg, Name: "extra", PAXRecords: map[string]string{
+		"GNU_sparse.major": "1", "GNU_sparse.minor": "0", "GNU_sparse.name": "extra", "GNU_sparse.realsize": "1000000000000",
+	}}, "0\n"+strings.Repeat("\x00", 510)), []byte("GNU_sparse"), []byte("GNU.sparse"))
+	if err := f.Restore(reader(sparse)); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "sparse") {
+		t.Errorf("a sparse file of a terabyte: %v", err)
+	}
 	// A whole archive of something that is no index is refused by the index, and the rows stay too.
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("no index"), 0o600); err != nil {

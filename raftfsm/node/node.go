@@ -53,6 +53,7 @@ type Node struct {
 	raft  *raft.Raft
 	wal   *wal.WAL
 	guard *guard
+	trans *raft.NetworkTransport
 	lock  *os.File
 
 	once    sync.Once
@@ -134,19 +135,19 @@ func (n *Node) open(c Config) (err error) {
 	}
 	conf := settings(c.ID, logger)
 	conf.NoSnapshotRestoreOnStart = !restore
-	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: c.Stream, MaxPool: 3, Timeout: 10 * time.Second, Logger: logger.Named("net"),
 	})
-	undo = append(undo, func() { _ = trans.Close() })
+	undo = append(undo, func() { _ = n.trans.Close() })
 	if c.Bootstrap {
-		if err := bootstrap(conf, n.guard, snaps, trans); err != nil {
+		if err := bootstrap(conf, n.guard, snaps, n.trans); err != nil {
 			return err
 		}
 	}
-	if err := hasten(conf, n.fsm, n.guard, snaps, trans); err != nil {
+	if err := hasten(conf, n.fsm, n.guard, snaps, n.trans); err != nil {
 		return err
 	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, snaps, trans); err != nil {
+	if n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, snaps, n.trans); err != nil {
 		return fault.New(fault.Corrupt, "", "Raft does not start: %w", err)
 	}
 	return nil
