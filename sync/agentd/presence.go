@@ -113,7 +113,7 @@ func (p *Presence) Run(ctx context.Context) error {
 	err := p.c.Hosts(func(h model.Host) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if _, ok := p.hosts[h.ID]; ok {
+		if was, ok := p.hosts[h.ID]; ok && was.owner == h.Owner {
 			return nil // reported since the rows were read
 		}
 		p.hosts[h.ID] = &host{h.Owner, h.Status}
