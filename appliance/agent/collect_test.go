@@ -120,9 +120,12 @@ func TestRefresh(t *testing.T) {
 // body is a detail tier that only says what it was given.
 type body struct{ sizes map[model.ItemKind]int }
 
-func (b body) Put(_ model.HostID, kind model.ItemKind, _ model.Time, p []byte) (string, error) {
-	b.sizes[kind] = len(p)
-	return "digest", nil
+func (b body) PutAll(bodies []agentd.Body) ([]string, error) {
+	digests := make([]string, len(bodies))
+	for i, x := range bodies {
+		b.sizes[x.Kind], digests[i] = len(x.JSON), "digest"
+	}
+	return digests, nil
 }
 
 // The site's door must take what this very machine reports.

@@ -90,6 +90,14 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-n.Failed(): // a node that can no longer write must not go on looking healthy
+			return n.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	sites := hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
 		// The epoch of the directives rises when a group is restored from a backup, which this version

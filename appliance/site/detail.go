@@ -8,21 +8,26 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/detail"
 	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/sync/agentd"
 )
 
 // detailBox gives the detail tier to the agents' door.
 type detailBox struct{ *detail.Store }
 
-// Put implements agentd.Detail.
-func (b detailBox) Put(host model.HostID, kind model.ItemKind, asOf model.Time, body []byte) (string, error) {
-	switch kind {
-	case model.ItemPackages:
-		return b.Store.Put(host, detail.Packages, asOf, body)
-	case model.ItemCertificates:
-		return b.Store.Put(host, detail.Certificates, asOf, body)
+// PutAll implements agentd.Detail.
+func (b detailBox) PutAll(bodies []agentd.Body) ([]string, error) {
+	entries := make([]detail.Entry, len(bodies))
+	for i, x := range bodies {
+		kind, ok := kinds[x.Kind]
+		if !ok {
+			return nil, fault.New(fault.Invalid, "store detail", "%q items have no body in the detail tier", x.Kind)
+		}
+		entries[i] = detail.Entry{Host: x.Host, Kind: kind, AsOf: x.AsOf, Body: x.JSON}
 	}
-	return "", fault.New(fault.Invalid, "store detail", "%q items have no body in the detail tier", kind)
+	return b.Store.PutAll(entries)
 }
+
+var kinds = map[model.ItemKind]detail.Kind{model.ItemPackages: detail.Packages, model.ItemCertificates: detail.Certificates}
 
 // owner returns which agent reports a host.
 func (s *site) owner(id model.HostID) (model.NodeID, bool, error) {

@@ -59,6 +59,9 @@ func Run(ctx context.Context, c config.Config, o Options) error {
 		}
 		err = run(ctx, c, o, tcp)
 		_ = tcp.Close()
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // told to stop before it had started
+		}
 		if !errors.Is(err, errEnrolled) {
 			return err
 		}

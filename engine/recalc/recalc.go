@@ -107,6 +107,7 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	change := model.Matched{Stamp: r.stamp()}
+	matcher := exposure.NewMatcher(view)
 	for _, d := range digests {
 		if len(change.Matches) == batch {
 			break
@@ -123,7 +124,7 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 			continue
 		}
 		delete(r.missing, d)
-		findings, counts, err := exposure.Match(inv, view)
+		findings, counts, err := matcher.Match(inv)
 		if err != nil {
 			return 0, err
 		}

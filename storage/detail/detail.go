@@ -106,45 +106,89 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Put stores body as the host's newest of that kind, observed at asOf, and returns its digest: the
-// hex SHA-256 of body. It is durable on return. It fails with fault.TooLarge above MaxBody, and with
-// fault.ReadOnly where the disk is nearly full or failed.
+// Entry is one body to be stored as the newest of its kind for a host, observed at AsOf.
+type Entry struct {
+	Host model.HostID
+	Kind Kind
+	AsOf model.Time
+	Body []byte // at most MaxBody bytes
+}
+
+// Put is PutAll for one body.
 func (s *Store) Put(host model.HostID, kind Kind, asOf model.Time, body []byte) (string, error) {
-	const op = "store host detail"
-	if len(body) > MaxBody {
-		return "", fault.New(fault.TooLarge, op, "it is %d bytes, the limit is %d", len(body), MaxBody)
-	}
-	if err := s.writable(op); err != nil {
-		return "", err
-	}
-	sum := digestOf(body)
-	s.sweep.RLock()
-	defer s.sweep.RUnlock()
-	err := s.update(op, func(tx *badger.Txn) error {
-		old, found, err := getPointer(tx, host, kind)
-		if err != nil {
-			return err
-		}
-		if err := s.putBody(tx, sum, body); err != nil {
-			return err
-		}
-		if !found || old.sum != sum {
-			if err := tx.Set(userKey(sum, host, kind), nil); err != nil {
-				return err
-			}
-			if found {
-				if err := tx.Delete(userKey(old.sum, host, kind)); err != nil {
-					return err
-				}
-			}
-		}
-		return tx.Set(pointerKey(host, kind), pointer{asOf, sum}.encode())
-	})
+	sums, err := s.PutAll([]Entry{{host, kind, asOf, body}})
 	if err != nil {
 		return "", err
 	}
-	s.markDamaged(sum, false)
-	return sum.String(), nil
+	return sums[0], nil
+}
+
+// PutAll stores the entries and returns their digests: the hex SHA-256 of each body. They are durable
+// on return, for the price of one fsync unless they are very many; where it fails, some of them may be
+// stored. It fails with fault.TooLarge above MaxBody, and with fault.ReadOnly where the disk is nearly
+// full or failed.
+func (s *Store) PutAll(entries []Entry) ([]string, error) {
+	const op = "store host detail"
+	sums := make([]digest, len(entries))
+	out := make([]string, len(entries))
+	for i, e := range entries {
+		if len(e.Body) > MaxBody {
+			return nil, fault.New(fault.TooLarge, op, "it is %d bytes, the limit is %d", len(e.Body), MaxBody)
+		}
+		sums[i] = digestOf(e.Body)
+		out[i] = sums[i].String()
+	}
+	if err := s.writable(op); err != nil {
+		return nil, err
+	}
+	s.sweep.RLock()
+	defer s.sweep.RUnlock()
+	for done := 0; done < len(entries); {
+		// Badger bounds a transaction; what does not fit goes into the next one.
+		n := 0
+		err := s.update(op, func(tx *badger.Txn) error {
+			for n = 0; done+n < len(entries); n++ {
+				err := s.put(tx, entries[done+n], sums[done+n])
+				if errors.Is(err, badger.ErrTxnTooBig) && n > 0 {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		done += n
+	}
+	for _, sum := range sums {
+		s.markDamaged(sum, false)
+	}
+	return out, nil
+}
+
+// put writes one entry. What an entry that did not fit has left in tx is harmless: it is written again.
+func (s *Store) put(tx *badger.Txn, e Entry, sum digest) error {
+	old, found, err := getPointer(tx, e.Host, e.Kind)
+	if err != nil {
+		return err
+	}
+	if err := s.putBody(tx, sum, e.Body); err != nil {
+		return err
+	}
+	if !found || old.sum != sum {
+		if err := tx.Set(userKey(sum, e.Host, e.Kind), nil); err != nil {
+			return err
+		}
+		if found {
+			if err := tx.Delete(userKey(old.sum, e.Host, e.Kind)); err != nil {
+				return err
+			}
+		}
+	}
+	return tx.Set(pointerKey(e.Host, e.Kind), pointer{e.AsOf, sum}.encode())
 }
 
 // putBody stores body unless it is there, whole as far as we know.

@@ -296,3 +296,24 @@ func TestFailedCommitLatches(t *testing.T) {
 		t.Fatalf("the next write: %v, tried: %t", err, called)
 	}
 }
+
+// TestPutAllBeyondOneTransaction stores more than Badger takes in one transaction.
+func TestPutAllBeyondOneTransaction(t *testing.T) {
+	s := open(t, t.TempDir())
+	var entries []Entry
+	for i := range 60_000 {
+		var h model.HostID
+		h[0], h[1], h[2], h[3] = 1, byte(i>>16), byte(i>>8), byte(i)
+		entries = append(entries, Entry{Host: h, Kind: Packages, AsOf: model.Time(i + 1), Body: fmt.Appendf(nil, "%d", i)})
+	}
+	sums, err := s.PutAll(entries)
+	if err != nil || len(sums) != len(entries) {
+		t.Fatalf("%d digests, %v", len(sums), err)
+	}
+	for _, i := range []int{0, 1, 30_000, len(entries) - 1} {
+		body, asOf, sum, ok, err := s.Get(entries[i].Host, Packages)
+		if err != nil || !ok || sum != sums[i] || asOf != model.Time(i+1) || string(body) != fmt.Sprint(i) {
+			t.Fatalf("entry %d: %q at %d, %v, %v", i, body, asOf, ok, err)
+		}
+	}
+}

@@ -21,9 +21,17 @@ import (
 
 // Detail is the detail tier, as the door uses it.
 type Detail interface {
-	// Put makes the body durable as the newest of its kind (ItemPackages or ItemCertificates) for the
-	// host, and returns its hex SHA-256.
-	Put(host model.HostID, kind model.ItemKind, asOf model.Time, body []byte) (digest string, err error)
+	// PutAll makes each body durable as the newest of its kind for its host, and returns their hex
+	// SHA-256, in order.
+	PutAll([]Body) (digests []string, err error)
+}
+
+// Body is what goes into the detail tier.
+type Body struct {
+	Host model.HostID
+	Kind model.ItemKind // ItemPackages or ItemCertificates
+	AsOf model.Time
+	JSON []byte // canonical
 }
 
 // DoorConfig is what a Door needs; all fields are required.
@@ -51,8 +59,9 @@ func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) 
 	out := make([]model.Item, len(items))
 	var first error
 	refused := 0
+	var bodies deposit
 	for i, item := range items {
-		payload, err := d.payload(m, item)
+		payload, err := d.payload(m, item, i, &bodies)
 		switch {
 		case err == nil:
 			item.Payload = payload
@@ -66,6 +75,9 @@ func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) 
 			return nil, nil, fault.Wrap("store the report of "+m.Name, err)
 		}
 		out[i] = item
+	}
+	if err := bodies.store(d.c.Detail, out); err != nil {
+		return nil, nil, fault.Wrap("store the report of "+m.Name, err)
 	}
 	if refused == 0 {
 		return out, nil, nil
@@ -87,54 +99,68 @@ func itemFault(err error) bool {
 	return false
 }
 
-// payload returns what takes the place of the item's payload.
-func (d *Door) payload(m model.Member, item model.Item) ([]byte, error) {
+// deposit is the bodies of one run, stored together for the price of one fsync.
+type deposit struct {
+	bodies []Body
+	at     []int                     // of the items they came in
+	refs   []func(digest string) any // what takes their place
+}
+
+func (p *deposit) add(at int, b Body, ref func(digest string) any) {
+	p.bodies, p.at, p.refs = append(p.bodies, b), append(p.at, at), append(p.refs, ref)
+}
+
+// store makes the bodies durable and puts the references into the items.
+func (p *deposit) store(to Detail, items []model.Item) error {
+	if len(p.bodies) == 0 {
+		return nil
+	}
+	digests, err := to.PutAll(p.bodies)
+	if err != nil {
+		return fault.New(fault.ReadOnly, "", "put %d bodies into the detail tier: %w", len(p.bodies), err)
+	}
+	for i, at := range p.at {
+		if items[at].Payload, err = model.Encode(p.refs[i](digests[i])); err != nil {
+			return fmt.Errorf("encode a reference: %w", err)
+		}
+	}
+	return nil
+}
+
+// payload returns what takes the place of the payload of the item at place i. A body goes into bodies;
+// its reference is put into the item once they are stored.
+func (d *Door) payload(m model.Member, item model.Item, i int, bodies *deposit) ([]byte, error) {
 	switch item.Kind {
-	case model.ItemFacts:
-		host, err := d.host(m, item)
-		if err != nil {
-			return nil, err
-		}
-		return item.Payload, checkFacts(host, item.Payload)
+	case model.ItemFacts, model.ItemPackages, model.ItemCertificates:
+	default:
+		return item.Payload, nil // moves are judged by apply; so is what an agent does not send
+	}
+	host, err := d.host(m, item)
+	if err != nil {
+		return nil, err
+	}
+	b := Body{Host: host, Kind: item.Kind, AsOf: item.AsOf}
+	switch item.Kind {
 	case model.ItemPackages:
-		host, err := d.host(m, item)
-		if err != nil {
-			return nil, err
-		}
 		body, n, err := canonicalPackages(item.Payload)
 		if err != nil {
 			return nil, err
 		}
-		digest, err := d.put(host, item, body)
-		if err != nil {
-			return nil, err
-		}
-		return model.Encode(model.InventoryRef{Digest: digest, PackageN: n})
+		b.JSON = body
+		bodies.add(i, b, func(digest string) any { return model.InventoryRef{Digest: digest, PackageN: n} })
+		return nil, nil
 	case model.ItemCertificates:
-		host, err := d.host(m, item)
-		if err != nil {
-			return nil, err
-		}
 		body, n, next, err := canonicalCertificates(item.Payload)
 		if err != nil {
 			return nil, err
 		}
-		digest, err := d.put(host, item, body)
-		if err != nil {
-			return nil, err
-		}
-		return model.Encode(model.CertificatesRef{Digest: digest, CertificateN: n, NextExpiry: next})
+		b.JSON = body
+		bodies.add(i, b, func(digest string) any {
+			return model.CertificatesRef{Digest: digest, CertificateN: n, NextExpiry: next}
+		})
+		return nil, nil
 	}
-	return item.Payload, nil // moves are judged by apply; so is what an agent does not send
-}
-
-// put hides the kind of the detail tier's error: whatever it is, it is not the item that is wrong.
-func (d *Door) put(host model.HostID, item model.Item, body []byte) (string, error) {
-	digest, err := d.c.Detail.Put(host, item.Kind, item.AsOf, body)
-	if err != nil {
-		return "", fault.New(fault.ReadOnly, "", "put %s of host %s into the detail tier: %w", item.Kind, host, err)
-	}
-	return digest, nil
+	return item.Payload, checkFacts(host, item.Payload)
 }
 
 // host returns the host that the item is about, if m may speak for it. Apply judges this again; here

@@ -29,13 +29,17 @@ type shelf struct {
 	err    error
 }
 
-func (s *shelf) Put(host model.HostID, kind model.ItemKind, _ model.Time, body []byte) (string, error) {
+func (s *shelf) PutAll(bodies []Body) ([]string, error) {
 	if s.err != nil {
-		return "", s.err
+		return nil, s.err
 	}
-	s.bodies[host.String()+"/"+string(kind)] = body
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]), nil
+	var digests []string
+	for _, b := range bodies {
+		s.bodies[b.Host.String()+"/"+string(b.Kind)] = b.JSON
+		sum := sha256.Sum256(b.JSON)
+		digests = append(digests, hex.EncodeToString(sum[:]))
+	}
+	return digests, nil
 }
 
 func newDoor(owners map[model.HostID]model.NodeID) (*Door, *shelf) {
