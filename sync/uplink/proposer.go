@@ -29,7 +29,7 @@ type Appender interface {
 	Head() model.Seq
 }
 
-// ProposerConfig is what a Proposer needs; all fields are required.
+// ProposerConfig is what a Proposer needs; all fields but Now are required.
 type ProposerConfig struct {
 	// Begin starts a transaction; there is one at a time.
 	Begin func() SiteTx
@@ -38,7 +38,7 @@ type ProposerConfig struct {
 	Outbox  Appender
 	// Apply turns a change into rows and returns what goes up: engine/apply.Change with its Env.
 	Apply func(apply.Tx, model.Change) ([]model.Item, error)
-	Now   func() time.Time
+	Now   func() time.Time // nil: time.Now
 	Log   *slog.Logger
 }
 
@@ -70,6 +70,9 @@ const (
 
 // NewProposer returns a Proposer; nothing is applied before Run is called.
 func NewProposer(c ProposerConfig) *Proposer {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return &Proposer{c: c, queue: make(chan *proposal, maxGroup), done: make(chan struct{})}
 }
 
