@@ -96,7 +96,9 @@ func (r *rig) site(id model.SiteID, name string, hosts ...model.HostStatus) {
 	r.mem.counts[id] = n
 }
 
-func hostID(site model.SiteID, i int) model.HostID { return model.HostID{13: byte(i + 1), 15: site[15]} }
+func hostID(site model.SiteID, i int) model.HostID {
+	return model.HostID{13: byte(i + 1), 15: site[15]}
+}
 
 // do sends a request as the local administrator, unless the request carries a login of its own.
 func (r *rig) do(method, path string, body any, header ...string) *httptest.ResponseRecorder {
@@ -172,7 +174,7 @@ func TestRefusalsHaveOneShape(t *testing.T) {
 		says   string
 	}{
 		"no such operation":     {r.do("GET", "/api/v1/nonsense", nil), 404, fault.NotFound, "/openapi.json"},
-		"wrong method":          {r.do("DELETE", "/api/v1/sites", nil), 405, fault.Invalid, "DELETE /api/v1/sites"},
+		"wrong method":          {r.do("DELETE", "/api/v1/sites", nil), 404, fault.NotFound, "DELETE /api/v1/sites"},
 		"not JSON":              {r.do("POST", "/api/v1/sites", "{"), 400, fault.Invalid, "JSON"},
 		"unknown field":         {r.do("POST", "/api/v1/sites", `{"name":"a","colour":1}`), 422, fault.Invalid, "colour"},
 		"bad name":              {r.do("POST", "/api/v1/sites", `{"name":"A b"}`), 422, fault.Invalid, `name: `},

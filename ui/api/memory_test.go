@@ -35,7 +35,7 @@ type memory struct {
 	removed    map[model.AdvisoryKey]model.Cursor
 	exposures  map[model.SiteID]model.Exposure
 	signers    []model.SignerKey
-	imports    []ImportRecord
+	imports    []model.ImportRecord
 	commands   map[model.CommandID]model.Command
 	tasks      map[model.CommandID][]model.Task
 	accounts   map[string]model.Account
@@ -144,7 +144,7 @@ func (m *memory) apply(c model.Change) error {
 				m.shelf.Imported = map[string]model.Cursor{}
 			}
 			m.shelf.Imported[c.Imported.Origin.String()] = c.Imported.To
-			m.imports = slices.Insert(m.imports, 0, ImportRecord{*c.Imported, c.At})
+			m.imports = slices.Insert(m.imports, 0, model.ImportRecord{Imported: *c.Imported, At: c.At})
 		}
 	case model.Dispatch:
 		if _, ok := m.commands[c.Command.ID]; ok {
@@ -224,8 +224,8 @@ func (r rows) sorted() []model.Host {
 	return slices.SortedFunc(maps.Values(r.m.hosts), func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 }
 
-func (r rows) Hosts(q HostQuery) (HostPage, error) {
-	var p HostPage
+func (r rows) Hosts(q model.HostQuery) (model.HostPage, error) {
+	var p model.HostPage
 	for _, h := range r.sorted() {
 		text := strings.ToLower(h.Hostname + " " + h.FQDN + " " + strings.Join(h.IPv4, " "))
 		if !strings.Contains(text, strings.ToLower(q.Text)) || !q.Site.IsZero() && h.Site != q.Site || q.Status != "" && h.Status != q.Status {
@@ -271,23 +271,18 @@ func (r rows) AdvisoriesNaming(id string) ([]model.Advisory, error) {
 	return all, nil
 }
 
-func (r rows) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryKey, model.Cursor, *model.Advisory) error) error {
-	type change struct {
-		key model.AdvisoryKey
-		at  model.Cursor
-		a   *model.Advisory
-	}
-	var all []change
+func (r rows) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
+	var all []model.AdvisoryChange
 	for k, a := range r.m.advisories {
-		all = append(all, change{k, a.Cursor, &a})
+		all = append(all, model.AdvisoryChange{Key: k, Cursor: a.Cursor, Advisory: &a})
 	}
 	for k, at := range r.m.removed {
-		all = append(all, change{k, at, nil})
+		all = append(all, model.AdvisoryChange{Key: k, Cursor: at})
 	}
-	slices.SortFunc(all, func(a, b change) int { return cmp.Compare(a.at.Seq, b.at.Seq) })
+	slices.SortFunc(all, func(a, b model.AdvisoryChange) int { return cmp.Compare(a.Cursor.Seq, b.Cursor.Seq) })
 	for _, x := range all {
-		if x.at.Compare(c) > 0 {
-			if err := fn(x.key, x.at, x.a); err != nil {
+		if x.Cursor.Compare(c) > 0 {
+			if err := fn(x); err != nil {
 				return err
 			}
 		}
@@ -295,9 +290,11 @@ func (r rows) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryKey, model.C
 	return nil
 }
 
-func (r rows) Exposure(id model.SiteID) (model.Exposure, bool, error) { return found(r.m.exposures, id) }
-func (r rows) Signers() ([]model.SignerKey, error)                    { return r.m.signers, nil }
-func (r rows) Imports(int) ([]ImportRecord, error)                    { return r.m.imports, nil }
+func (r rows) Exposure(id model.SiteID) (model.Exposure, bool, error) {
+	return found(r.m.exposures, id)
+}
+func (r rows) Signers() ([]model.SignerKey, error)       { return r.m.signers, nil }
+func (r rows) Imports(int) ([]model.ImportRecord, error) { return r.m.imports, nil }
 
 func (r rows) Command(id model.CommandID) (model.Command, bool, error) {
 	return found(r.m.commands, id)
@@ -319,7 +316,9 @@ func (r rows) Accounts() ([]model.Account, error) {
 	return slices.SortedFunc(maps.Values(r.m.accounts), func(a, b model.Account) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-func (r rows) Session(id model.SessionID) (model.Session, bool, error) { return found(r.m.sessions, id) }
+func (r rows) Session(id model.SessionID) (model.Session, bool, error) {
+	return found(r.m.sessions, id)
+}
 
 func (r rows) Audit(before model.Seq, limit int) ([]model.AuditEntry, error) {
 	var all []model.AuditEntry

@@ -139,20 +139,25 @@ func (s *Server) regenerateToken(ctx context.Context, in *siteInput) (*tokenOutp
 	if err := s.only(model.RoleController, "sites are enrolled"); err != nil {
 		return nil, err
 	}
-	v, done := s.c.Store.View()
-	defer done()
-	row, err := s.findSite(v, in.Site)
+	row, member, err := s.siteAndMember(in.Site)
 	if err != nil {
 		return nil, err
 	}
-	member, ok, err := v.Member(model.NodeID(row.ID))
-	if err != nil {
-		return nil, err
-	}
-	if !ok || member.Status != model.MemberPending {
+	if member.Status != model.MemberPending {
 		return nil, fault.New(fault.Conflict, "regenerate token", "site %q is %s; only a pending site can be given a new token", row.Name, member.Status)
 	}
 	return s.invite(ctx, member, &row, "")
+}
+
+func (s *Server) siteAndMember(name string) (model.Site, model.Member, error) {
+	v, done := s.c.Store.View()
+	defer done()
+	row, err := s.findSite(v, name)
+	if err != nil {
+		return row, model.Member{}, err
+	}
+	m, _, err := v.Member(model.NodeID(row.ID))
+	return row, m, err
 }
 
 // invite makes a token for the member and stores its hash. The token itself is in the answer only.
