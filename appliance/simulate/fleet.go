@@ -46,6 +46,7 @@ type Fleet struct {
 	owner    model.NodeID
 	start    time.Time
 	profiles []model.Inventory
+	encoded  [][]byte // of profiles
 }
 
 // profileN is how many different installations the fleet has. Real fleets are built from few images.
@@ -60,7 +61,12 @@ func NewFleet(seed uint64, owner model.NodeID, start time.Time) (*Fleet, error) 
 	}
 	f := &Fleet{seed: seed, owner: owner, start: start}
 	for p := range profileN {
-		f.profiles = append(f.profiles, installation(rand.New(rand.NewPCG(seed, uint64(p))), p, sources))
+		inv := installation(rand.New(rand.NewPCG(seed, uint64(p))), p, sources)
+		b, err := model.Encode(inv)
+		if err != nil {
+			return nil, fmt.Errorf("encode simulated installation %d: %w", p, err)
+		}
+		f.profiles, f.encoded = append(f.profiles, inv), append(f.encoded, b)
 	}
 	return f, nil
 }
@@ -102,9 +108,8 @@ func (f *Fleet) ID(n int) model.HostID {
 	return id
 }
 
-// Host returns the facts and the inventory of host n, from 0. The inventory is shared between hosts
-// and must not be changed.
-func (f *Fleet) Host(n int) (model.Facts, model.Inventory) {
+// Host returns the facts of host n, from 0, and which of the fleet's installations it has.
+func (f *Fleet) Host(n int) (model.Facts, int) {
 	r := rand.New(rand.NewPCG(f.seed, 1<<32+uint64(n)))
 	role := roles[0]
 	for w, i := r.IntN(100), 0; i < len(roles); i++ {
@@ -134,5 +139,8 @@ func (f *Fleet) Host(n int) (model.Facts, model.Inventory) {
 		Tags:         role.tags,
 		Simulated:    true,
 	}
-	return facts, f.profiles[p]
+	return facts, p
 }
+
+// Inventory returns installation p. It is shared between hosts and must not be changed.
+func (f *Fleet) Inventory(p int) model.Inventory { return f.profiles[p] }

@@ -73,13 +73,13 @@ func (o *outbox) item(seq model.Seq) (model.Item, error) {
 		return o.moves[seq-o.fixed()-1], nil
 	}
 	n := int(seq-1) / 2
-	facts, inventory := o.fleet.Host(n)
+	facts, p := o.fleet.Host(n)
 	item := model.Item{Seq: seq, Kind: model.ItemFacts, Key: o.fleet.ID(n).String(), AsOf: o.asOf}
-	var payload any = facts
 	if seq%2 == 0 {
-		item.Kind, payload = model.ItemPackages, inventory
+		item.Kind, item.Payload = model.ItemPackages, o.fleet.encoded[p]
+		return item, nil
 	}
-	b, err := model.Encode(payload)
+	b, err := model.Encode(facts)
 	if err != nil {
 		return item, fmt.Errorf("encode simulated host %d: %w", n, err)
 	}

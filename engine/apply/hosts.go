@@ -107,7 +107,7 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 // switchInventory gives a host the counts of its new inventory where that was matched before, and
 // else marks the inventory to be matched.
 func (a *applier) switchInventory(h model.Host) (model.Host, error) {
-	m, ok, err := a.tx.Match(h.PackagesDigest)
+	m, ok, err := a.tx.MatchHead(h.PackagesDigest)
 	if err != nil {
 		return h, err
 	}

@@ -66,7 +66,8 @@ type Intelligence interface {
 
 	PutImport(model.Imported, model.Time) error // appends to the list of imports
 
-	Match(digest string) (model.Match, bool, error)
+	// MatchHead returns the match of an inventory without its findings.
+	MatchHead(digest string) (model.Match, bool, error)
 	PutMatch(model.Match) error
 	DeleteMatch(digest string) error
 	// MarkDirty says that the inventory must be matched again; ClearDirty that it has been.

@@ -22,7 +22,8 @@ type View interface {
 	exposure.Shelf
 	Shelf() (apply.Shelf, error)
 	DirtyDigests(limit int) ([]string, error)
-	EachMatch(fn func(m model.Match, hosts int) error) error
+	EachMatchHead(fn func(m model.Match, hosts int) error) error
+	Match(digest string) (model.Match, bool, error)
 	Exposure(site model.SiteID) (model.Exposure, bool, error)
 }
 
@@ -54,7 +55,7 @@ const batch = 16
 
 // Run works until ctx ends and then returns nil. An error of the store or of a proposal ends it.
 func Run(ctx context.Context, c Config) error {
-	r := &recalc{Config: c, missing: map[string]bool{}}
+	r := &recalc{Config: c, missing: map[string]bool{}, known: map[string]model.Match{}}
 	var seen uint64
 	for {
 		// The counter is read before the rows, so that no change falls between them unseen.
@@ -79,7 +80,12 @@ func Run(ctx context.Context, c Config) error {
 type recalc struct {
 	Config
 	missing map[string]bool // digests whose body was reported missing
+	// known spares the roll-up decoding findings that have not changed; bounded by maxKnown.
+	known map[string]model.Match
 }
+
+// maxKnown bounds the matches kept in memory, each with up to some thousand findings.
+const maxKnown = 256
 
 // drain matches every dirty inventory, then brings the roll-up up to date.
 func (r *recalc) drain(ctx context.Context) error {
@@ -147,7 +153,14 @@ func (r *recalc) rollup(ctx context.Context) error {
 		return err
 	}
 	sum := exposure.NewRollup()
-	if err := view.EachMatch(func(m model.Match, hosts int) error { sum.Add(m, hosts); return nil }); err != nil {
+	err = view.EachMatchHead(func(head model.Match, hosts int) error {
+		m, err := r.full(view, head)
+		if err == nil {
+			sum.Add(m, hosts)
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	next := sum.Result()
@@ -163,6 +176,22 @@ func (r *recalc) rollup(ctx context.Context) error {
 	s := r.stamp()
 	next.At = s.At
 	return r.Proposer.Propose(ctx, model.Rollup{Stamp: s, Exposure: next})
+}
+
+// full returns the match with its findings.
+func (r *recalc) full(view View, head model.Match) (model.Match, error) {
+	if m, ok := r.known[head.Digest]; ok && m.At == head.At && m.Generation == head.Generation {
+		return m, nil
+	}
+	m, _, err := view.Match(head.Digest)
+	if err != nil {
+		return m, err
+	}
+	if len(r.known) >= maxKnown {
+		clear(r.known) // inventories that are gone must not stay for ever
+	}
+	r.known[head.Digest] = m
+	return m, nil
 }
 
 // equal compares as the rows do, where a missing list and an empty one are the same.

@@ -58,6 +58,7 @@ func (c *checker) all() error {
 		}),
 		rows(c, key.SpaceImport, func(k []byte, _ model.ImportRecord) ([]byte, [][]byte) { return none(k) }),
 		rows(c, key.SpaceMatch, func(_ []byte, m model.Match) ([]byte, [][]byte) { return none(key.Match(m.Digest)) }),
+		rows(c, key.SpaceFindings, func(_ []byte, f findings) ([]byte, [][]byte) { return none(key.Findings(f.Digest)) }),
 		rows(c, key.SpaceExposure, func(_ []byte, e model.Exposure) ([]byte, [][]byte) { return none(key.Exposure(e.Site)) }),
 		rows(c, key.SpaceSigner, func(_ []byte, s model.SignerKey) ([]byte, [][]byte) { return none(key.Signer(s.ID)) }),
 		rows(c, key.SpaceCommand, func(_ []byte, m model.Command) ([]byte, [][]byte) { return key.Command(m.ID), commandEntries(m) }),

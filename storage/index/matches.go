@@ -8,13 +8,35 @@ import (
 	"github.com/skerryhq/skerry/storage/key"
 )
 
-// Match returns the findings of one inventory.
-func (r *Reader) Match(digest string) (model.Match, bool, error) {
+// findings is the bulk of a match, in a row of its own: whoever wants the counts of a host's inventory
+// must not pay for decoding thousands of findings.
+type findings struct {
+	Digest   string          `json:"digest"`
+	Findings []model.Finding `json:"findings"`
+}
+
+// MatchHead returns what is known of an inventory's findings, without the findings.
+func (r *Reader) MatchHead(digest string) (model.Match, bool, error) {
 	return get[model.Match](r, key.Match(digest))
 }
 
-// EachMatch calls fn with the findings of every inventory and the number of hosts that have it now.
-func (r *Reader) EachMatch(fn func(m model.Match, hosts int) error) error {
+// Match returns the findings of one inventory.
+func (r *Reader) Match(digest string) (model.Match, bool, error) {
+	m, ok, err := r.MatchHead(digest)
+	if err != nil || !ok {
+		return m, ok, err
+	}
+	f, ok, err := get[findings](r, key.Findings(digest))
+	if err == nil && !ok {
+		err = dangling(key.Findings(digest))
+	}
+	m.Findings = f.Findings
+	return m, err == nil, err
+}
+
+// EachMatchHead calls fn with what is known of every inventory's findings, without the findings, and the
+// number of hosts that have it now.
+func (r *Reader) EachMatchHead(fn func(m model.Match, hosts int) error) error {
 	return each(r, key.SpaceMatch.Prefix(), func(m model.Match) error {
 		n, err := r.count(key.HostsWith(m.Digest))
 		if err != nil {
@@ -26,8 +48,13 @@ func (r *Reader) EachMatch(fn func(m model.Match, hosts int) error) error {
 
 // PutMatch implements apply.Tx. Findings repeat themselves a lot, so large ones are compressed.
 func (t *Tx) PutMatch(m model.Match) error {
-	k := key.Match(m.Digest)
-	v, err := t.rows.encode(m, true)
+	f := findings{m.Digest, m.Findings}
+	m.Findings = nil
+	if err := t.put(key.Match(m.Digest), m); err != nil {
+		return err
+	}
+	k := key.Findings(m.Digest)
+	v, err := t.rows.encode(f, true)
 	if err != nil {
 		return fault.Wrap("write "+key.Describe(k), err)
 	}
@@ -35,7 +62,12 @@ func (t *Tx) PutMatch(m model.Match) error {
 }
 
 // DeleteMatch implements apply.Tx.
-func (t *Tx) DeleteMatch(digest string) error { return t.remove(key.Match(digest)) }
+func (t *Tx) DeleteMatch(digest string) error {
+	if err := t.remove(key.Findings(digest)); err != nil {
+		return err
+	}
+	return t.remove(key.Match(digest))
+}
 
 // MarkDirty implements apply.Tx.
 func (t *Tx) MarkDirty(digest string) error { return t.mark(key.Dirty(digest)) }

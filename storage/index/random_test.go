@@ -138,7 +138,7 @@ func compareQueries(t *testing.T, r *Reader) {
 	}
 	ok(t, r.EachDigest(func(d string) error { digests = append(digests, d); return nil }))
 	same("digests", digests, wantDigests)
-	ok(t, r.EachMatch(func(m model.Match, n int) error {
+	ok(t, r.EachMatchHead(func(m model.Match, n int) error {
 		same("hosts of match "+m.Digest, n, len(ids(func(h model.Host) bool { return h.PackagesDigest == m.Digest })))
 		return nil
 	}))
@@ -306,7 +306,7 @@ func TestCheckFinds(t *testing.T) {
 		}, "remembered as removed"},
 		"damage":       {func(tx *Tx) error { return tx.batch.Set(key.Host(h.ID), []byte{formJSON, '{'}, nil) }, "does not decode"},
 		"unknown form": {func(tx *Tx) error { return tx.batch.Set(key.Host(h.ID), []byte{9}, nil) }, "unknown form 9"},
-		"bad zstd":     {func(tx *Tx) error { return tx.batch.Set(key.Match("d"), []byte{formZstd, 1, 2}, nil) }, "does not decompress"},
+		"bad zstd":     {func(tx *Tx) error { return tx.batch.Set(key.Findings("d"), []byte{formZstd, 1, 2}, nil) }, "does not decompress"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openMem(t)

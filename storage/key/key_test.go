@@ -160,6 +160,7 @@ func samples(rng *rand.Rand) []sample {
 		// Keys that are only ever built: the row under them holds the parts.
 		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, nil},
 		{SpaceMatch, Match(a), []any{a}, nil},
+		{SpaceFindings, Findings(a), []any{a}, nil},
 		{SpaceExposure, Exposure(id), []any{model.SiteID(id)}, nil},
 		{SpaceSigner, Signer(a), []any{a}, nil},
 		{SpaceCommand, Command(id), []any{model.CommandID(id)}, nil},

@@ -36,8 +36,11 @@ func appendAdvisory(b []byte, k model.AdvisoryKey) []byte {
 // Import returns the key of the record of one imported bundle.
 func Import(seq uint64) []byte { return appendNumber(start(SpaceImport, 8), seq) }
 
-// Match returns the key of the findings of one inventory.
+// Match returns the key of what is known of one inventory's findings: when, against what, how many.
 func Match(digest string) []byte { return appendText(start(SpaceMatch, len(digest)+2), digest) }
+
+// Findings returns the key of the findings themselves of one inventory.
+func Findings(digest string) []byte { return appendText(start(SpaceFindings, len(digest)+2), digest) }
 
 // Dirty returns the key of the mark that an inventory must be matched again.
 func Dirty(digest string) []byte { return appendText(start(SpaceDirty, len(digest)+2), digest) }

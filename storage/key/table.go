@@ -40,6 +40,7 @@ const (
 	SpaceDirty    Space = 0x41
 	SpaceExposure Space = 0x42
 	SpaceSigner   Space = 0x43
+	SpaceFindings Space = 0x44
 
 	SpaceCommand     Space = 0x50
 	SpaceCommandOpen Space = 0x51
@@ -119,10 +120,11 @@ func Table() []Entry {
 		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
 		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true},
 		{SpaceImport, "import", []Part{num("seq")}, "model.ImportRecord", "PutImport", 1, false},
-		{SpaceMatch, "match", []Part{text("digest")}, "model.Match", "PutMatch", 1, false},
+		{SpaceMatch, "match", []Part{text("digest")}, "model.Match without findings", "PutMatch", 1, false},
 		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false},
 		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false},
 		{SpaceSigner, "signer", []Part{text("key id")}, "model.SignerKey", "PutSigner", 1, false},
+		{SpaceFindings, "findings", []Part{text("digest")}, "the findings of a model.Match", "PutMatch", 1, false},
 		{SpaceCommand, "command", []Part{id("command")}, "model.Command", "PutCommand", 1, false},
 		{SpaceCommandOpen, "command-open", []Part{id("command")}, "-", "PutCommand", 1, true},
 		{SpaceTask, "task", []Part{id("command"), id("host")}, "model.Task", "PutTask", 1, false},

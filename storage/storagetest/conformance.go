@@ -18,6 +18,8 @@ import (
 // Tx is a transaction under test.
 type Tx interface {
 	apply.Tx
+	// Match returns a match with its findings.
+	Match(digest string) (model.Match, bool, error)
 	// Commit makes the writes and the position visible in one step, and durable before it returns
 	// where durable says so.
 	Commit(applied uint64, durable bool) error

@@ -42,6 +42,10 @@ func matches(s suite) {
 	}, func(tx Tx) {
 		row(s, m, true)(tx.Match("d"))
 		row(s, small, true)(tx.Match("dd"))
+		head := m
+		head.Findings = nil
+		row(s, head, true)(tx.MatchHead("d"))
+		row(s, head, false)(tx.MatchHead("absent"))
 	})
 	s.twice(func(tx Tx) {
 		s.ok(tx.DeleteMatch("d"))
