@@ -82,9 +82,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 
 func (a *app) root() *cobra.Command {
 	root := a.group("skerry", "One federation of sites, their hosts and what threatens them",
-		a.serve(), a.simulate(), a.configuration(), a.login(), a.logout(), a.contexts(),
+		a.serve(), a.configuration(), a.login(), a.logout(), a.contexts(),
 		a.sites(), a.federation(), a.hosts(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
-		a.commands(), a.audit(), a.accounts(), a.version(), a.openapi())
+		a.commands(), a.audit(), a.accounts(), a.simulate(), a.version(), a.openapi())
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -64,7 +64,11 @@ func hostTable(hosts []schema.Host) view {
 		wide: []string{"FACTS AS OF", "PACKAGES AS OF", "EXPOSURE AS OF", "KERNEL", "ARCH", "TAGS", "REASON"},
 	}
 	for _, h := range hosts {
-		v.add(h.ID, h.Hostname, h.Site, h.Status, system(h.OS), firstAddress(h), h.PackageN, h.Exposure.Critical, h.Exposure.High,
+		var critical, high any
+		if h.AsOf.Exposure != nil {
+			critical, high = h.Exposure.Critical, h.Exposure.High
+		}
+		v.add(h.ID, h.Hostname, h.Site, h.Status, system(h.OS), firstAddress(h), h.PackageN, critical, high,
 			h.LastSeen, h.ID, h.AsOf.Facts, h.AsOf.Packages, h.AsOf.Exposure, h.Kernel, h.Arch, h.Tags, h.StatusReason)
 	}
 	return v
@@ -112,13 +116,13 @@ func hostView(h schema.Host) view {
 	v := view{head: []string{"VALUE", "", "AS OF"}, names: []string{h.ID}}
 	row := func(cells ...any) { v.rows = append(v.rows, cells) }
 	facts := h.AsOf.Facts
-	row("ID", h.ID, nil)
-	row("Site", h.Site, nil)
+	row("ID", h.ID, nothing{})
+	row("Site", h.Site, nothing{})
 	row("Status", h.Status, h.AsOf.Status)
 	if h.StatusReason != "" {
-		row("", h.StatusReason, nil)
+		row("Reason", h.StatusReason, nothing{})
 	}
-	row("Last seen", h.LastSeen, nil)
+	row("Last seen", h.LastSeen, nothing{})
 	row("Host name", h.Hostname, facts)
 	row("FQDN", h.FQDN, facts)
 	row("IPv4", h.IPv4, facts)
@@ -138,7 +142,11 @@ func hostView(h schema.Host) view {
 	row("Packages", h.PackageN, h.AsOf.Packages)
 	row("Certificates", h.CertificateN, h.AsOf.Certificates)
 	row("Next certificate expiry", h.NextCertExpiry, h.AsOf.Certificates)
-	row("Exposure", severities(h.Exposure), h.AsOf.Exposure)
+	if h.AsOf.Exposure == nil {
+		row("Exposure", nil, h.AsOf.Exposure) // nothing was matched yet, which is not the same as nothing found
+	} else {
+		row("Exposure", severities(h.Exposure), h.AsOf.Exposure)
+	}
 	return v
 }
 

@@ -93,7 +93,7 @@ func (a *app) trust(ctx context.Context, u *url.URL, s *savedContexts, to *saved
 		return usagef("the system does not trust %s; its authority's fingerprint is %s: if the server's operator confirms it, give --fingerprint, else --ca FILE", u.Host, pin)
 	}
 	a.say("The system does not know the authority of %s. Its fingerprint is\n  %s\n"+
-		"Compare it with what the server's operator sees (`skerry sites enroll` and the server's log show it).", u.Host, pin)
+		"Compare it with the CA pin that `skerry sites enroll` (at a site: `skerry agents enroll`) prints on the server.", u.Host, pin)
 	ok, err := a.confirm(ctx, "Is it the same?")
 	if err != nil {
 		return err

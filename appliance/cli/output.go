@@ -123,10 +123,15 @@ func (a *app) table(v view, wide bool) {
 	t.Render()
 }
 
+// nothing is a cell in which no value belongs, as opposed to one that is not known.
+type nothing struct{}
+
 // cell writes one value: times as people read them, unknown as a dash.
 func cell(v any, colour bool) string {
 	s := ""
 	switch v := v.(type) {
+	case nothing:
+		return ""
 	case nil:
 	case time.Time:
 		s = when(&v)

@@ -1,47 +1,39 @@
 package cli
 
 import (
-	"fmt"
-	"os"
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/appliance/simulate"
 )
 
-// simulate runs a gateway with hosts that do not exist.
 func (a *app) simulate() *cobra.Command {
-	conf := simulate.Config{Version: versionText()}
-	c := leaf("simulate --site-url URL --token TOKEN", "Report a fleet that does not exist to a site, through its agents' door", 0, 0, nil)
-	c.Long = "Report a fleet that does not exist to a site, through its agents' door. The token is of a gateway:\n" +
-		"make it at the site with `skerry agents enroll NAME --gateway`. The fleet is the same for the same\n" +
-		"seed. It answers commands until it is stopped."
-	f := c.Flags()
-	f.StringVar(&conf.URL, "site-url", "", "the site's address, as in https://site:8443")
-	f.StringVar(&conf.Token, "token", "", "the gateway's one-time token")
-	f.IntVar(&conf.Hosts, "hosts", 1000, "how many hosts")
-	f.Uint64Var(&conf.Seed, "seed", 1, "which fleet")
-	f.StringVar(&conf.Dir, "data", "", "a folder for the gateway's identity, to come back as the same fleet; a temporary one if absent")
+	conf := simulate.Config{}
+	var tokenFile string
+	log := config.Log{Format: "text"}
+	c := leaf("simulate --site URL --token TOKEN --data DIR", "Report a made-up fleet of hosts to a site, through the agents' own door", 0, 0, nil)
+	c.Flags().StringVar(&conf.URL, "site", "", "the site, https://HOST:PORT")
+	c.Flags().StringVar(&conf.Token, "token", "", "the token that `skerry agents enroll NAME --gateway` printed; not needed where --data is enrolled already")
+	c.Flags().StringVar(&tokenFile, "token-file", "", "file with the token, so that it stands in no process list")
+	c.Flags().StringVar(&conf.Dir, "data", "", "folder that keeps the fleet's identity")
+	c.Flags().IntVar(&conf.Hosts, "hosts", 5000, "how many hosts")
+	c.Flags().Uint64Var(&conf.Seed, "seed", 1, "the same seed gives the same fleet")
+	c.Flags().StringVar(&log.Level, "log-level", "warn", "debug, info, warn or error")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if conf.URL == "" && conf.Dir == "" {
-			return usagef("%s needs --site-url URL", c.CommandPath())
+		var err error
+		if conf.Token, err = given(conf.Token, tokenFile); err != nil {
+			return err
 		}
 		if conf.Dir == "" {
-			dir, err := os.MkdirTemp("", "skerry-simulate-")
-			if err != nil {
-				return fmt.Errorf("make a temporary folder: %w", err)
-			}
-			defer os.RemoveAll(dir)
-			conf.Dir = dir
+			return usagef("say where to keep the fleet's identity: --data DIR")
 		}
-		conf.Log = a.logger(config.Log{Level: "warn", Format: "text"})
-		began, said := time.Now(), -1
-		conf.Acked = func(n, total int) {
-			if percent := n * 100 / total; percent/10 != said {
-				said = percent / 10
-				a.say("%d of %d hosts are stored at the site (%.1f s)", n, total, time.Since(began).Seconds())
+		conf.Version, conf.Log = versionText(), a.logger(log)
+		shown := 0
+		conf.Acked = func(hosts, total int) {
+			// Twenty lines are enough to see it move.
+			if step := max(1, total/20); hosts == total && shown < total || hosts >= shown+step {
+				shown = hosts
+				a.say("%d of %d hosts are durable at the site", hosts, total)
 			}
 		}
 		return simulate.Run(c.Context(), conf)

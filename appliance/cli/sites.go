@@ -55,20 +55,20 @@ func (a *app) sitesGet() *cobra.Command {
 		return f.print(s, func() view {
 			v := view{head: []string{"VALUE", "", "AS OF"}, names: []string{s.Name}}
 			row := func(cells ...any) { v.rows = append(v.rows, cells) }
-			row("Name", s.Name, nil)
-			row("ID", s.ID, nil)
-			row("Location", s.Location, nil)
+			row("Name", s.Name, nothing{})
+			row("ID", s.ID, nothing{})
+			row("Location", s.Location, nothing{})
 			if s.Lat != nil && s.Lng != nil {
-				row("Position", fmt.Sprintf("%g, %g", *s.Lat, *s.Lng), nil)
+				row("Position", fmt.Sprintf("%g, %g", *s.Lat, *s.Lng), nothing{})
 			}
 			row("Status", s.Status, s.EnrolledAt)
 			if s.TokenExpires != nil {
 				row("Token holds until", s.TokenExpires, s.InvitedAt)
 			}
 			row("Link", s.Link, s.LinkSince)
-			row("Health", s.Health, nil)
+			row("Health", s.Health, nothing{})
 			if s.HealthReason != "" {
-				row("", s.HealthReason, nil)
+				row("Reason", s.HealthReason, nothing{})
 			}
 			row("Hosts", hostsBy(s.Hosts, s.HostsBy), s.LastItem)
 			if e := s.Exposure; e != nil {
