@@ -95,3 +95,5 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 )
+
+ignore ./ui/web/app/node_modules

@@ -127,7 +127,7 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 	if err := d.Ask(ctx, "oslo", &t, "agents", "enroll", "fleet", "--gateway"); err != nil {
 		return err
 	}
-	if _, err := d.Start("fleet", "skerry", "simulate", "--site-url", "https://"+oslo, "--token", t.Token, "--hosts", fmt.Sprint(hosts),
+	if _, err := d.Start("fleet", "skerry", "simulate", "--site", "https://"+oslo, "--token", t.Token, "--hosts", fmt.Sprint(hosts),
 		"--seed", "1", "--data", filepath.Join(d.Dir, "fleet")); err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (w *world) fleet(site, addr, name string, hosts int) *local.Process {
 	w.Helper()
 	var t schema.Token
 	w.ask(site, &t, "agents", "enroll", name, "--gateway")
-	p, err := w.Start(name, "skerry", "simulate", "--site-url", "https://"+addr, "--token", t.Token,
+	p, err := w.Start(name, "skerry", "simulate", "--site", "https://"+addr, "--token", t.Token,
 		"--hosts", fmt.Sprint(hosts), "--seed", "3", "--data", filepath.Join(w.Dir, name))
 	w.ok(err)
 	return p

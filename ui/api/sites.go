@@ -163,7 +163,7 @@ func (s *Server) siteAndMember(name string) (model.Site, model.Member, error) {
 // invite makes a token for the member and stores its hash. The token itself is in the answer only.
 func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, ttl string) (*tokenOutput, error) {
 	op := "enroll " + string(m.Kind)
-	life, err := duration(op, "ttl", ttl, tokenTTL, time.Minute, maxTokenTTL)
+	life, err := duration(op, "ttl", ttl, tokenTTL, time.Second, maxTokenTTL)
 	if err != nil {
 		return nil, err
 	}
