@@ -279,13 +279,15 @@ func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const seed = 7
 		rng := rand.New(rand.NewPCG(seed, seed))
-		var limits []time.Duration
-		var at []time.Duration
+		var limits, at []time.Duration
+		enough := make(chan struct{})
 		began := time.Now()
 		u := newTier(t, uplink.Config{
 			Outbox: newBox(1, 0, 0),
 			Jitter: func(limit time.Duration) time.Duration {
-				limits = append(limits, limit.Truncate(time.Millisecond))
+				if limits = append(limits, limit.Truncate(time.Millisecond)); len(limits) == 14 {
+					close(enough)
+				}
 				return time.Duration(rng.Int64N(int64(limit)))
 			},
 			Dial: func(context.Context) (exchange.Session, error) {
@@ -297,10 +299,7 @@ func TestBackoff(t *testing.T) {
 			},
 			HelloTimeout: time.Hour,
 		})
-		for len(limits) < 14 {
-			time.Sleep(time.Second)
-			synctest.Wait()
-		}
+		<-enough
 		u.stop()
 		var want []time.Duration
 		for _, s := range []float64{.5, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, .5, 1, 2} {
