@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -72,6 +74,9 @@ func (a *app) enrollAt(c *cobra.Command, conf config.Config, controller, token s
 		var done api.Enrolled
 		err = socketClient(conf.Socket).call(c.Context(), http.MethodPost, "/federation/enroll", nil,
 			api.FederationEnroll{Controller: controller, Token: token}, &done)
+		if err == nil {
+			back(c.Context(), socketClient(conf.Socket))
+		}
 		return done, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
@@ -79,6 +84,26 @@ func (a *app) enrollAt(c *cobra.Command, conf config.Config, controller, token s
 	}
 	id, err := site.Enroll(c.Context(), conf, controller, token, versionText())
 	return api.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, err
+}
+
+// back waits a little until the server, which starts anew with its identity, answers as an enrolled
+// one, so that the operator's next command finds it. It was enrolled either way.
+func back(ctx context.Context, server *client) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var node schema.Node
+		if server.call(ctx, http.MethodGet, "/node", nil, nil, &node) == nil && node.Uplink != nil && node.Uplink.State != "unenrolled" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // given returns a secret from the flag or the file.

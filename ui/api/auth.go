@@ -108,8 +108,9 @@ func (s *Server) session(r *http.Request) (actor, error) {
 // sessionID is the name under which a session's row stands: half of the digest of the secret, so that
 // who reads the rows cannot log in with them.
 func sessionID(token string) (id model.SessionID, ok bool) {
-	secret, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(secret) != secretSize {
+	secret, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	// The decoder skips line ends; a token has none.
+	if err != nil || len(secret) != secretSize || len(token) != base64.RawURLEncoding.EncodedLen(secretSize) {
 		return id, false
 	}
 	sum := sha256.Sum256(secret)

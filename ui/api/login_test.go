@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -157,4 +158,19 @@ func TestStoredHashIsNotBelievedBlindly(t *testing.T) {
 	if ok, err := r.server.passwordIs(t.Context(), "x", decoy); ok || err != nil {
 		t.Errorf("decoy: %v, %v", ok, err)
 	}
+}
+
+func FuzzSessionID(f *testing.F) {
+	f.Add("")
+	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB") // the last two bits are no part of the secret
+	f.Add("not/a+token")
+	f.Fuzz(func(t *testing.T, token string) {
+		_, ok := sessionID(token)
+		secret, err := base64.RawURLEncoding.DecodeString(token)
+		// One secret has one token: a second spelling would be a login that nobody was given.
+		if want := err == nil && base64.RawURLEncoding.EncodeToString(secret) == token && len(secret) == secretSize; ok != want {
+			t.Errorf("%q: %v, want %v", token, ok, want)
+		}
+	})
 }

@@ -20,7 +20,7 @@ type none struct{}
 
 // routes is the list of all operations.
 func (s *Server) routes() {
-	op(s, http.MethodPost, "/login", "login", "Open a session", s.login)
+	op(s, http.MethodPost, "/login", "login", "Open a session", s.login, public)
 	op(s, http.MethodPost, "/logout", "logout", "End this session", s.logout)
 	op(s, http.MethodGet, "/node", "node", "Which server this is and who is asking", s.node)
 	op(s, http.MethodGet, "/overview", "overview", "Totals over everything this server knows", s.overview)
@@ -82,6 +82,9 @@ func op[I, O any](s *Server, method, path, id, summary string, h func(context.Co
 		return answer, nil
 	})
 }
+
+// public documents an operation that needs no session (see open).
+func public(o *huma.Operation) { o.Security = []map[string][]string{} }
 
 // takes documents a request body that is streamed and not JSON.
 func takes(contentType string) func(*huma.Operation) {
