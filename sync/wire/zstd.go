@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -11,34 +12,71 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// encoder is shared: EncodeAll may be called by many goroutines at once and starts none.
-var encoder = sync.OnceValue(func() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
-	if err != nil {
-		panic("wire: zstd options: " + err.Error()) // constant options; cannot fail once tested
-	}
-	return e
-})
+// The encoder and the decoders are made when the program starts and not on first use: they hold
+// channels, and a channel that was made inside a test's bubble of fake time cannot be used outside it.
+var (
+	encoder = newEncoder()
+	spare   = newDecoders(8)
+)
 
-// decoders are kept for reuse; with a concurrency of one they run no goroutine and need no Close.
-var decoders = sync.Pool{New: func() any {
+// newEncoder returns an encoder whose EncodeAll may be called by many goroutines; it starts none.
+func newEncoder() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20),
+		zstd.WithEncoderCRC(false), zstd.WithEncoderConcurrency(min(4, runtime.GOMAXPROCS(0))))
+	if err != nil {
+		panic("wire: zstd options: " + err.Error()) // constants, which any test would find to be wrong
+	}
+	e.EncodeAll([]byte{0}, nil) // the channels are made on first use
+	return e
+}
+
+func compress(dst, raw []byte) []byte { return encoder.EncodeAll(raw, dst) }
+
+// decoders keeps a few for reuse. With a concurrency of one they run no goroutine and need no Close.
+type decoders struct {
+	mu   sync.Mutex // guards free
+	free []*zstd.Decoder
+}
+
+func newDecoder() *zstd.Decoder {
 	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
 	if err != nil {
 		panic("wire: zstd options: " + err.Error())
 	}
 	return d
-}}
+}
 
-func compress(dst, raw []byte) []byte { return encoder().EncodeAll(raw, dst) }
+func newDecoders(n int) *decoders {
+	d := &decoders{}
+	for range n {
+		d.free = append(d.free, newDecoder())
+	}
+	return d
+}
+
+// take returns a decoder, and how to give it back: one that had to be made is not kept.
+func (d *decoders) take() (*zstd.Decoder, func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := len(d.free)
+	if n == 0 {
+		return newDecoder(), func() {}
+	}
+	z := d.free[n-1]
+	d.free = d.free[:n-1]
+	return z, func() {
+		_ = z.Reset(nil) // lets go of the input; it can only fail with one
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.free = append(d.free, z)
+	}
+}
 
 // expand returns what body expands to, at most max bytes. The output is counted here because the
 // decoder's own memory bound does not bound a stream.
 func expand(body []byte, max int) ([]byte, error) {
-	d := decoders.Get().(*zstd.Decoder)
-	defer func() {
-		_ = d.Reset(nil) // lets go of body; only Reset with a reader can fail
-		decoders.Put(d)
-	}()
+	d, give := spare.take()
+	defer give()
 	if err := d.Reset(bytes.NewReader(body)); err != nil {
 		return nil, fault.New(fault.Corrupt, "", "the body is not zstd: %w", err)
 	}
