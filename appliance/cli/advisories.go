@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,12 @@ func (a *app) advisoriesIngest() *cobra.Command {
 	c.RunE = func(c *cobra.Command, paths []string) error {
 		if err := f.check(); err != nil {
 			return err
+		}
+		// A path that is not there is found before the first record is sent.
+		for _, p := range paths {
+			if _, err := os.Stat(p); err != nil {
+				return fmt.Errorf("%w; nothing was sent", err)
+			}
 		}
 		server, err := a.client()
 		if err != nil {
