@@ -86,8 +86,10 @@ func history(t *testing.T, rnd *rand.Rand, length int) []*raft.Log {
 		var c []model.Change
 		switch rnd.IntN(8) {
 		case 0:
-			c = append(c, model.Invite{Stamp: stamp(n), Site: &model.Site{ID: model.SiteID(nodeID(site)), Name: fmt.Sprint("site", site)},
-				Member: model.Member{ID: nodeID(site), Kind: model.MemberSite, Name: fmt.Sprint("site", site), TokenHash: "aa", TokenExpires: stamp(n + 1_000_000).At}})
+			c = append(c, model.Invite{
+				Stamp: stamp(n), Site: &model.Site{ID: model.SiteID(nodeID(site)), Name: fmt.Sprint("site", site)},
+				Member: model.Member{ID: nodeID(site), Kind: model.MemberSite, Name: fmt.Sprint("site", site), TokenHash: "aa", TokenExpires: stamp(n + 1_000_000).At},
+			})
 		case 1:
 			c = append(c, model.Enroll{Stamp: stamp(n), Member: nodeID(site), TokenHash: "aa", Pin: fmt.Sprint("pin", site)})
 		case 2, 3:
@@ -104,8 +106,10 @@ func history(t *testing.T, rnd *rand.Rand, length int) []*raft.Log {
 			}
 			c = append(c, r)
 		case 4:
-			c = append(c, model.Advisories{Stamp: stamp(n), Put: []model.Advisory{{AdvisoryKey: model.AdvisoryKey{Source: "test", ID: fmt.Sprint("A-", rnd.IntN(9))}, Summary: fmt.Sprint(n),
-				Affected: []model.Affected{{Ecosystem: "Debian:12", Name: "pkg"}}}}}, model.Generation{Stamp: stamp(n)})
+			c = append(c, model.Advisories{Stamp: stamp(n), Put: []model.Advisory{{
+				AdvisoryKey: model.AdvisoryKey{Source: "test", ID: fmt.Sprint("A-", rnd.IntN(9))}, Summary: fmt.Sprint(n),
+				Affected: []model.Affected{{Ecosystem: "Debian:12", Name: "pkg"}},
+			}}}, model.Generation{Stamp: stamp(n)})
 		case 5:
 			c = append(c, account(n, fmt.Sprint("user", rnd.IntN(5))), refused(n)) // all of it is refused
 		case 6:
@@ -292,8 +296,10 @@ func TestStopsWhereItCannotApply(t *testing.T) {
 
 // The line between what the change is to blame for and what this node is.
 func TestRefusalKinds(t *testing.T) {
-	blamed := map[fault.Kind]bool{fault.Invalid: true, fault.NotFound: true, fault.Exists: true, fault.Conflict: true,
-		fault.Denied: true, fault.Login: true, fault.Expired: true, fault.TooLarge: true}
+	blamed := map[fault.Kind]bool{
+		fault.Invalid: true, fault.NotFound: true, fault.Exists: true, fault.Conflict: true,
+		fault.Denied: true, fault.Login: true, fault.Expired: true, fault.TooLarge: true,
+	}
 	for k := fault.Other; k <= fault.Version; k++ {
 		if refusal(fmt.Errorf("outer: %w", fault.New(k, "op", "x"))) != blamed[k] {
 			t.Errorf("kind %s: refusal is %t", k, !blamed[k])

@@ -43,9 +43,11 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{facts: model.Facts{Hostname: "web01", BootedAt: 1_763_700_000_000},
+	return &host{
+		facts:    model.Facts{Hostname: "web01", BootedAt: 1_763_700_000_000},
 		packages: []model.Package{{Manager: "dpkg", Name: "bash", Version: "5.2-1"}, {Manager: "dpkg", Name: "zlib1g", Version: "1.2-1"}},
-		certs:    []model.Certificate{{Path: "/etc/a.pem", Fingerprint: "00"}}}
+		certs:    []model.Certificate{{Path: "/etc/a.pem", Fingerprint: "00"}},
+	}
 }
 
 func (h *host) probe() Probe {
@@ -85,7 +87,8 @@ func enrolled(t *testing.T, s *site) (string, enroll.Identity) {
 
 func configFor(dir string, id enroll.Identity, p Probe) Config {
 	addr, err := link.Address(id.URL)
-	return Config{Dir: dir, Host: model.HostID(id.Member), Name: id.Name, Epoch: id.Epoch, Site: id.Upper, Probe: p, BackoffCap: 50 * time.Millisecond,
+	return Config{
+		Dir: dir, Host: model.HostID(id.Member), Name: id.Name, Epoch: id.Epoch, Site: id.Upper, Probe: p, BackoffCap: 50 * time.Millisecond,
 		Dial: func(ctx context.Context) (exchange.Session, error) {
 			if err != nil {
 				return nil, err
@@ -95,7 +98,8 @@ func configFor(dir string, id enroll.Identity, p Probe) Config {
 				return nil, err
 			}
 			return s, nil
-		}}
+		},
+	}
 }
 
 // begin runs an agent; the returned function stops it and returns what Run did.
@@ -358,8 +362,10 @@ func TestSiteRestoredFromBackup(t *testing.T) {
 // An agent that cannot write must end, not pretend.
 func TestEndsWhenTheDiskFails(t *testing.T) {
 	h := newHost()
-	c := Config{Dir: t.TempDir(), Host: newID[model.HostID](), Epoch: 1, Site: newID[model.NodeID](), Probe: h.probe(), Log: slog.New(slog.DiscardHandler),
-		Dial: func(ctx context.Context) (exchange.Session, error) { <-ctx.Done(); return nil, ctx.Err() }}
+	c := Config{
+		Dir: t.TempDir(), Host: newID[model.HostID](), Epoch: 1, Site: newID[model.NodeID](), Probe: h.probe(), Log: slog.New(slog.DiscardHandler),
+		Dial: func(ctx context.Context) (exchange.Session, error) { <-ctx.Done(); return nil, ctx.Err() },
+	}
 	a, err := Open(c)
 	if err != nil {
 		t.Fatal(err)

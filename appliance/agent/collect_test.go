@@ -142,8 +142,10 @@ func TestDoorTakesThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := body{map[model.ItemKind]int{}}
-	door := agentd.NewDoor(agentd.DoorConfig{Detail: d, Now: time.Now, Log: quiet,
-		Owner: func(model.HostID) (model.NodeID, bool, error) { return model.NodeID{}, false, nil }})
+	door := agentd.NewDoor(agentd.DoorConfig{
+		Detail: d, Now: time.Now, Log: quiet,
+		Owner: func(model.HostID) (model.NodeID, bool, error) { return model.NodeID{}, false, nil },
+	})
 	items, notes, err := door.Transform(t.Context(), model.Member{ID: model.NodeID(host), Kind: model.MemberHost, Name: "me"}, out.items)
 	if err != nil || len(items) != 3 {
 		t.Fatal(len(items), err)

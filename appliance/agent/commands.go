@@ -264,10 +264,20 @@ func (r report) table(w io.Writer) error {
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.OptionsNoBordersAndSeparators
 	for _, row := range [][2]string{
-		{"hostname", f.Hostname}, {"fqdn", f.FQDN}, {"ipv4", strings.Join(f.IPv4, ", ")}, {"ipv6", strings.Join(f.IPv6, ", ")},
-		{"mac", strings.Join(f.MAC, ", ")}, {"system", f.OS.Name}, {"kernel", f.Kernel}, {"architecture", f.Arch},
-		{"booted at", f.BootedAt.String()}, {"reboot needed", reboot}, {"packages", strings.Join(counts, ", ")},
-		{"certificates", fmt.Sprint(len(r.Certificates))}, {"tags", strings.Join(f.Tags, ", ")}, {"agent", f.AgentVersion},
+		{"hostname", f.Hostname},
+		{"fqdn", f.FQDN},
+		{"ipv4", strings.Join(f.IPv4, ", ")},
+		{"ipv6", strings.Join(f.IPv6, ", ")},
+		{"mac", strings.Join(f.MAC, ", ")},
+		{"system", f.OS.Name},
+		{"kernel", f.Kernel},
+		{"architecture", f.Arch},
+		{"booted at", f.BootedAt.String()},
+		{"reboot needed", reboot},
+		{"packages", strings.Join(counts, ", ")},
+		{"certificates", fmt.Sprint(len(r.Certificates))},
+		{"tags", strings.Join(f.Tags, ", ")},
+		{"agent", f.AgentVersion},
 	} {
 		if row[1] == "" {
 			row[1] = "-"

@@ -52,8 +52,10 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, id: newID[model.NodeID](), ca: ca, members: map[model.NodeID]model.Member{}, marks: map[model.NodeID]model.Position{},
-		tasks: map[model.CommandID]model.Task{}, commits: 1, epoch: 1, addr: "127.0.0.1:0"}
+	s := &site{
+		t: t, id: newID[model.NodeID](), ca: ca, members: map[model.NodeID]model.Member{}, marks: map[model.NodeID]model.Position{},
+		tasks: map[model.CommandID]model.Task{}, commits: 1, epoch: 1, addr: "127.0.0.1:0",
+	}
 	s.moved = sync.NewCond(&s.mu)
 	s.start()
 	t.Cleanup(s.stop)
@@ -78,8 +80,10 @@ func (s *site) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	h := hub.New(hub.Config{Self: s.id, Name: "lab", Software: "test", Epoch: func() model.Epoch { return s.epoch }, Proposer: s, Reader: s,
-		Now: time.Now, Log: log, Settle: time.Millisecond})
+	h := hub.New(hub.Config{
+		Self: s.id, Name: "lab", Software: "test", Epoch: func() model.Epoch { return s.epoch }, Proposer: s, Reader: s,
+		Now: time.Now, Log: log, Settle: time.Millisecond,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.stopped = cancel, make(chan struct{})
 	links, enrollments := server.Listen(link.ProtoLink), server.Listen(link.ProtoEnroll)
@@ -118,8 +122,10 @@ func (s *site) invite(kind model.MemberKind, name string) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[id] = model.Member{ID: id, Kind: kind, Name: name, Status: model.MemberPending, TokenHash: token.Hash(),
-		TokenExpires: model.TimeOf(time.Now().Add(time.Hour)), Epoch: 1}
+	s.members[id] = model.Member{
+		ID: id, Kind: kind, Name: name, Status: model.MemberPending, TokenHash: token.Hash(),
+		TokenExpires: model.TimeOf(time.Now().Add(time.Hour)), Epoch: 1,
+	}
 	return token.Encode()
 }
 

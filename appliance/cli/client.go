@@ -93,8 +93,10 @@ func (a *app) clientFor(c savedContext) (*client, error) {
 	if token, ok := a.env("SKERRY_TOKEN"); ok && token != "" {
 		c.Token = token
 	}
-	transport := &http.Transport{TLSClientConfig: t, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, Proxy: http.ProxyFromEnvironment}
+	transport := &http.Transport{
+		TLSClientConfig: t, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, Proxy: http.ProxyFromEnvironment,
+	}
 	return &client{http: &http.Client{Transport: transport}, base: "https://" + u.Host, shown: "https://" + u.Host, token: c.Token}, nil
 }
 

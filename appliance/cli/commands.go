@@ -120,8 +120,10 @@ func commandTable(commands ...schema.Command) view {
 
 func taskCounts(n map[string]int) string {
 	var parts []string
-	for _, s := range []model.CommandState{model.CommandQueued, model.CommandDelivered, model.CommandRunning, model.CommandSucceeded,
-		model.CommandFailed, model.CommandCancelled, model.CommandExpired} {
+	for _, s := range []model.CommandState{
+		model.CommandQueued, model.CommandDelivered, model.CommandRunning, model.CommandSucceeded,
+		model.CommandFailed, model.CommandCancelled, model.CommandExpired,
+	} {
 		if k := n[string(s)]; k > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", k, s))
 		}
@@ -227,15 +229,16 @@ func (a *app) moves(c schema.Command, seen map[string]int, atSite *bool) {
 	}
 	for _, t := range c.Tasks {
 		for _, s := range t.History[min(seen[t.HostID], len(t.History)):] {
-			line := fmt.Sprintf("%s  %-10s %s", when(&s.At), s.State, t.Hostname)
+			var line strings.Builder
+			line.WriteString(fmt.Sprintf("%s  %-10s %s", when(&s.At), s.State, t.Hostname))
 			if s.State == t.State {
 				for _, more := range []string{t.Reason, t.Output} {
 					if more != "" {
-						line += ": " + more
+						line.WriteString(": " + more)
 					}
 				}
 			}
-			fmt.Fprintln(a.out, printable(line))
+			fmt.Fprintln(a.out, printable(line.String()))
 		}
 		seen[t.HostID] = len(t.History)
 	}

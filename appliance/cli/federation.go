@@ -16,7 +16,6 @@ import (
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/appliance/site"
 	"github.com/skerryhq/skerry/engine/model"
-	"github.com/skerryhq/skerry/ui/api"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -67,23 +66,23 @@ func (a *app) federationEnroll() *cobra.Command {
 
 // enrollAt has the running server do it, because the identity is its own; where none runs, the
 // identity is written to where it will find it.
-func (a *app) enrollAt(c *cobra.Command, conf config.Config, controller, token string) (api.Enrolled, error) {
+func (a *app) enrollAt(c *cobra.Command, conf config.Config, controller, token string) (schema.Enrolled, error) {
 	conn, err := net.Dial("unix", conf.Socket)
 	if err == nil {
 		_ = conn.Close()
-		var done api.Enrolled
+		var done schema.Enrolled
 		err = socketClient(conf.Socket).call(c.Context(), http.MethodPost, "/federation/enroll", nil,
-			api.FederationEnroll{Controller: controller, Token: token}, &done)
+			schema.FederationEnroll{Controller: controller, Token: token}, &done)
 		if err == nil {
 			back(c.Context(), socketClient(conf.Socket))
 		}
 		return done, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return api.Enrolled{}, socketClient(conf.Socket).unreached(c.Context(), err)
+		return schema.Enrolled{}, socketClient(conf.Socket).unreached(c.Context(), err)
 	}
 	id, err := site.Enroll(c.Context(), conf, controller, token, versionText())
-	return api.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, err
+	return schema.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, err
 }
 
 // back waits a little until the server, which starts anew with its identity, answers as an enrolled
@@ -126,8 +125,8 @@ func (a *app) federationStatus() *cobra.Command {
 	f := a.formatted(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var status struct {
-			Node schema.Node    `json:"node"`
-			Sync api.SyncStatus `json:"sync"`
+			Node schema.Node       `json:"node"`
+			Sync schema.SyncStatus `json:"sync"`
 		}
 		if err := a.get(c, f, "/node", nil, &status.Node); err != nil {
 			return err

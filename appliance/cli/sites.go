@@ -97,16 +97,17 @@ func hostsBy(n int64, by map[string]int64) string {
 }
 
 func severities(c schema.Counts) string {
-	text := fmt.Sprintf("%d critical, %d high, %d medium, %d low", c.Critical, c.High, c.Medium, c.Low)
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%d critical, %d high, %d medium, %d low", c.Critical, c.High, c.Medium, c.Low))
 	for _, more := range []struct {
 		n    int
 		name string
 	}{{c.None, "none"}, {c.Unknown, "unrated"}, {c.Uncertain, "uncertain"}} {
 		if more.n > 0 {
-			text += fmt.Sprintf(", %d %s", more.n, more.name)
+			text.WriteString(fmt.Sprintf(", %d %s", more.n, more.name))
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (a *app) sitesEnroll() *cobra.Command {

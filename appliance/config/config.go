@@ -62,8 +62,10 @@ type Agents struct {
 
 // Default returns the settings of a server of that role before any file is read.
 func Default(role model.Role) Config {
-	c := Config{Role: role, Name: string(role), Data: "/var/lib/skerry", Listen: "127.0.0.1:8443",
-		Socket: "/var/lib/skerry/" + socketName, Log: Log{Level: "info", Format: "text"}}
+	c := Config{
+		Role: role, Name: string(role), Data: "/var/lib/skerry", Listen: "127.0.0.1:8443",
+		Socket: "/var/lib/skerry/" + socketName, Log: Log{Level: "info", Format: "text"},
+	}
 	if role == model.RoleSite {
 		c.Agents.Interval = Duration(time.Minute)
 	}
@@ -89,8 +91,10 @@ type AgentConfig struct {
 
 // DefaultAgent returns the agent's settings before any file is read.
 func DefaultAgent() AgentConfig {
-	return AgentConfig{Data: "/var/lib/skerry-agent", Log: Log{Level: "info", Format: "text"},
-		Interval: Duration(15 * time.Minute)}
+	return AgentConfig{
+		Data: "/var/lib/skerry-agent", Log: Log{Level: "info", Format: "text"},
+		Interval: Duration(15 * time.Minute),
+	}
 }
 
 // Duration is a time.Duration that is written as text with a unit: 90s, 15m, 1h30m.

@@ -341,7 +341,7 @@ func (o *overlay) path(key, name string, to *string) {
 func (o *overlay) list(key, name string, to *[]string) {
 	if v, ok := o.get(key, name); ok {
 		*to = nil
-		for _, part := range strings.Split(v, ",") {
+		for part := range strings.SplitSeq(v, ",") {
 			*to = append(*to, strings.TrimSpace(part))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -24,6 +25,9 @@ type stream struct {
 	ca   *x509.Certificate
 	conf link.DialConfig
 	log  *slog.Logger
+
+	once   sync.Once
+	closed chan struct{}
 }
 
 func newStream(d *serve.Door, id string, log *slog.Logger) (*stream, error) {
@@ -33,7 +37,8 @@ func newStream(d *serve.Door, id string, log *slog.Logger) (*stream, error) {
 	}
 	return &stream{
 		Listener: d.Server.Listen(link.ProtoRaft), ca: d.CA.Certificate(), log: log,
-		conf: link.DialConfig{Cert: cert, CAPin: d.CA.Pin(), Role: model.RoleController, Proto: link.ProtoRaft},
+		conf:   link.DialConfig{Cert: cert, CAPin: d.CA.Pin(), Role: model.RoleController, Proto: link.ProtoRaft},
+		closed: make(chan struct{}),
 	}, nil
 }
 
@@ -42,6 +47,9 @@ func (s *stream) Accept() (net.Conn, error) {
 	for {
 		conn, err := s.Listener.Accept()
 		if err != nil {
+			// The port is closed before Raft is: until Raft closes its end as well, there is nobody to
+			// accept and nothing to complain of.
+			<-s.closed
 			return nil, err
 		}
 		if err := s.admit(conn); err != nil {
@@ -51,6 +59,12 @@ func (s *stream) Accept() (net.Conn, error) {
 		}
 		return conn, nil
 	}
+}
+
+// Close ends Accept.
+func (s *stream) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Listener.Close()
 }
 
 // admit wants a controller's certificate of this federation. The port is open to everybody who can

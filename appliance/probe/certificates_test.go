@@ -41,8 +41,10 @@ func pair(t *testing.T) (leaf, ca, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(0xbeef), Subject: pkix.Name{CommonName: "www.example", Organization: []string{"Ex\x1b[1mample"}}, NotBefore: from, NotAfter: from.AddDate(1, 0, 0),
-		DNSNames: []string{"www.example", "example"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(0xbeef), Subject: pkix.Name{CommonName: "www.example", Organization: []string{"Ex\x1b[1mample"}}, NotBefore: from, NotAfter: from.AddDate(1, 0, 0),
+		DNSNames: []string{"www.example", "example"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)},
+	}
 	if leaf, err = x509.CreateCertificate(rand.Reader, template, caTemplate, leafKey.Public(), caKey); err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +133,10 @@ func TestCertificates(t *testing.T) {
 		if filepath.Base(c.Path) != "plain.der" {
 			continue
 		}
-		want := model.Certificate{Path: c.Path, Subject: "CN=www.example,O=Ex[1mample", Issuer: "CN=Test CA", Serial: "beef", Names: []string{"www.example", "example", "192.0.2.1"},
-			NotBefore: from, NotAfter: model.TimeOf(from.Std().AddDate(1, 0, 0)), Fingerprint: hex.EncodeToString(sum[:])}
+		want := model.Certificate{
+			Path: c.Path, Subject: "CN=www.example,O=Ex[1mample", Issuer: "CN=Test CA", Serial: "beef", Names: []string{"www.example", "example", "192.0.2.1"},
+			NotBefore: from, NotAfter: model.TimeOf(from.Std().AddDate(1, 0, 0)), Fingerprint: hex.EncodeToString(sum[:]),
+		}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%+v\nwant\n%+v", c, want)
 		}

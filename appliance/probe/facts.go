@@ -45,8 +45,10 @@ func Facts(ctx context.Context, r Root) (model.Facts, error) {
 	// Each of these is left empty where the kernel does not say.
 	f.Kernel, _ = host.KernelVersion()
 	f.Arch, _ = host.KernelArch()
-	proc := context.WithValue(ctx, common.EnvKey, common.EnvMap{common.HostProcEnvKey: r.path("/proc"), common.HostRunEnvKey: r.path("/run"),
-		common.HostEtcEnvKey: r.path("/etc"), common.HostRootEnvKey: r.path("/")})
+	proc := context.WithValue(ctx, common.EnvKey, common.EnvMap{
+		common.HostProcEnvKey: r.path("/proc"), common.HostRunEnvKey: r.path("/run"),
+		common.HostEtcEnvKey: r.path("/etc"), common.HostRootEnvKey: r.path("/"),
+	})
 	if sec, err := host.BootTimeWithContext(proc); err == nil {
 		f.BootedAt = model.TimeOf(time.Unix(int64(sec), 0))
 	}
@@ -166,16 +168,14 @@ func distinct(s []string) []string {
 // rebootNeeded reads the mark that Debian and its relatives leave. Where the mark is absent it means
 // "no" only if something is installed that would have left it; elsewhere nobody knows.
 func (r Root) rebootNeeded() *bool {
-	for _, mark := range []string{"/run/reboot-required", "/var/run/reboot-required"} {
-		if r.exists(mark) {
-			return new(true)
-		}
+	if slices.ContainsFunc([]string{"/run/reboot-required", "/var/run/reboot-required"}, r.exists) {
+		return new(true)
 	}
-	for _, writer := range []string{"/usr/share/update-notifier/notify-reboot-required", "/etc/kernel/postinst.d/unattended-upgrades",
-		"/etc/kernel/postinst.d/update-notifier"} {
-		if r.exists(writer) {
-			return new(false)
-		}
+	if slices.ContainsFunc([]string{
+		"/usr/share/update-notifier/notify-reboot-required", "/etc/kernel/postinst.d/unattended-upgrades",
+		"/etc/kernel/postinst.d/update-notifier",
+	}, r.exists) {
+		return new(false)
 	}
 	return nil
 }

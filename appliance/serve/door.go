@@ -78,6 +78,13 @@ func OpenDoor(tcp net.Listener, ca *enroll.CA, c config.Config, log *slog.Logger
 	}, nil
 }
 
+// Unenrolled closes the door to members: a server without an identity has none to let in, and says so in
+// the handshake rather than by silence.
+func (d *Door) Unenrolled() {
+	_ = d.Links.Close()
+	_ = d.Joins.Close()
+}
+
 // names are what the server's own certificate answers to.
 func names(c config.Config) []string {
 	out := append([]string{"localhost", "127.0.0.1", "::1"}, c.Names...)
@@ -117,7 +124,8 @@ func Admit(rows Rows, peer link.Peer) (model.Member, error) {
 // Run serves the door, the local socket and the members' links until ctx ends or one of them fails.
 // session is called with each link of an admitted member.
 func (d *Door) Run(ctx context.Context, c config.Config, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
-	session func(context.Context, *link.Session, model.Member)) error {
+	session func(context.Context, *link.Session, model.Member),
+) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Server.Run(ctx) })
 	g.Go(func() error { return a.Serve(ctx, d.Web) })

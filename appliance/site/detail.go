@@ -159,8 +159,10 @@ func expired(v *index.View, now model.Time) ([]model.Move, error) {
 				return err
 			}
 			if !ok || h.Status != model.HostUp && h.LastSeen < c.SiteAt {
-				moves = append(moves, model.Move{Command: c.ID, Host: t.Host, State: model.CommandExpired, At: now,
-					Reason: "no agent took it before " + c.ExpiresAt.String()})
+				moves = append(moves, model.Move{
+					Command: c.ID, Host: t.Host, State: model.CommandExpired, At: now,
+					Reason: "no agent took it before " + c.ExpiresAt.String(),
+				})
 			}
 			return nil
 		})

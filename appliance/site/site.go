@@ -208,7 +208,11 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) e
 	if !s.enrolled() {
 		log.Warn("this site is not enrolled; make a token at the controller with `skerry sites enroll NAME` and run `skerry federation enroll` here")
 		a.Links = noLinks{}
-		g.Go(func() error { return api.New(a).ServeSocket(ctx, s.Socket) })
+		door.Unenrolled()
+		server := api.New(a)
+		g.Go(func() error { return door.Server.Run(ctx) })
+		g.Go(func() error { return server.Serve(ctx, door.Web) })
+		g.Go(func() error { return server.ServeSocket(ctx, s.Socket) })
 		return nil
 	}
 	if err := s.prop.Propose(ctx, model.Found{Stamp: stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
@@ -226,7 +230,8 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) e
 	s.hub = hub.New(hub.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
 		Proposer: s.prop, Reader: s.rows, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
-		Now: time.Now, Log: log,
+		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
+		Now:       time.Now, Log: log,
 	})
 	a.Links, a.Tokens = links{s.hub}, door
 	g.Go(func() error { return presence.Run(ctx) })
@@ -327,15 +332,15 @@ func (s *site) uplinkState() *schema.Uplink {
 type upper struct{ *site }
 
 // Enroll implements api.Upper.
-func (u upper) Enroll(ctx context.Context, url, token string) (api.Enrolled, error) {
+func (u upper) Enroll(ctx context.Context, url, token string) (schema.Enrolled, error) {
 	id, err := Enroll(ctx, u.Config, url, token, u.opts.Version)
 	if err != nil {
-		return api.Enrolled{}, err
+		return schema.Enrolled{}, err
 	}
 	if !u.enrolled() {
 		close(u.site.enroll)
 	}
-	return api.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, nil
+	return schema.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, nil
 }
 
 type noLinks struct{}

@@ -168,8 +168,10 @@ func TestFoundOnceAndForAll(t *testing.T) {
 func TestEnroll(t *testing.T) {
 	w := newWorld(t, model.RoleController, groupID)
 	member := model.NodeID(berlin)
-	invite := model.Invite{Stamp: w.stamp(), Site: &model.Site{ID: berlin, Name: "berlin"},
-		Member: model.Member{ID: member, Kind: model.MemberSite, Name: "berlin", TokenHash: "h1", TokenExpires: w.at + 60_000}}
+	invite := model.Invite{
+		Stamp: w.stamp(), Site: &model.Site{ID: berlin, Name: "berlin"},
+		Member: model.Member{ID: member, Kind: model.MemberSite, Name: "berlin", TokenHash: "h1", TokenExpires: w.at + 60_000},
+	}
 	w.must(invite)
 	enroll := model.Enroll{Stamp: w.stamp(), Member: member, TokenHash: "h1", Pin: "key-1"}
 
@@ -372,8 +374,10 @@ func TestCommandGoesDownAndItsResultComesUp(t *testing.T) {
 	rise(site.receive(model.NodeID(hostA), item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a"})))
 
 	cid := model.CommandID(id(77))
-	order := model.Dispatch{Stamp: hq.stamp(), Hosts: []model.HostID{hostA},
-		Command: model.Command{ID: cid, Kind: model.CommandPing, Site: berlin, ExpiresAt: hq.at + 1e8}}
+	order := model.Dispatch{
+		Stamp: hq.stamp(), Hosts: []model.HostID{hostA},
+		Command: model.Command{ID: cid, Kind: model.CommandPing, Site: berlin, ExpiresAt: hq.at + 1e8},
+	}
 	none := order
 	none.Hosts = nil
 	hq.refused(fault.Invalid, none)

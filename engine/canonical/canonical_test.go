@@ -61,8 +61,10 @@ func TestDecodeKeepsTheFacts(t *testing.T) {
 		{"withdrawn.json", model.Advisory{
 			AdvisoryKey: model.AdvisoryKey{Source: "test", ID: "X-1"},
 			Withdrawn:   1, // withdrawn, at a time that nobody knows
-			Affected: []model.Affected{{Ecosystem: "npm", Name: "a", Ranges: []model.Range{{Type: "SEMVER",
-				Events: []model.Event{{Introduced: "1.0.0"}, {LastAffected: "1.5.0"}, {Limit: "*"}}}}}},
+			Affected: []model.Affected{{Ecosystem: "npm", Name: "a", Ranges: []model.Range{{
+				Type:   "SEMVER",
+				Events: []model.Event{{Introduced: "1.0.0"}, {LastAffected: "1.5.0"}, {Limit: "*"}},
+			}}}},
 		}},
 	} {
 		got, err := DecodeOSV("test", vector(t, c.file))

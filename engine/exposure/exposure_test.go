@@ -127,7 +127,7 @@ func (broken) AdvisoriesNaming(string) ([]model.Advisory, error) { return nil, e
 
 func TestEvaluate(t *testing.T) {
 	ev := func(s string) (out []model.Event) {
-		for _, f := range strings.Fields(s) {
+		for f := range strings.FieldsSeq(s) {
 			switch v := f[1:]; f[0] {
 			case '>':
 				out = append(out, model.Event{Introduced: v})
@@ -160,7 +160,7 @@ func TestEvaluate(t *testing.T) {
 	} {
 		var vs versions
 		for want, list := range map[outcome]string{yes: c.yes, no: c.no, unknown: c.dark} {
-			for _, v := range strings.Fields(list) {
+			for v := range strings.FieldsSeq(list) {
 				if got := vs.inRange(&model.Range{Type: "SEMVER", Events: ev(c.events)}, none, v); got != want {
 					t.Errorf("%s of %s: outcome %d, want %d", v, c.events, got, want)
 				}
@@ -178,8 +178,15 @@ func TestEntry(t *testing.T) {
 		version string
 		want    outcome
 	}{
-		{exact, "1.0.0", yes}, {exact, "v1.0.0", yes}, {exact, "odd one", yes}, {exact, "0.1.0", no}, {exact, "nonsense", no},
-		{both, "0.1.0", yes}, {both, "1.0.0", yes}, {both, "0.5.0", no}, {both, "nonsense", unknown},
+		{exact, "1.0.0", yes},
+		{exact, "v1.0.0", yes},
+		{exact, "odd one", yes},
+		{exact, "0.1.0", no},
+		{exact, "nonsense", no},
+		{both, "0.1.0", yes},
+		{both, "1.0.0", yes},
+		{both, "0.5.0", no},
+		{both, "nonsense", unknown},
 		{model.Affected{Ecosystem: "Go", Name: "m"}, "1.0.0", unknown},
 	} {
 		var vs versions

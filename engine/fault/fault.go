@@ -31,8 +31,10 @@ const (
 	Version     Kind = 12 // made by a version that this one cannot read
 )
 
-var names = [...]string{"other", "invalid", "not_found", "exists", "conflict", "denied", "login",
-	"expired", "unreachable", "corrupt", "too_large", "read_only", "version"}
+var names = [...]string{
+	"other", "invalid", "not_found", "exists", "conflict", "denied", "login",
+	"expired", "unreachable", "corrupt", "too_large", "read_only", "version",
+}
 
 // String returns the stable lower-case name, as used in JSON.
 func (k Kind) String() string {

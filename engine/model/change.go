@@ -81,8 +81,9 @@ type Advisories struct {
 	Stamp
 	Put    []Advisory    `json:"put,omitzero"`
 	Delete []AdvisoryKey `json:"delete,omitzero"`
-	// Keep says that the records keep the cursor they carry (they came in a bundle); otherwise each is
-	// given the next cursor of this group.
+	// Keep says that the records keep the cursor they carry: a bundle at a site, or a controller's own
+	// that comes back to it. Otherwise each is given the next cursor of this group, since the cursors of
+	// two origins have no order between them.
 	Keep bool `json:"keep,omitzero"`
 }
 

@@ -208,8 +208,10 @@ func TestLostFolders(t *testing.T) {
 	for i := range 20 {
 		propose(t, w, account(i))
 	}
-	if err := w.raft.ReloadConfig(raft.ReloadableConfig{TrailingLogs: 2, SnapshotInterval: time.Hour, SnapshotThreshold: 1 << 40,
-		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second}); err != nil {
+	if err := w.raft.ReloadConfig(raft.ReloadableConfig{
+		TrailingLogs: 2, SnapshotInterval: time.Hour, SnapshotThreshold: 1 << 40,
+		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.raft.Snapshot().Error(); err != nil {
@@ -260,8 +262,10 @@ func TestSecondNodeCatchesUpBySnapshot(t *testing.T) {
 	for i := range 30 {
 		propose(t, a, account(i))
 	}
-	if err := a.raft.ReloadConfig(raft.ReloadableConfig{TrailingLogs: 1, SnapshotInterval: time.Hour, SnapshotThreshold: 1 << 40,
-		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second}); err != nil {
+	if err := a.raft.ReloadConfig(raft.ReloadableConfig{
+		TrailingLogs: 1, SnapshotInterval: time.Hour, SnapshotThreshold: 1 << 40,
+		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.raft.Snapshot().Error(); err != nil {

@@ -80,7 +80,7 @@ func cells(line string) []string {
 		return nil
 	}
 	var out []string
-	for _, c := range strings.Split(line[1:len(line)-1], "|") {
+	for c := range strings.SplitSeq(line[1:len(line)-1], "|") {
 		out = append(out, strings.ReplaceAll(strings.TrimSpace(c), "`", ""))
 	}
 	return out

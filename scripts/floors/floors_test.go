@@ -23,11 +23,12 @@ func TestHouse(t *testing.T) {
 
 // plan is a small ARCHITECTURE.md; rows stand between its two tables' heads.
 func plan(rows ...string) string {
-	s := "# X\n\n| package | floor | duty |\n|---|---|---|\n"
+	var s strings.Builder
+	s.WriteString("# X\n\n| package | floor | duty |\n|---|---|---|\n")
 	for _, r := range rows {
-		s += r + "\n"
+		s.WriteString(r + "\n")
 	}
-	return s + "\ntext\n\n| library | only in |\n|---|---|\n| `example.org/pebble` | `storage/index` |\n"
+	return s.String() + "\ntext\n\n| library | only in |\n|---|---|\n| `example.org/pebble` | `storage/index` |\n"
 }
 
 // tree is a module that agrees with its ARCHITECTURE.md. Each case below breaks one thing in it.

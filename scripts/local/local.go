@@ -230,10 +230,11 @@ func FreePorts(n int) ([]string, error) {
 	return out, nil
 }
 
-// Server writes NAME.yaml, starts the server and waits until its local socket answers.
-func (g *Group) Server(ctx context.Context, name, role, addr string) (*Process, error) {
+// Server writes NAME.yaml, with further lines of YAML, starts the server and waits until its local socket
+// answers.
+func (g *Group) Server(ctx context.Context, name, role, addr string, lines ...string) (*Process, error) {
 	path := filepath.Join(g.Dir, name+".yaml")
-	text := fmt.Sprintf("role: %s\nname: %s\ndata: %s\nlisten: %s\n", role, name, name, addr)
+	text := fmt.Sprintf("role: %s\nname: %s\ndata: %s\nlisten: %s\n", role, name, name, addr) + strings.Join(lines, "\n")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -131,8 +131,10 @@ func split(scores []model.Score) ([]model.Score, *word) {
 // encode writes a as OSV, and proves that reading it gives a again.
 func encode(a model.Advisory) ([]byte, error) {
 	a.Summary = ""
-	r := record{SchemaVersion: "1.7.3", ID: canonical.PlainID(a.ID), Modified: a.Modified.String(), Published: a.Published,
-		Aliases: a.Aliases, Upstream: a.Upstream, Related: a.Related}
+	r := record{
+		SchemaVersion: "1.7.3", ID: canonical.PlainID(a.ID), Modified: a.Modified.String(), Published: a.Published,
+		Aliases: a.Aliases, Upstream: a.Upstream, Related: a.Related,
+	}
 	if r.ID != a.ID {
 		return nil, fmt.Errorf("%s: records that share an id are not for the sample", a.AdvisoryKey)
 	}

@@ -13,20 +13,34 @@ type origin struct{ source, from, state, licence, taken string }
 
 // origins are all that the sample may have.
 var origins = []origin{
-	{"almalinux8", "https://github.com/AlmaLinux/osv-database, advisories/almalinux8", "commit 948f47a of 2026-08-21",
-		"MIT, Copyright (c) 2023 AlmaLinux OS", "the newest security errata; of the title only the rating in front of it"},
-	{"almalinux9", "https://github.com/AlmaLinux/osv-database, advisories/almalinux9", "commit 948f47a of 2026-08-21",
-		"MIT, Copyright (c) 2023 AlmaLinux OS", "the newest security errata; of the title only the rating in front of it"},
-	{"bellsoft-cvss", "https://github.com/bell-sw/osv-database", "commit 5005275d of 2026-08-08",
-		"MIT, Copyright (c) 2025 BellSoft", "identifiers, dates and CVSS vectors of CVEs that other records here name; the affected packages are left out"},
-	{"debian-changelog", "changelog.Debian.gz in packages of Debian 12 (bookworm)", "as apt offered them on the day of making",
-		"each package's own; taken are facts only (which version first names which CVE, and when), no text", "derived here: a changelog's mention, not a statement of Debian's security team"},
-	{"golang", "https://github.com/golang/vulndb, data/osv (the Go vulnerability database, https://vuln.go.dev)", "commit a752ea54 of 2026-08-21",
-		"CC-BY-4.0, https://creativecommons.org/licenses/by/4.0/; changed: reduced to facts", "the newest reports"},
-	{"rustsec", "https://github.com/rustsec/advisory-db, branch osv", "commit 7fa931cb9 of 2026-08-21",
-		"CC0-1.0", "records marked CC0-1.0 only; those imported under another licence are left out"},
-	{"vulnrichment", "https://github.com/cisagov/vulnrichment", "commit b0ed75832 of 2024-10-24",
-		"CC0-1.0", "identifiers, dates and CVSS vectors of CVEs that other records here name"},
+	{
+		"almalinux8", "https://github.com/AlmaLinux/osv-database, advisories/almalinux8", "commit 948f47a of 2026-08-21",
+		"MIT, Copyright (c) 2023 AlmaLinux OS", "the newest security errata; of the title only the rating in front of it",
+	},
+	{
+		"almalinux9", "https://github.com/AlmaLinux/osv-database, advisories/almalinux9", "commit 948f47a of 2026-08-21",
+		"MIT, Copyright (c) 2023 AlmaLinux OS", "the newest security errata; of the title only the rating in front of it",
+	},
+	{
+		"bellsoft-cvss", "https://github.com/bell-sw/osv-database", "commit 5005275d of 2026-08-08",
+		"MIT, Copyright (c) 2025 BellSoft", "identifiers, dates and CVSS vectors of CVEs that other records here name; the affected packages are left out",
+	},
+	{
+		"debian-changelog", "changelog.Debian.gz in packages of Debian 12 (bookworm)", "as apt offered them on the day of making",
+		"each package's own; taken are facts only (which version first names which CVE, and when), no text", "derived here: a changelog's mention, not a statement of Debian's security team",
+	},
+	{
+		"golang", "https://github.com/golang/vulndb, data/osv (the Go vulnerability database, https://vuln.go.dev)", "commit a752ea54 of 2026-08-21",
+		"CC-BY-4.0, https://creativecommons.org/licenses/by/4.0/; changed: reduced to facts", "the newest reports",
+	},
+	{
+		"rustsec", "https://github.com/rustsec/advisory-db, branch osv", "commit 7fa931cb9 of 2026-08-21",
+		"CC0-1.0", "records marked CC0-1.0 only; those imported under another licence are left out",
+	},
+	{
+		"vulnrichment", "https://github.com/cisagov/vulnrichment", "commit b0ed75832 of 2024-10-24",
+		"CC0-1.0", "identifiers, dates and CVSS vectors of CVEs that other records here name",
+	},
 }
 
 const mit = `Permission is hereby granted, free of charge, to any person obtaining a copy

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/audit"
 	"github.com/skerryhq/skerry/engine/model"
@@ -25,7 +26,8 @@ func TestFederation(t *testing.T) {
 	w.hq = addrs[0]
 	berlinAddr, osloAddr := addrs[1], addrs[2]
 	hq := w.server("hq", "controller", w.hq)
-	berlin := w.server("berlin", "site", berlinAddr)
+	const quick = "agents: {interval: 1s}" // an agent is down after three seconds of silence
+	berlin := w.server("berlin", "site", berlinAddr, quick)
 	oslo := w.server("oslo", "site", osloAddr)
 
 	// Enrollment: the registry before and after, the lost answer, the thief.
@@ -112,7 +114,8 @@ func TestFederation(t *testing.T) {
 	})
 	// So does the agent, while its site is killed.
 	w.ok(w.End(berlin, syscall.SIGKILL))
-	berlin = w.server("berlin", "site", berlinAddr)
+	berlin = w.server("berlin", "site", berlinAddr, quick)
+	back := time.Now()
 	hq = w.server("hq", "controller", w.hq)
 	w.until("everything at the controller", func() (bool, error) {
 		s := w.site("berlin")
@@ -129,8 +132,19 @@ func TestFederation(t *testing.T) {
 		return true, nil
 	})
 
+	// An agent that has nothing to say is up all the same; one that is gone is down, here and above.
+	w.until("the time in which the silent would be judged down", func() (bool, error) { return time.Since(back) > 5*time.Second, nil })
+	if h := w.hosts("hq", "--site", "berlin", "--status", "up"); h.Total != 61 {
+		t.Errorf("%d hosts of berlin are up, want 61", h.Total)
+	}
+	w.end(agentProc)
+	w.until("the silent agent's host down", func() (bool, error) {
+		w.ask("hq", &me, "hosts", "get", agent.ID)
+		return me.Status == "down", nil
+	})
+
 	// A site that cannot be reached says so plainly, and its rows are still there.
-	for _, p := range []*local.Process{agentProc, fleet, second, berlin} {
+	for _, p := range []*local.Process{fleet, second, berlin} {
 		w.end(p)
 	}
 	w.until("the link down", func() (bool, error) { return w.site("berlin").Link == "down", nil })

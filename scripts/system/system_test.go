@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	// What the binaries are made of, so that a change in it ends the cached result of this test.
+	_ "github.com/skerryhq/skerry/appliance/agent"
+	_ "github.com/skerryhq/skerry/appliance/cli"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/storage/index"
@@ -88,9 +91,9 @@ func (w *world) ok(err error) {
 	}
 }
 
-func (w *world) server(name, role, addr string) *local.Process {
+func (w *world) server(name, role, addr string, lines ...string) *local.Process {
 	w.Helper()
-	p, err := w.Group.Server(w.ctx, name, role, addr)
+	p, err := w.Group.Server(w.ctx, name, role, addr, lines...)
 	w.ok(err)
 	return p
 }

@@ -16,16 +16,20 @@ func benchStore(b *testing.B) *Store {
 
 // advisory is a record of about the size of a distribution's: ten packages, eight names.
 func advisory(n int) model.Advisory {
-	a := model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "debian", ID: fmt.Sprintf("DEBIAN-CVE-%d", n)},
-		Aliases: []string{fmt.Sprintf("CVE-2024-%d", n)}, Published: 1_700_000_000_000, Modified: 1_700_000_000_000,
+	a := model.Advisory{
+		AdvisoryKey: model.AdvisoryKey{Source: "debian", ID: fmt.Sprintf("DEBIAN-CVE-%d", n)},
+		Aliases:     []string{fmt.Sprintf("CVE-2024-%d", n)}, Published: 1_700_000_000_000, Modified: 1_700_000_000_000,
 		Severity: []model.Score{{Type: "CVSS_V3", Score: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}},
-		Cursor:   model.Cursor{At: 1_700_000_000_000, Seq: model.Seq(n + 1)}}
+		Cursor:   model.Cursor{At: 1_700_000_000_000, Seq: model.Seq(n + 1)},
+	}
 	for i := range 8 {
 		a.Related = append(a.Related, fmt.Sprintf("REL-%d-%d", n, i))
 	}
 	for i := range 10 {
-		a.Affected = append(a.Affected, model.Affected{Ecosystem: fmt.Sprintf("Debian:%d", 11+i%3), Name: fmt.Sprintf("package-%d", (n*7+i)%9000),
-			Ranges: []model.Range{{Type: "ECOSYSTEM", Events: []model.Event{{Introduced: "0"}, {Fixed: "1.2.3-4+deb12u1"}}}}})
+		a.Affected = append(a.Affected, model.Affected{
+			Ecosystem: fmt.Sprintf("Debian:%d", 11+i%3), Name: fmt.Sprintf("package-%d", (n*7+i)%9000),
+			Ranges: []model.Range{{Type: "ECOSYSTEM", Events: []model.Event{{Introduced: "0"}, {Fixed: "1.2.3-4+deb12u1"}}}},
+		})
 	}
 	return a
 }

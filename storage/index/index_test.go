@@ -82,11 +82,15 @@ func seeded(t testing.TB) *rand.Rand {
 // host is a row of about the size of a real one.
 func host(n int, site model.SiteID) model.Host {
 	id := hostID(n)
-	return model.Host{ID: id, Site: site, Owner: model.NodeID(id), Status: model.HostUp, StatusAt: 1_700_000_000_000,
-		Facts: model.Facts{Hostname: fmt.Sprintf("web-%05d", n), FQDN: fmt.Sprintf("web-%05d.branch.example.org", n),
+	return model.Host{
+		ID: id, Site: site, Owner: model.NodeID(id), Status: model.HostUp, StatusAt: 1_700_000_000_000,
+		Facts: model.Facts{
+			Hostname: fmt.Sprintf("web-%05d", n), FQDN: fmt.Sprintf("web-%05d.branch.example.org", n),
 			IPv4: []string{fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)}, MAC: []string{"02:00:00:00:00:01"},
 			OS:     model.OS{ID: "debian", Name: "Debian GNU/Linux 12 (bookworm)", Version: "12", Codename: "bookworm"},
-			Kernel: "6.1.0-18-amd64", Arch: "x86_64", BootedAt: 1_700_000_000_000, AgentVersion: "0.1.0"},
+			Kernel: "6.1.0-18-amd64", Arch: "x86_64", BootedAt: 1_700_000_000_000, AgentVersion: "0.1.0",
+		},
 		FactsAt: 1_700_000_000_000, LastSeen: 1_700_000_000_000, PackageN: 412,
-		PackagesDigest: fmt.Sprintf("%064x", n%97), PackagesAt: 1_700_000_000_000}
+		PackagesDigest: fmt.Sprintf("%064x", n%97), PackagesAt: 1_700_000_000_000,
+	}
 }

@@ -29,8 +29,10 @@ func randomAdvisory(rng *rand.Rand, seq model.Seq) model.Advisory {
 		}
 		return s
 	}
-	a := model.Advisory{AdvisoryKey: randomAdvisoryKey(rng), Aliases: names(), Upstream: names(), Related: names(),
-		Cursor: model.Cursor{At: model.Time(seq) * 10, Seq: seq}}
+	a := model.Advisory{
+		AdvisoryKey: randomAdvisoryKey(rng), Aliases: names(), Upstream: names(), Related: names(),
+		Cursor: model.Cursor{At: model.Time(seq) * 10, Seq: seq},
+	}
 	for range rng.IntN(4) {
 		a.Affected = append(a.Affected, model.Affected{Ecosystem: pick(rng, "Debian:1", "Debian:12", "npm"), Name: pick(rng, "zlib", "zlib1g", "a\x00b")})
 	}
@@ -45,8 +47,10 @@ func randomAdvisoryKey(rng *rand.Rand) model.AdvisoryKey {
 func step(t *testing.T, tx *Tx, rng *rand.Rand, n int) {
 	switch rng.IntN(11) {
 	case 0, 1:
-		ok(t, tx.PutMember(model.Member{ID: smallID(rng), Kind: pick(rng, model.MemberSite, model.MemberHost), Name: pick(rng, "a", "ab", "b"),
-			Status: pick(rng, model.MemberPending, model.MemberEnrolled, model.MemberRemoved), Pin: pick(rng, "", "p1", "p2")}))
+		ok(t, tx.PutMember(model.Member{
+			ID: smallID(rng), Kind: pick(rng, model.MemberSite, model.MemberHost), Name: pick(rng, "a", "ab", "b"),
+			Status: pick(rng, model.MemberPending, model.MemberEnrolled, model.MemberRemoved), Pin: pick(rng, "", "p1", "p2"),
+		}))
 	case 2, 3:
 		h := host(0, smallID(rng))
 		h.ID, h.Owner = smallID(rng), smallID(rng)

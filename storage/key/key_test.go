@@ -31,8 +31,10 @@ func markdown() string {
 		if e.Index {
 			index = "yes"
 		}
-		b.WriteString("| `" + hexByte(byte(e.Space)) + "` | " + strings.Join([]string{e.Space.String(), strings.Join(parts, ", "), e.Value, e.Writer,
-			string(rune('0' + e.Since)), index}, " | ") + " |\n")
+		b.WriteString("| `" + hexByte(byte(e.Space)) + "` | " + strings.Join([]string{
+			e.Space.String(), strings.Join(parts, ", "), e.Value, e.Writer,
+			string(rune('0' + e.Since)), index,
+		}, " | ") + " |\n")
 	}
 	return b.String()
 }

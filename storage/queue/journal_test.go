@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -36,11 +37,11 @@ func journal(t *testing.T, q *Queue) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ""
+	var s strings.Builder
 	for _, r := range recs {
-		s += fmt.Sprintf("%d:%s ", int(r.Order.Command.ID[0])<<8|int(r.Order.Command.ID[1]), r.State)
+		s.WriteString(fmt.Sprintf("%d:%s ", int(r.Order.Command.ID[0])<<8|int(r.Order.Command.ID[1]), r.State))
 	}
-	return s
+	return s.String()
 }
 
 func TestTakeJournalsAndMoves(t *testing.T) {

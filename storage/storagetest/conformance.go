@@ -97,9 +97,16 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		name string
 		run  func(suite)
 	}{
-		{"transaction", transaction}, {"rows", plainRows}, {"members", members}, {"hosts", hosts},
-		{"iterations are ordered and steady", iterations}, {"advisories", advisories}, {"matches", matches},
-		{"work", work}, {"people", people}, {"directives", directives},
+		{"transaction", transaction},
+		{"rows", plainRows},
+		{"members", members},
+		{"hosts", hosts},
+		{"iterations are ordered and steady", iterations},
+		{"advisories", advisories},
+		{"matches", matches},
+		{"work", work},
+		{"people", people},
+		{"directives", directives},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			s := suite{t, open(t)}
@@ -113,8 +120,10 @@ func site(n byte) model.Site { return model.Site{ID: model.SiteID{n}, Name: fmt.
 
 func host(n byte, digest string) model.Host {
 	id := model.HostID{n}
-	return model.Host{ID: id, Site: model.SiteID{1}, Owner: model.NodeID(id), Status: model.HostUnknown,
-		Facts: model.Facts{Hostname: fmt.Sprintf("h%d", n), Tags: []string{"é", "\x00\"<"}}, PackagesDigest: digest}
+	return model.Host{
+		ID: id, Site: model.SiteID{1}, Owner: model.NodeID(id), Status: model.HostUnknown,
+		Facts: model.Facts{Hostname: fmt.Sprintf("h%d", n), Tags: []string{"é", "\x00\"<"}}, PackagesDigest: digest,
+	}
 }
 
 func transaction(s suite) {

@@ -8,8 +8,10 @@ import (
 
 func advisories(s suite) {
 	k := model.AdvisoryKey{Source: "debian", ID: "DSA-1"}
-	a := model.Advisory{AdvisoryKey: k, Aliases: []string{"CVE-1"}, Summary: strings.Repeat("é", 500), Cursor: model.Cursor{At: 1, Seq: 1},
-		Affected: []model.Affected{{Ecosystem: "Debian:12", Name: "zlib"}, {Ecosystem: "Debian:12", Name: "zlib"}}}
+	a := model.Advisory{
+		AdvisoryKey: k, Aliases: []string{"CVE-1"}, Summary: strings.Repeat("é", 500), Cursor: model.Cursor{At: 1, Seq: 1},
+		Affected: []model.Affected{{Ecosystem: "Debian:12", Name: "zlib"}, {Ecosystem: "Debian:12", Name: "zlib"}},
+	}
 	other := model.AdvisoryKey{Source: "debian-x", ID: "DSA-1"}
 	s.twice(func(tx Tx) { s.ok(tx.PutAdvisory(a)) }, func(tx Tx) {
 		row(s, a, true)(tx.Advisory(k))

@@ -180,8 +180,10 @@ func (ca *CA) readIssued() error {
 
 // record appends one line for cert, unless its serial is there already.
 func (ca *CA) record(kind, subject string, cert *x509.Certificate) error {
-	line := issuance{At: model.TimeOf(clock(ca.now)), Serial: hex.EncodeToString(cert.SerialNumber.Bytes()), Kind: kind,
-		Subject: subject, Pin: link.PinOf(cert), NotAfter: model.TimeOf(cert.NotAfter)}
+	line := issuance{
+		At: model.TimeOf(clock(ca.now)), Serial: hex.EncodeToString(cert.SerialNumber.Bytes()), Kind: kind,
+		Subject: subject, Pin: link.PinOf(cert), NotAfter: model.TimeOf(cert.NotAfter),
+	}
 	b, err := model.Encode(line)
 	if err != nil {
 		return err

@@ -231,14 +231,14 @@ func TestIssueMember(t *testing.T) {
 // A line that a crash cut off does not swallow the next one.
 func TestIssuedLogTorn(t *testing.T) {
 	dir := t.TempDir()
-	ca := openCA(t, dir)
+	openCA(t, dir)
 	f, err := os.OpenFile(filepath.Join(dir, issuedFile), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.WriteString(`{"at":"2026-`)
 	f.Close()
-	ca = openCA(t, dir)
+	ca := openCA(t, dir)
 	if _, err := ca.IssueServer([]string{"x"}, model.RoleSite); err != nil {
 		t.Fatal(err)
 	}

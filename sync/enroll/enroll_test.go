@@ -124,8 +124,10 @@ func newUpper(t *testing.T, role model.Role) *upper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := NewServer(ServerConfig{CA: u.ca, Members: u, Proposer: u, Self: u.self, Name: "hq", Role: role,
-		Now: func() time.Time { return u.now }, Timeout: 5 * time.Second})
+	door, err := NewServer(ServerConfig{
+		CA: u.ca, Members: u, Proposer: u, Self: u.self, Name: "hq", Role: role,
+		Now: func() time.Time { return u.now }, Timeout: 5 * time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +244,8 @@ func TestAnswerLost(t *testing.T) {
 		t.Fatal("nothing was proposed")
 	}
 	u.mu.Lock() // Propose is past its hook and holds the lock until the member is enrolled
-	u.mu.Unlock()
 	u.propose = nil
+	u.mu.Unlock()
 
 	first, err := u.join(t, tok, key)
 	if err != nil {
@@ -291,14 +293,22 @@ func TestRefusals(t *testing.T) {
 		want  fault.Kind
 		text  string
 	}{
-		{"wrong secret", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Secret[0] ^= 1 },
-			fault.Denied, `not the newest one of site "north": use the newest, or make a new one with ` + "`skerry sites token north`"},
-		{"expired", model.RoleController, model.MemberSite, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(DefaultTTL + time.Second) },
-			fault.Expired, "expired at 2026-11-22T12:00:00.000Z, and here it is 2026-11-22T12:00:01.000Z: make a new one with `skerry sites token north`"},
-		{"expired agent", model.RoleSite, model.MemberHost, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(25 * time.Hour) },
-			fault.Expired, "make a new one, under a free name, with `skerry agents enroll NAME` on the site"},
-		{"unknown member", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Member[5] = 99 },
-			fault.NotFound, "which this controller (hq) does not know: it was removed, or the token was made elsewhere; make a new one with `skerry sites enroll NAME`"},
+		{
+			"wrong secret", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Secret[0] ^= 1 },
+			fault.Denied, `not the newest one of site "north": use the newest, or make a new one with ` + "`skerry sites token north`",
+		},
+		{
+			"expired", model.RoleController, model.MemberSite, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(DefaultTTL + time.Second) },
+			fault.Expired, "expired at 2026-11-22T12:00:00.000Z, and here it is 2026-11-22T12:00:01.000Z: make a new one with `skerry sites token north`",
+		},
+		{
+			"expired agent", model.RoleSite, model.MemberHost, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(25 * time.Hour) },
+			fault.Expired, "make a new one, under a free name, with `skerry agents enroll NAME` on the site",
+		},
+		{
+			"unknown member", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Member[5] = 99 },
+			fault.NotFound, "which this controller (hq) does not know: it was removed, or the token was made elsewhere; make a new one with `skerry sites enroll NAME`",
+		},
 		{"suspended", model.RoleController, model.MemberSite, func(_ *testing.T, u *upper, k *Token) {
 			u.set(k.Member, func(m *model.Member) { m.Status = model.MemberSuspended })
 		}, fault.Denied, "is suspended on this controller (hq): its operator must resume it first"},

@@ -32,8 +32,10 @@ func TestManInTheMiddle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{present(cert)}, NextProtos: []string{link.ProtoEnroll},
-				ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13})
+			l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+				Certificates: []tls.Certificate{present(cert)}, NextProtos: []string{link.ProtoEnroll},
+				ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -180,14 +180,6 @@ func selfSigned(key crypto.Signer) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-func pinOfKey(public crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return "", err
-	}
-	return link.PinOf(&x509.Certificate{RawSubjectPublicKeyInfo: der}), nil
-}
-
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

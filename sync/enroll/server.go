@@ -158,8 +158,10 @@ func (s *Server) enroll(ctx context.Context, c claim) (wire.Enrolled, error) {
 	if err != nil {
 		return wire.Enrolled{}, s.retry(err)
 	}
-	return wire.Enrolled{Member: m.ID, Kind: m.Kind, Name: m.Name, Epoch: m.Epoch, UpperID: s.conf.Self, UpperName: s.conf.Name,
-		CACert: string(s.conf.CA.CertPEM()), Cert: string(pemCert(cert))}, nil
+	return wire.Enrolled{
+		Member: m.ID, Kind: m.Kind, Name: m.Name, Epoch: m.Epoch, UpperID: s.conf.Self, UpperName: s.conf.Name,
+		CACert: string(s.conf.CA.CertPEM()), Cert: string(pemCert(cert)),
+	}, nil
 }
 
 // judge decides without writing. fresh is false for a member that is enrolled with this very key: the

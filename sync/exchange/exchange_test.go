@@ -381,8 +381,10 @@ func TestRefusals(t *testing.T) {
 			r.Epoch++
 			b.send(wire.TypeItems, r)
 		}, fault.Corrupt, "items of epoch 6 came on a link of epoch 5", wire.TypeFault},
-		{"a frame out of place", func(b *bench) { b.send(wire.TypeAsk, wire.Ask{Route: "r"}) },
-			fault.Corrupt, "a ask frame has no place", wire.TypeFault},
+		{
+			"a frame out of place", func(b *bench) { b.send(wire.TypeAsk, wire.Ask{Route: "r"}) },
+			fault.Corrupt, "a ask frame has no place", wire.TypeFault,
+		},
 		{"a store that cannot write", func(b *bench) {
 			b.m.mu.Lock()
 			b.m.refuse = fault.New(fault.ReadOnly, "", "no quorum")

@@ -144,7 +144,7 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	}
 	defer stream.Close()
 	if hello.Now != 0 {
-		log = log.With("skew", (hello.Now.Std().Sub(h.Now())).Round(time.Second).String())
+		log = log.With("skew", hello.Now.Std().Sub(h.Now()).Round(time.Second).String())
 	}
 	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
 

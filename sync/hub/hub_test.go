@@ -246,7 +246,8 @@ func TestANewerLinkTakesOver(t *testing.T) {
 		dial := func() (stream interface {
 			Read([]byte) (int, error)
 			Write([]byte) (int, error)
-		}) {
+		},
+		) {
 			d, a := linktest.Pair("p", "q", linktest.Faults{})
 			go func() { ends <- h.Serve(t.Context(), a, site) }()
 			s, err := d.Open(t.Context())

@@ -206,12 +206,18 @@ func TestDialRefusesServer(t *testing.T) {
 			c.Certificate[1] = a.cert.Raw
 			return c, nil
 		}}, nil, fault.Denied, "intercepts the connection"},
-		{"the authority known whole is another", other.present(nil), func(c *DialConfig) { c.CAPin, c.Roots = "", []*x509.Certificate{a.cert} },
-			fault.Denied, "intercepts the connection"},
-		{"a member poses as the server", a.present(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil,
-			fault.Denied, "is refused"},
-		{"a server of another role", a.present(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"site"} }), nil,
-			fault.Denied, `is not a controller (its certificate says "site")`},
+		{
+			"the authority known whole is another", other.present(nil), func(c *DialConfig) { c.CAPin, c.Roots = "", []*x509.Certificate{a.cert} },
+			fault.Denied, "intercepts the connection",
+		},
+		{
+			"a member poses as the server", a.present(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), nil,
+			fault.Denied, "is refused",
+		},
+		{
+			"a server of another role", a.present(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"site"} }), nil,
+			fault.Denied, `is not a controller (its certificate says "site")`,
+		},
 		{"expired", a.present(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-hour / 2) }), nil, fault.Expired, "set the clock"},
 		{"floor later than the certificate", a.present(nil), func(c *DialConfig) { c.Floor = time.Now().Add(3 * hour) }, fault.Expired, "set the clock"},
 		{"clock far behind", a.present(nil), func(c *DialConfig) { c.Now = func() time.Time { return time.Unix(0, 0) } }, fault.Expired, "set the clock"},

@@ -101,7 +101,8 @@ func report(seq model.Seq, name string) model.Received {
 	}
 	id := model.HostID{1, byte(seq >> 8), byte(seq)}
 	return model.Received{Stamp: stamp, Origin: agent, Epoch: 1, Items: []model.Item{
-		{Seq: seq, Kind: model.ItemFacts, Key: id.String(), AsOf: stamp.At + model.Time(seq), Payload: body}}}
+		{Seq: seq, Kind: model.ItemFacts, Key: id.String(), AsOf: stamp.At + model.Time(seq), Payload: body},
+	}}
 }
 
 // waiting returns what waits in the outbox: kind and key, and the host's status.

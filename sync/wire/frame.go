@@ -36,8 +36,10 @@ const (
 	TypeEnrolled Type = 12 // Enrolled: the answer to Enroll
 )
 
-var typeNames = [...]string{"none", "hello", "welcome", "items", "ack", "ask", "answer", "end",
-	"fault", "ping", "pong", "enroll", "enrolled"}
+var typeNames = [...]string{
+	"none", "hello", "welcome", "items", "ack", "ask", "answer", "end",
+	"fault", "ping", "pong", "enroll", "enrolled",
+}
 
 // String returns the lower-case name, for messages.
 func (t Type) String() string {

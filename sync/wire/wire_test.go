@@ -43,8 +43,10 @@ func as[T any, P interface {
 }
 
 func vectors() []vector {
-	hello := Hello{MinVersion: 1, MaxVersion: 1, Node: nodeA, Name: "harbour", Software: "skerry 0.1.0", Epoch: 1,
-		Held: model.Position{Epoch: 2, Seq: 77}, Now: 1_700_000_000_123}
+	hello := Hello{
+		MinVersion: 1, MaxVersion: 1, Node: nodeA, Name: "harbour", Software: "skerry 0.1.0", Epoch: 1,
+		Held: model.Position{Epoch: 2, Seq: 77}, Now: 1_700_000_000_123,
+	}
 	item := model.Item{Seq: 5, Kind: model.ItemFacts, Key: nodeB.String(), AsOf: 1_700_000_000_000, Payload: []byte(`{"hostname":"h1"}`)}
 	many := Items{Epoch: 1, Through: 300}
 	for i := range model.Seq(200) {

@@ -72,8 +72,10 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{T: t, mem: newMemory(), links: fakeLinks{}, asker: &fakeAsker{}, now: noon}
 	r.mem.self = model.Found{Self: group, Role: model.RoleController, Name: "hq"}
-	c := Config{Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: r.mem, Proposer: r.mem, Links: r.links,
-		Tokens: fakeTokens{}, Asker: r.asker, Now: r.clock, Log: slog.New(slog.DiscardHandler)}
+	c := Config{
+		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: r.mem, Proposer: r.mem, Links: r.links,
+		Tokens: fakeTokens{}, Asker: r.asker, Now: r.clock, Log: slog.New(slog.DiscardHandler),
+	}
 	for _, f := range change {
 		f(&c)
 	}
@@ -84,8 +86,10 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 // site adds an enrolled site with hosts of the given status.
 func (r *rig) site(id model.SiteID, name string, hosts ...model.HostStatus) {
 	r.mem.sites[id] = model.Site{ID: id, Name: name}
-	r.mem.members[model.NodeID(id)] = model.Member{ID: model.NodeID(id), Kind: model.MemberSite, Name: name,
-		Status: model.MemberEnrolled, EnrolledAt: model.TimeOf(noon.Add(-time.Hour))}
+	r.mem.members[model.NodeID(id)] = model.Member{
+		ID: model.NodeID(id), Kind: model.MemberSite, Name: name,
+		Status: model.MemberEnrolled, EnrolledAt: model.TimeOf(noon.Add(-time.Hour)),
+	}
 	n := model.SiteCounts{Site: id, Hosts: int64(len(hosts)), ByStatus: map[string]int64{}, LastItem: model.TimeOf(noon.Add(-time.Minute))}
 	for i, status := range hosts {
 		h := model.Host{ID: hostID(id, i), Site: id, Status: status, FactsAt: model.TimeOf(noon.Add(-time.Minute))}

@@ -39,8 +39,10 @@ func TestDispatchResolvesItsTargets(t *testing.T) {
 	if dry.TaskN["queued"] != 2 || len(dry.Tasks) != 2 || len(r.mem.commands) != 0 {
 		t.Errorf("a dry run: %+v, %d commands", dry, len(r.mem.commands))
 	}
-	body := schema.Dispatch{ID: "0190d5c2-7a1e-7c3f-9b0a-2f1d3c4b5a69", Kind: "ping", Site: berlin.String(),
-		Hosts: []string{"BERLIN-B", hostID(berlin, 0).String(), "berlin-b"}, TTL: "1h"}
+	body := schema.Dispatch{
+		ID: "0190d5c2-7a1e-7c3f-9b0a-2f1d3c4b5a69", Kind: "ping", Site: berlin.String(),
+		Hosts: []string{"BERLIN-B", hostID(berlin, 0).String(), "berlin-b"}, TTL: "1h",
+	}
 	for range 2 {
 		c := read[schema.Command](r, r.do("POST", "/api/v1/commands", body), 201)
 		if c.ID != body.ID || c.State != "queued" || c.TaskN["queued"] != 2 || c.Actor != "local:0" || !c.ExpiresAt.Equal(noon.Add(time.Hour)) {

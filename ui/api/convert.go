@@ -114,18 +114,24 @@ func detailBody(d model.HostDetail, host schema.Host, site string) schema.HostDe
 		Findings:     make([]schema.Finding, 0, len(d.Findings)),
 	}
 	for _, p := range d.Packages {
-		body.Packages = append(body.Packages, schema.Package{Manager: p.Manager, Name: p.Name, Version: p.Version,
-			Arch: p.Arch, Source: p.Source, SourceVersion: p.SourceVersion})
+		body.Packages = append(body.Packages, schema.Package{
+			Manager: p.Manager, Name: p.Name, Version: p.Version,
+			Arch: p.Arch, Source: p.Source, SourceVersion: p.SourceVersion,
+		})
 	}
 	for _, c := range d.Certificates {
-		body.Certificates = append(body.Certificates, schema.Certificate{Path: c.Path, Subject: c.Subject, Issuer: c.Issuer,
+		body.Certificates = append(body.Certificates, schema.Certificate{
+			Path: c.Path, Subject: c.Subject, Issuer: c.Issuer,
 			Serial: c.Serial, Names: c.Names, NotBefore: c.NotBefore.Std(), NotAfter: c.NotAfter.Std(),
-			Fingerprint: c.Fingerprint, SelfSigned: c.SelfSigned, CA: c.CA})
+			Fingerprint: c.Fingerprint, SelfSigned: c.SelfSigned, CA: c.CA,
+		})
 	}
 	for _, f := range d.Findings {
-		body.Findings = append(body.Findings, schema.Finding{Vulnerability: f.Vulnerability, Source: f.Advisory.Source,
+		body.Findings = append(body.Findings, schema.Finding{
+			Vulnerability: f.Vulnerability, Source: f.Advisory.Source,
 			Advisory: f.Advisory.ID, Package: f.Package, SourcePackage: f.Source, Version: f.Version, Fixed: f.Fixed,
-			Severity: f.Severity.String(), Verdict: string(f.Verdict)})
+			Severity: f.Severity.String(), Verdict: string(f.Verdict),
+		})
 	}
 	return body
 }
@@ -144,8 +150,10 @@ func commandRow(c model.Command, site string, now time.Time) schema.Command {
 }
 
 func taskRow(t model.Task, hostname string) schema.Task {
-	row := schema.Task{HostID: t.Host.String(), Hostname: hostname, State: string(t.State), Reason: t.Reason,
-		Output: t.Output, History: make([]schema.Step, 0, len(t.History))}
+	row := schema.Task{
+		HostID: t.Host.String(), Hostname: hostname, State: string(t.State), Reason: t.Reason,
+		Output: t.Output, History: make([]schema.Step, 0, len(t.History)),
+	}
 	for _, step := range t.History {
 		row.History = append(row.History, schema.Step{State: string(step.State), At: step.At.Std()})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
 )
 
 // View is a consistent snapshot of the rows, opened for one request. The bool of a read says whether
@@ -101,12 +102,5 @@ type Tokens interface {
 type Upper interface {
 	// Enroll uses the token, keeps the identity it gives and starts the link. It blocks until the
 	// controller has answered.
-	Enroll(ctx context.Context, controllerURL, token string) (Enrolled, error)
-}
-
-// Enrolled says what a site became.
-type Enrolled struct {
-	SiteID     string `json:"site_id"`
-	Name       string `json:"name" doc:"the name the controller gave this site"`
-	Controller string `json:"controller" doc:"the controller's name"`
+	Enroll(ctx context.Context, controllerURL, token string) (schema.Enrolled, error)
 }

@@ -4,38 +4,16 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
 )
-
-// SyncStatus says how far the bundles of each origin were imported here.
-type SyncStatus struct {
-	Sites       []SyncOrigin `json:"sites"`
-	LocalCursor string       `json:"local_cursor" doc:"of the newest advisory change made here"`
-}
-
-// SyncOrigin is one origin whose bundles were imported.
-type SyncOrigin struct {
-	SiteID     string     `json:"site_id"`
-	Name       string     `json:"name"`
-	LastSyncAt *time.Time `json:"last_sync_at,omitempty"`
-	LastCursor string     `json:"last_cursor"`
-	BundlesN   int        `json:"bundles_imported"`
-	ItemsN     int        `json:"total_items_imported"`
-}
-
-// FederationEnroll asks a site to enroll at a controller.
-type FederationEnroll struct {
-	Controller string `json:"controller" minLength:"1" maxLength:"512" doc:"the controller's URL" example:"https://hq.example.net:8443"`
-	Token      string `json:"token" minLength:"1" maxLength:"1024"`
-}
 
 // maxImports bounds how many imports the status looks back on.
 const maxImports = 10_000
 
-func (s *Server) syncStatus(_ context.Context, _ *none) (*out[SyncStatus], error) {
+func (s *Server) syncStatus(_ context.Context, _ *none) (*out[schema.SyncStatus], error) {
 	v, done := s.c.Store.View()
 	defer done()
 	shelf, err := v.Shelf()
@@ -46,13 +24,13 @@ func (s *Server) syncStatus(_ context.Context, _ *none) (*out[SyncStatus], error
 	if err != nil {
 		return nil, err
 	}
-	by := map[string]*SyncOrigin{}
-	status := SyncStatus{Sites: []SyncOrigin{}, LocalCursor: shelf.Cursor.String()}
+	by := map[string]*schema.SyncOrigin{}
+	status := schema.SyncStatus{Sites: []schema.SyncOrigin{}, LocalCursor: shelf.Cursor.String()}
 	for _, i := range imports {
 		id := i.Imported.Origin.String()
 		o := by[id]
 		if o == nil { // the newest comes first
-			o = &SyncOrigin{SiteID: id, Name: i.Imported.OriginName, LastSyncAt: at(i.At), LastCursor: shelf.Imported[id].String()}
+			o = &schema.SyncOrigin{SiteID: id, Name: i.Imported.OriginName, LastSyncAt: at(i.At), LastCursor: shelf.Imported[id].String()}
 			by[id] = o
 		}
 		o.BundlesN++
@@ -61,13 +39,13 @@ func (s *Server) syncStatus(_ context.Context, _ *none) (*out[SyncStatus], error
 	for _, o := range by {
 		status.Sites = append(status.Sites, *o)
 	}
-	slices.SortFunc(status.Sites, func(a, b SyncOrigin) int { return strings.Compare(a.Name+a.SiteID, b.Name+b.SiteID) })
-	return &out[SyncStatus]{Body: status}, nil
+	slices.SortFunc(status.Sites, func(a, b schema.SyncOrigin) int { return strings.Compare(a.Name+a.SiteID, b.Name+b.SiteID) })
+	return &out[schema.SyncStatus]{Body: status}, nil
 }
 
-type federationEnrollInput struct{ Body FederationEnroll }
+type federationEnrollInput struct{ Body schema.FederationEnroll }
 
-func (s *Server) federationEnroll(ctx context.Context, in *federationEnrollInput) (*out[Enrolled], error) {
+func (s *Server) federationEnroll(ctx context.Context, in *federationEnrollInput) (*out[schema.Enrolled], error) {
 	const op = "enroll at controller"
 	if err := s.only(model.RoleSite, "`skerry federation enroll` is run"); err != nil {
 		return nil, err
@@ -79,5 +57,5 @@ func (s *Server) federationEnroll(ctx context.Context, in *federationEnrollInput
 	if err != nil {
 		return nil, fault.Wrap(op, err)
 	}
-	return &out[Enrolled]{Body: done}, nil
+	return &out[schema.Enrolled]{Body: done}, nil
 }

@@ -181,7 +181,7 @@ func TestBundleFromAControllerToASite(t *testing.T) {
 	if delta.Counts.Created != 2 || delta.Counts.Updated != 3 {
 		t.Errorf("delta: %+v", delta)
 	}
-	status := read[SyncStatus](site, site.do("GET", "/api/v1/federation/sync/status", nil), 200)
+	status := read[schema.SyncStatus](site, site.do("GET", "/api/v1/federation/sync/status", nil), 200)
 	if len(status.Sites) != 1 || status.Sites[0].BundlesN != 3 || status.Sites[0].LastCursor != delta.ImportedCursor || status.Sites[0].Name != "hq" {
 		t.Errorf("%+v", status)
 	}

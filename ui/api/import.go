@@ -43,8 +43,10 @@ func (s *Server) importBundle(ctx context.Context, in *importInput) (*out[schema
 	result, err := s.takeIn(ctx, f, in)
 	if err != nil {
 		if !in.DryRun {
-			s.note(ctx, model.Note{Action: "bundle.import", Object: result.BundleHash, Reason: oneLine(err.Error()),
-				Detail: map[string]string{"origin": result.Origin, "cursor": result.ImportedCursor}}, actorOf(ctx).name)
+			s.note(ctx, model.Note{
+				Action: "bundle.import", Object: result.BundleHash, Reason: oneLine(err.Error()),
+				Detail: map[string]string{"origin": result.Origin, "cursor": result.ImportedCursor},
+			}, actorOf(ctx).name)
 		}
 		return nil, err
 	}

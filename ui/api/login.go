@@ -67,8 +67,10 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	if !right || !ok || account.Disabled {
 		s.c.Log.Warn("login refused", "account", in.Body.Account, "from", host)
 		if ok {
-			s.note(ctx, model.Note{Action: "account.login", Object: account.Name, Reason: "wrong password or disabled account",
-				Detail: map[string]string{"from": host}}, "account:"+account.Name)
+			s.note(ctx, model.Note{
+				Action: "account.login", Object: account.Name, Reason: "wrong password or disabled account",
+				Detail: map[string]string{"from": host},
+			}, "account:"+account.Name)
 		}
 		return nil, fault.New(fault.Login, "", "the account or the password is wrong")
 	}
@@ -88,8 +90,10 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	if err != nil {
 		return nil, fault.Wrap("open session", err)
 	}
-	cookie := http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: int(sessionLife.Seconds()),
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	cookie := http.Cookie{
+		Name: cookieName, Value: token, Path: "/", MaxAge: int(sessionLife.Seconds()),
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	}
 	return &loginOutput{
 		SetCookie: cookie.String(),
 		Body:      schema.Session{Account: account.Name, Token: token, ExpiresAt: row.ExpiresAt.Std()},

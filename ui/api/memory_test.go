@@ -111,8 +111,10 @@ func (m *memory) apply(c model.Change) error {
 	case model.TrustSigner:
 		m.signers = append(m.signers, c.Key)
 	case model.Note:
-		m.audit = append(m.audit, model.AuditEntry{Seq: model.Seq(len(m.audit) + 1), At: c.At, Actor: c.Actor, Action: c.Action,
-			Object: c.Object, OK: c.OK, Reason: c.Reason, Detail: c.Detail})
+		m.audit = append(m.audit, model.AuditEntry{
+			Seq: model.Seq(len(m.audit) + 1), At: c.At, Actor: c.Actor, Action: c.Action,
+			Object: c.Object, OK: c.OK, Reason: c.Reason, Detail: c.Detail,
+		})
 	case model.Invite:
 		for _, other := range m.members {
 			if other.Name == c.Member.Name && other.ID != c.Member.ID {
@@ -151,8 +153,10 @@ func (m *memory) apply(c model.Change) error {
 			return nil
 		}
 		for _, h := range c.Hosts {
-			m.tasks[c.Command.ID] = append(m.tasks[c.Command.ID], model.Task{Command: c.Command.ID, Host: h, State: model.CommandQueued,
-				History: []model.Step{{State: model.CommandQueued, At: c.At}}})
+			m.tasks[c.Command.ID] = append(m.tasks[c.Command.ID], model.Task{
+				Command: c.Command.ID, Host: h, State: model.CommandQueued,
+				History: []model.Step{{State: model.CommandQueued, At: c.At}},
+			})
 		}
 		m.commands[c.Command.ID] = c.Command
 		m.fold(c.Command.ID, c.At)
@@ -218,7 +222,8 @@ func (r rows) Sites() ([]model.Site, error) {
 }
 
 func (r rows) Counts(id model.SiteID) (model.SiteCounts, bool, error) { return found(r.m.counts, id) }
-func (r rows) Host(id model.HostID) (model.Host, bool, error)         { return found(r.m.hosts, id) }
+
+func (r rows) Host(id model.HostID) (model.Host, bool, error) { return found(r.m.hosts, id) }
 
 func (r rows) sorted() []model.Host {
 	return slices.SortedFunc(maps.Values(r.m.hosts), func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })

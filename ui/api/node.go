@@ -47,8 +47,10 @@ func (s *Server) overview(_ context.Context, _ *none) (*out[schema.Overview], er
 	if err != nil {
 		return nil, err
 	}
-	sum := schema.Overview{AsOf: s.c.Now().UTC(), Sites: len(sites), HostsBy: map[string]int64{},
-		AdvisoryN: shelf.AdvisoryN, Cursor: shelf.Cursor.String()}
+	sum := schema.Overview{
+		AsOf: s.c.Now().UTC(), Sites: len(sites), HostsBy: map[string]int64{},
+		AdvisoryN: shelf.AdvisoryN, Cursor: shelf.Cursor.String(),
+	}
 	for _, site := range sites {
 		if site.Link == linkUp {
 			sum.SitesUp++

@@ -23,8 +23,10 @@ func (s *Server) listAudit(_ context.Context, in *auditInput) (*out[schema.Audit
 	}
 	page := schema.Audit{Entries: make([]schema.AuditEntry, 0, len(entries))}
 	for _, e := range entries {
-		page.Entries = append(page.Entries, schema.AuditEntry{Seq: uint64(e.Seq), At: e.At.Std(), Actor: e.Actor, Action: e.Action,
-			Object: e.Object, OK: e.OK, Reason: e.Reason, Detail: e.Detail, Prev: e.Prev})
+		page.Entries = append(page.Entries, schema.AuditEntry{
+			Seq: uint64(e.Seq), At: e.At.Std(), Actor: e.Actor, Action: e.Action,
+			Object: e.Object, OK: e.OK, Reason: e.Reason, Detail: e.Detail, Prev: e.Prev,
+		})
 	}
 	if n := len(entries); n == in.Limit && entries[n-1].Seq > 1 {
 		page.Next = uint64(entries[n-1].Seq)

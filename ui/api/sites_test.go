@@ -131,8 +131,10 @@ func TestHostDetailIsAskedOfItsSite(t *testing.T) {
 	row := r.mem.hosts[id]
 	row.Site = oslo // a site cannot say whose host it is
 	r.links[model.NodeID(berlin)] = Link{Up: true, Since: noon}
-	r.asker.answer = model.HostDetail{Host: row, At: model.TimeOf(noon), Packages: []model.Package{{Manager: "dpkg", Name: "curl", Version: "1"}},
-		Findings: []model.Finding{{Vulnerability: "CVE-2026-1", Package: "curl", Severity: model.SeverityHigh, Verdict: model.VerdictAffected}}}
+	r.asker.answer = model.HostDetail{
+		Host: row, At: model.TimeOf(noon), Packages: []model.Package{{Manager: "dpkg", Name: "curl", Version: "1"}},
+		Findings: []model.Finding{{Vulnerability: "CVE-2026-1", Package: "curl", Severity: model.SeverityHigh, Verdict: model.VerdictAffected}},
+	}
 	d := read[schema.HostDetail](r, r.do("GET", "/api/v1/hosts/berlin-a/detail", nil), 200)
 	if d.AnsweredBy != "berlin" || d.Host.Site != "berlin" || len(d.Packages) != 1 || d.Findings[0].Severity != "high" || d.Certificates == nil {
 		t.Errorf("%+v", d)

@@ -414,3 +414,32 @@ type Overview struct {
 	AdvisoryN int              `json:"advisory_n"`
 	Cursor    string           `json:"cursor" doc:"of the newest advisory change here"`
 }
+
+// SyncStatus says how far the bundles of each origin were imported here.
+type SyncStatus struct {
+	Sites       []SyncOrigin `json:"sites"`
+	LocalCursor string       `json:"local_cursor" doc:"of the newest advisory change made here"`
+}
+
+// SyncOrigin is one origin whose bundles were imported.
+type SyncOrigin struct {
+	SiteID     string     `json:"site_id"`
+	Name       string     `json:"name"`
+	LastSyncAt *time.Time `json:"last_sync_at,omitempty"`
+	LastCursor string     `json:"last_cursor"`
+	BundlesN   int        `json:"bundles_imported"`
+	ItemsN     int        `json:"total_items_imported"`
+}
+
+// FederationEnroll asks a site to enroll at a controller.
+type FederationEnroll struct {
+	Controller string `json:"controller" minLength:"1" maxLength:"512" doc:"the controller's URL" example:"https://hq.example.net:8443"`
+	Token      string `json:"token" minLength:"1" maxLength:"1024"`
+}
+
+// Enrolled says what a site became.
+type Enrolled struct {
+	SiteID     string `json:"site_id"`
+	Name       string `json:"name" doc:"the name the controller gave this site"`
+	Controller string `json:"controller" doc:"the controller's name"`
+}
