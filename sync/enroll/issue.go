@@ -18,7 +18,6 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
-	"github.com/skerryhq/skerry/sync/link"
 )
 
 // serverLife is short because nothing but this process holds the key: a restart issues a new one.
