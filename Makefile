@@ -60,7 +60,10 @@ fix: ## repair what a tool can: format, modernise
 	go fix ./...
 	$(TOOL) gofumpt -w -modpath $(MODULE) $$(git ls-files '*.go')
 
-bench: ## every benchmark (BENCH=REGEXP for some)
+bench: ## every benchmark, with machine, versions and load (BENCH=REGEXP for some)
+	@echo "machine  $$(uname -srm), $$(nproc) cores, $$(awk '/MemTotal/ {printf "%.0f GiB", $$2/1048576}' /proc/meminfo)"
+	@echo "version  $(VERSION), $$(go version)"
+	@echo "load     $$(cut -d' ' -f1-3 /proc/loadavg) before"
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
