@@ -97,19 +97,25 @@ func (h *Hub) sink(m model.Member) *exchange.Received {
 	return r
 }
 
-// enter makes s the link of m. An older one is told why it has to go.
-func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end context.CancelCauseFunc) *entry {
-	e := &entry{name: m.Name, sess: s, end: end, state: LinkState{
+// enter makes s the link of m. An older one is told why it has to go; the channel is closed when that
+// one has ended.
+func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end context.CancelCauseFunc) (mine *entry, older <-chan struct{}) {
+	mine = &entry{name: m.Name, sess: s, end: end, gone: make(chan struct{}), state: LinkState{
 		Up: true, Since: h.Now(), Remote: s.Peer().Remote, Software: hello.Software,
 	}}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	old := h.links[m.ID]
-	h.links[m.ID] = e
-	h.mu.Unlock()
-	if old != nil && old.end != nil {
-		old.end(fault.New(fault.Conflict, "", "a newer link of the same member came from %s", e.state.Remote))
+	h.links[m.ID] = mine
+	if old == nil {
+		none := make(chan struct{})
+		close(none)
+		return mine, none
 	}
-	return e
+	if old.end != nil {
+		old.end(fault.New(fault.Conflict, "", "a newer link of the same member came from %s", mine.state.Remote))
+	}
+	return mine, old.gone
 }
 
 // leave marks the member's link as down, unless a newer one took its place.
@@ -117,6 +123,7 @@ func (h *Hub) leave(id model.NodeID, e *entry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e.sess, e.end = nil, nil
+	close(e.gone)
 	if h.links[id] == e {
 		e.state.Up, e.state.Since = false, h.Now()
 	}

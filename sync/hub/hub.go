@@ -86,6 +86,7 @@ type entry struct {
 	state LinkState
 	sess  exchange.Session // nil when down
 	end   context.CancelCauseFunc
+	gone  chan struct{} // closed when the link has left: nothing of it is under way any more
 }
 
 // New returns a Hub without links.
@@ -148,12 +149,14 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	}
 	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
 
-	mine := h.enter(m, hello, s, end)
+	mine, older := h.enter(m, hello, s, end)
 	defer h.leave(m.ID, mine)
 	h.Heard(m)
 	sink := h.sink(m)
-	// What is held is read after the member's older link, if any, was told to go, so that little of
-	// what that one still brings is sent twice. What is sent twice has no effect.
+	// The member's older link, if any, was told to go. What it still has under way must not come behind
+	// what this one brings: Transform would put an older body over a newer one. That one is waited for
+	// even where this one is itself told to go, since a third waits for this one alone.
+	<-older
 	held, err := sink.Held(ctx)
 	if err != nil {
 		_ = wire.WriteFault(stream, err)
