@@ -14,12 +14,17 @@ type Time int64
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// TimeOf converts t; the zero time.Time, and anything before 1970, becomes unknown.
+// maxTime is the last instant whose text RFC 3339 can hold: 9999-12-31T23:59:59.999Z.
+const maxTime Time = 253_402_300_799_999
+
+// TimeOf converts t; the zero time.Time, and anything before 1970, becomes unknown. Anything after the
+// year 9999 becomes the last instant of that year, so that every Time that came in reads back from
+// its text: a row with one that does not could never be opened again.
 func TimeOf(t time.Time) Time {
 	if t.IsZero() || t.UnixMilli() <= 0 {
 		return 0
 	}
-	return Time(t.UnixMilli())
+	return min(Time(t.UnixMilli()), maxTime)
 }
 
 // Std returns t as a time.Time in UTC; unknown becomes the zero time.Time.
@@ -52,7 +57,8 @@ func (t Time) String() string {
 // MarshalText returns the form of String.
 func (t Time) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText accepts any RFC 3339 time, and the empty text for unknown.
+// UnmarshalText accepts any RFC 3339 time, and the empty text for unknown; TimeOf says what becomes of
+// those out of bounds.
 func (t *Time) UnmarshalText(b []byte) error {
 	if len(b) == 0 {
 		*t = 0
