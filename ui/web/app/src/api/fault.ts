@@ -1,0 +1,46 @@
+// What can go wrong between this page and its server: it refuses (Refused, with its own words), or it
+// does not answer at all (NoAnswer).
+
+import type { Problem } from './types'
+
+/** The server answered, and said no. */
+export class Refused extends Error {
+  readonly status: number
+  readonly kind: string
+  readonly title: string
+
+  constructor(problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail'>) {
+    super(problem.detail || problem.title)
+    this.name = 'Refused'
+    this.status = problem.status
+    this.kind = problem.kind
+    this.title = problem.title
+  }
+}
+
+/** No answer, or one that is not this server's. */
+export class NoAnswer extends Error {
+  constructor(why: string) {
+    super(why)
+    this.name = 'NoAnswer'
+  }
+}
+
+/** Whether the session has ended or never was. */
+export function mustLogIn(err: unknown): boolean {
+  return err instanceof Refused && err.status === 401
+}
+
+/** Makes a Refused of an error body, or a NoAnswer where the body is not a problem of this server. */
+export function faultOf(body: unknown, status: number): Refused | NoAnswer {
+  if (typeof body === 'object' && body !== null && 'detail' in body && typeof body.detail === 'string') {
+    const p = body as Partial<Problem> & { detail: string }
+    return new Refused({ status, kind: p.kind ?? 'other', title: p.title ?? 'The request failed', detail: p.detail })
+  }
+  return new NoAnswer(`something answered with status ${status}, but not as a Skerry server does`)
+}
+
+/** What to show of any error. */
+export function errorText(err: unknown): string {
+  return err instanceof Error ? err.message : String(err)
+}

@@ -1,0 +1,98 @@
+// What the page asks of the server, and how often.
+
+import { keepPreviousData, QueryClient, queryOptions, type UseQueryResult } from '@tanstack/react-query'
+import { useLocalNow } from '../clock'
+import { isFresh } from '../words/offset'
+import type { HostSearch } from '../words/search'
+import { body, client } from './client'
+import { mustLogIn } from './fault'
+
+/** Between two looks at the same thing. */
+const poll = 5000
+
+/** Rows of one page of hosts. */
+export const pageSize = 50
+
+export const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // The next poll is the retry; and whether the network is there is for the request to find out.
+      retry: false,
+      networkMode: 'always',
+      staleTime: 2000,
+      gcTime: 60_000,
+      refetchInterval: (q) => (mustLogIn(q.state.error) ? false : poll),
+    },
+    mutations: { retry: false, networkMode: 'always' },
+  },
+})
+
+export const nodeQuery = queryOptions({
+  queryKey: ['node'],
+  queryFn: ({ signal }) => body(client.GET('/api/v1/node', { signal })),
+})
+
+export const overviewQuery = queryOptions({
+  queryKey: ['overview'],
+  queryFn: ({ signal }) => body(client.GET('/api/v1/overview', { signal })),
+})
+
+export const sitesQuery = queryOptions({
+  queryKey: ['sites'],
+  queryFn: async ({ signal }) => (await body(client.GET('/api/v1/sites', { signal }))) ?? [],
+})
+
+export const siteQuery = (site: string) =>
+  queryOptions({
+    queryKey: ['site', site],
+    queryFn: ({ signal }) => body(client.GET('/api/v1/sites/{site}', { params: { path: { site } }, signal })),
+  })
+
+export const hostsQuery = ({ q, site, status, after }: HostSearch) =>
+  queryOptions({
+    queryKey: ['hosts', { q, site, status, after }],
+    queryFn: ({ signal }) =>
+      body(client.GET('/api/v1/hosts', { params: { query: { q, site, status, after, limit: pageSize } }, signal })),
+    placeholderData: keepPreviousData,
+  })
+
+export const hostQuery = (host: string) =>
+  queryOptions({
+    queryKey: ['host', host],
+    queryFn: ({ signal }) => body(client.GET('/api/v1/hosts/{host}', { params: { path: { host } }, signal })),
+  })
+
+/** What only the site holds. It is asked once, when a person asks; it is work for the site. */
+export const hostDetailQuery = (host: string) =>
+  queryOptions({
+    queryKey: ['host-detail', host],
+    queryFn: ({ signal }) => body(client.GET('/api/v1/hosts/{host}/detail', { params: { path: { host } }, signal })),
+    refetchInterval: false,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+    refetchOnMount: false,
+    staleTime: Infinity,
+    gcTime: 0,
+  })
+
+/** Opens a session; the browser keeps its cookie. */
+export async function logIn(account: string, password: string): Promise<void> {
+  await body(client.POST('/api/v1/login', { body: { account, password } }))
+}
+
+/** Ends the session and forgets everything that was shown. */
+export async function logOut(): Promise<void> {
+  await body(client.POST('/api/v1/logout'))
+  await forget()
+}
+
+/** Drops every answer held, and asks anew who is logged in. */
+export async function forget(): Promise<void> {
+  queries.removeQueries({ predicate: (q) => q.queryKey[0] !== 'node' })
+  await queries.resetQueries({ queryKey: nodeQuery.queryKey })
+}
+
+/** Whether what a query holds is of now. */
+export function useFresh(q: Pick<UseQueryResult, 'dataUpdatedAt' | 'isError'>): boolean {
+  return isFresh(q.dataUpdatedAt, q.isError, useLocalNow())
+}

@@ -1,0 +1,21 @@
+// Short names for the types that the server's own description of its API gives (schema.d.ts, which
+// `npm run schema` writes).
+
+import type { components } from './schema'
+
+type Schemas = components['schemas']
+
+export type Node = Schemas['Node']
+export type Uplink = Schemas['Uplink']
+export type Overview = Schemas['Overview']
+export type Site = Schemas['Site']
+export type Exposure = Schemas['Exposure']
+export type Counts = Schemas['Counts']
+export type TopEntry = Schemas['TopEntry']
+export type Host = Schemas['Host']
+export type Hosts = Schemas['Hosts']
+export type HostDetail = Schemas['HostDetail']
+export type Package = Schemas['Package']
+export type Certificate = Schemas['Certificate']
+export type Finding = Schemas['Finding']
+export type Problem = Schemas['Problem']

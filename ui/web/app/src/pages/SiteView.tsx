@@ -1,0 +1,67 @@
+import { Button } from '@mantine/core'
+import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
+import type { Site } from '../api/types'
+import { AsOf } from '../parts/AsOf'
+import { Facts } from '../parts/Facts'
+import { HostBar } from '../parts/HostBar'
+import { Light } from '../parts/Light'
+import { count } from '../words/count'
+import { siteHealth } from '../words/status'
+import { ExposureBlock } from './ExposureBlock'
+import classes from './SiteView.module.css'
+import { SiteFacts } from './SiteCard'
+
+/** The name of a site and its light. */
+export function SiteHead({ site, fresh }: { site: Site; fresh: boolean }) {
+  const health = siteHealth(site, fresh)
+  return (
+    <>
+      <header className={classes.head}>
+        <div>
+          <h1>{site.name}</h1>
+          {site.location ? <p className="muted">{site.location}</p> : null}
+        </div>
+        <Light said={health} strong />
+        <Button
+          className={classes.hosts}
+          variant="default"
+          renderRoot={(props) => <Link to="/hosts" search={{ site: site.name }} {...props} />}
+        >
+          Show its hosts
+        </Button>
+      </header>
+      {health.reason ? <p className={classes.reason}>{health.reason}</p> : null}
+    </>
+  )
+}
+
+/** Everything that is known of one site. local: it is the site that answers. */
+export function SitePanels({ site, fresh, local }: { site: Site; fresh: boolean; local: boolean }) {
+  const times: [string, ReactNode][] = []
+  if (site.invited_at) times.push(['Invited', <AsOf at={site.invited_at} />])
+  if (site.enrolled_at) times.push(['Enrolled', <AsOf at={site.enrolled_at} />])
+  return (
+    <div className={classes.grid}>
+      <section className={classes.card}>
+        <h2>Site</h2>
+        <SiteFacts site={site} fresh={fresh} local={local} />
+        <Facts rows={[...times, ['Id', <code>{site.id}</code>]]} />
+      </section>
+      <section className={classes.card}>
+        <h2>
+          Hosts <b>{count(site.hosts)}</b>
+        </h2>
+        <HostBar total={site.hosts} by={site.hosts_by_status} current={fresh && site.link === 'up'} />
+        {local ? null : (
+          <p className={classes.note}>
+            last fact from the site <AsOf at={site.last_item} absent="none yet" />
+          </p>
+        )}
+      </section>
+      <section className={classes.card} data-wide>
+        <ExposureBlock site={site} top={20} />
+      </section>
+    </div>
+  )
+}

@@ -1,0 +1,35 @@
+// Counts as a person reads them.
+
+const grouped = new Intl.NumberFormat('en-GB')
+
+/** A number with its thousands apart: "16,595". */
+export function count(n: number): string {
+  return grouped.format(n)
+}
+
+/** A number and its noun: "1 host", "340 hosts". */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`
+}
+
+/** The statuses of hosts in the order they are shown. */
+export const hostStatuses = ['up', 'down', 'unknown'] as const
+
+export type HostStatus = (typeof hostStatuses)[number]
+
+/**
+ * Splits hosts by status. What has no status, or one that this page does not know, is unknown: a host
+ * must not vanish from the sum, and must not pass for healthy.
+ */
+export function hostSplit(total: number, by: Record<string, number> | null | undefined): Record<HostStatus, number> {
+  const up = Math.max(0, by?.['up'] ?? 0)
+  const down = Math.max(0, by?.['down'] ?? 0)
+  return { up, down, unknown: Math.max(0, total - up - down) }
+}
+
+/** Which rows a page of a list shows: "51–100 of 340". before is absent where it is not known. */
+export function rowRange(before: number | undefined, rows: number, total: number): string {
+  if (total === 0) return 'none'
+  if (before === undefined) return `${count(rows)} of ${count(total)}`
+  return rows === 0 ? `none of ${count(total)}` : `${count(before + 1)}–${count(before + rows)} of ${count(total)}`
+}
