@@ -1,7 +1,8 @@
 // Package inventory folds what an agent reports into the directory row of its host.
 //
-// It owns which report sets which group of values, and the rule that a group never goes back to an
-// older observation. It stores nothing.
+// It owns which report sets which group of values. The newest report is the one that comes last: an
+// origin's items are applied in the order of their numbers, and no clock is asked, since one that was
+// ahead for a while would freeze its host for as long. It stores nothing.
 package inventory
 
 import (
@@ -10,11 +11,8 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// Facts returns h with f as observed at asOf. An observation older than the one h has changes nothing.
+// Facts returns h with f as observed at asOf, and whether that changed anything.
 func Facts(h model.Host, f model.Facts, asOf model.Time) (model.Host, bool) {
-	if asOf < h.FactsAt {
-		return h, false
-	}
 	changed := !reflect.DeepEqual(h.Facts, f) || h.FactsAt != asOf
 	h.Facts, h.FactsAt = f, asOf
 	return h, changed
@@ -23,9 +21,6 @@ func Facts(h model.Host, f model.Facts, asOf model.Time) (model.Host, bool) {
 // Packages returns h with the inventory that ref names, as observed at asOf. Where that is another
 // inventory than before, what was known of the host's exposure no longer holds and is cleared.
 func Packages(h model.Host, ref model.InventoryRef, asOf model.Time) (model.Host, bool) {
-	if asOf < h.PackagesAt {
-		return h, false
-	}
 	changed := h.PackagesAt != asOf
 	if h.PackagesDigest != ref.Digest {
 		changed = true
@@ -37,9 +32,6 @@ func Packages(h model.Host, ref model.InventoryRef, asOf model.Time) (model.Host
 
 // Certificates returns h with the certificates that ref names, as observed at asOf.
 func Certificates(h model.Host, ref model.CertificatesRef, asOf model.Time) (model.Host, bool) {
-	if asOf < h.CertificatesAt {
-		return h, false
-	}
 	changed := h.CertificatesDigest != ref.Digest || h.CertificatesAt != asOf
 	h.CertificatesDigest, h.CertificateN, h.NextCertExpiry, h.CertificatesAt = ref.Digest, ref.CertificateN, ref.NextExpiry, asOf
 	return h, changed
