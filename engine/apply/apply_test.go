@@ -300,39 +300,6 @@ func TestAgentSpeaksForItsOwnHostOnly(t *testing.T) {
 	}
 }
 
-// The order of an agent's reports is that of their numbers: a host whose clock was ahead for a day must
-// not be frozen for that day. The bodies in the detail tier follow the same order, and a row that
-// stayed behind would name one that is no longer kept.
-func TestTheNewestReportWinsWhateverItsClockSaid(t *testing.T) {
-	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
-	site.enrolled(model.MemberHost, model.NodeID(hostA), "a")
-	key := hostA.String()
-	ahead := []model.Item{
-		item(t, 1, model.ItemFacts, key, model.Facts{Hostname: "before"}),
-		item(t, 2, model.ItemPackages, key, model.InventoryRef{Digest: "d1", PackageN: 1}),
-		item(t, 3, model.ItemCertificates, key, model.CertificatesRef{Digest: "c1", CertificateN: 1}),
-	}
-	right := []model.Item{
-		item(t, 4, model.ItemFacts, key, model.Facts{Hostname: "after"}),
-		item(t, 5, model.ItemPackages, key, model.InventoryRef{Digest: "d2", PackageN: 2}),
-		item(t, 6, model.ItemCertificates, key, model.CertificatesRef{Digest: "c2", CertificateN: 2}),
-	}
-	for i := range right {
-		right[i].AsOf = ahead[i].AsOf - 86_400_000
-	}
-	site.receive(model.NodeID(hostA), ahead...)
-	up := site.receive(model.NodeID(hostA), right...)
-	h, _ := site.host(hostA)
-	if h.Hostname != "after" || h.PackagesDigest != "d2" || h.CertificatesDigest != "c2" || h.FactsAt != right[0].AsOf || len(up) != 3 {
-		t.Fatalf("%d items rose; the row is %+v", len(up), h)
-	}
-	// What was taken already changes nothing when it comes again.
-	site.receive(model.NodeID(hostA), ahead...)
-	if again, _ := site.host(hostA); again.Hostname != "after" || again.PackagesDigest != "d2" {
-		t.Fatalf("after a resend: %+v", again)
-	}
-}
-
 func TestAdvisories(t *testing.T) {
 	w := newWorld(t, model.RoleController, groupID)
 	w.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
@@ -437,7 +404,7 @@ func TestCommandGoesDownAndItsResultComesUp(t *testing.T) {
 			t.Fatalf("after %s: %+v", s, c)
 		}
 	}
-	back := model.Move{Command: cid, Host: hostA, State: model.CommandRunning, At: site.at}
+	back := model.Move{Command: cid, Host: hostA, State: model.CommandFailed, At: site.at}
 	if up := site.receive(model.NodeID(hostA), item(t, 9, model.ItemMove, "again", back)); len(up) != 0 {
 		t.Fatalf("an illegal move went up: %+v", up)
 	}

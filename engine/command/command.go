@@ -5,6 +5,8 @@
 package command
 
 import (
+	"slices"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -30,10 +32,12 @@ func Terminal(s model.CommandState) bool {
 	return false
 }
 
-// Move returns t after m and whether that changed anything. The state that t is already in changes
-// nothing; a move that the life cycle does not allow is a fault.Conflict and leaves t as it was.
+// Move returns t after m and whether that changed anything. A state that t is in, or was in before,
+// changes nothing: no task comes to one twice, so that it is the same move said again, as by a node
+// that crashed before it knew that it had said it. A move that the life cycle does not allow is a
+// fault.Conflict and leaves t as it was.
 func Move(t model.Task, m model.Move) (model.Task, bool, error) {
-	if t.State == m.State {
+	if t.State == m.State || slices.ContainsFunc(t.History, func(s model.Step) bool { return s.State == m.State }) {
 		return t, false, nil
 	}
 	for _, s := range next[t.State] {

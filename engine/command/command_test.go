@@ -41,6 +41,27 @@ func TestMoveTable(t *testing.T) {
 	}
 }
 
+// A node that ended between two of its stores says its steps again when it is back.
+func TestAStepThatWasTakenMayBeSaidAgain(t *testing.T) {
+	task := model.Task{State: model.CommandQueued, History: []model.Step{{State: model.CommandQueued, At: 1}}}
+	steps := []model.CommandState{model.CommandDelivered, model.CommandRunning, model.CommandSucceeded}
+	for round := range 2 {
+		for i, s := range steps {
+			got, changed, err := Move(task, model.Move{State: s, At: model.Time(10*round + i), Output: "said"})
+			if err != nil || changed != (round == 0) {
+				t.Fatalf("round %d, %s: changed %v, err %v", round, s, changed, err)
+			}
+			task = got
+		}
+	}
+	if task.State != model.CommandSucceeded || len(task.History) != 4 || task.History[3].At != 2 {
+		t.Fatalf("%+v", task)
+	}
+	if _, _, err := Move(task, model.Move{State: model.CommandFailed}); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("another end after the end: %v", err)
+	}
+}
+
 func TestMoveDoesNotShareHistory(t *testing.T) {
 	base := model.Task{State: model.CommandQueued, History: make([]model.Step, 1, 8)}
 	a, _, _ := Move(base, model.Move{State: model.CommandDelivered, At: 5})
