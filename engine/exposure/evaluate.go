@@ -20,7 +20,9 @@ const (
 func (vs *versions) affected(entries []*model.Affected, f family, version string) outcome {
 	result := no
 	for _, e := range entries {
-		result = max(result, vs.entry(e, f, version))
+		if result = max(result, vs.entry(e, f, version)); result == yes {
+			break
+		}
 	}
 	return result
 }
@@ -42,7 +44,9 @@ func (vs *versions) entry(e *model.Affected, f family, version string) outcome {
 	}
 	result := no
 	for i := range e.Ranges {
-		result = max(result, vs.inRange(&e.Ranges[i], f, version))
+		if result = max(result, vs.inRange(&e.Ranges[i], f, version)); result == yes {
+			break
+		}
 	}
 	return result
 }
@@ -131,16 +135,23 @@ func (vs *versions) sorted(events []model.Event, f family, version string) (out 
 	return out, below || limits == 0, true
 }
 
+// fixWork bounds the search for a fixed version, in events. A record may name ten thousand fixes, and each
+// has to be held against all of its events: real ones have a few dozen, and never come near.
+const fixWork = 1 << 18
+
 // fixed returns the lowest version that a range names as fixed, that is after version and that no
-// entry calls affected; "" if there is none.
+// entry calls affected; "" if there is none, or none among as many as fixWork allows to try.
 func (vs *versions) fixed(entries []*model.Affected, f family, version string) string {
 	type fix struct {
 		text   string
 		family family
 	}
 	var after []fix
+	cost := 1 // of one evaluation
 	for _, e := range entries {
+		cost += len(e.Versions) / 8 // compared as texts only
 		for _, r := range e.Ranges {
+			cost += len(r.Events)
 			rf := f
 			if r.Type == "SEMVER" {
 				rf = semver
@@ -159,7 +170,10 @@ func (vs *versions) fixed(entries []*model.Affected, f family, version string) s
 		c, _ := vs.compare(a.family, a.text, b.text)
 		return c
 	})
-	for _, x := range after {
+	for i, x := range slices.Compact(after) {
+		if i*cost > fixWork {
+			break
+		}
 		if vs.affected(entries, f, x.text) == no {
 			return x.text
 		}

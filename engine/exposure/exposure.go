@@ -27,7 +27,8 @@ type Shelf interface {
 }
 
 // Match returns every finding of inv, sorted by vulnerability, package, version and advisory, and
-// counts them. Errors are those of shelf. To match several inventories against one snapshot, keep a
+// counts them. Beyond 200,000 findings it still names every vulnerability, but not with each of its
+// packages. Errors are those of shelf. To match several inventories against one snapshot, keep a
 // Matcher: it remembers versions and ratings.
 func Match(inv model.Inventory, shelf Shelf) ([]model.Finding, model.SeverityCounts, error) {
 	return NewMatcher(shelf).Match(inv)
@@ -38,14 +39,29 @@ type Matcher struct {
 	shelf    Shelf
 	versions versions
 	ratings  map[string]rating // of a vulnerability, over all records that name it
+	most     int               // findings of one inventory; see findingsMax
+	listed   map[claim]bool    // what was found of the present inventory since there were that many
 }
 
-// ratingsMax bounds what a Matcher remembers of severities.
-const ratingsMax = 100_000
+const (
+	// ratingsMax bounds what a Matcher remembers of severities.
+	ratingsMax = 100_000
+	// findingsMax bounds the findings of one inventory: an inventory may claim thousands of packages of one
+	// source with thousands of advisories. From there on an advisory's vulnerability is listed for one more
+	// package and not for all; no vulnerability is ever left out.
+	findingsMax = 200_000
+)
+
+// claim is a finding without the package.
+type claim struct {
+	advisory model.AdvisoryKey
+	id       string
+	verdict  model.Verdict
+}
 
 // NewMatcher returns a Matcher on shelf.
 func NewMatcher(shelf Shelf) *Matcher {
-	return &Matcher{shelf: shelf, ratings: map[string]rating{}}
+	return &Matcher{shelf: shelf, ratings: map[string]rating{}, most: findingsMax}
 }
 
 // lookup is what a group of installed packages is matched by.
@@ -58,6 +74,7 @@ func (a lookup) compare(b lookup) int {
 
 // Match returns every finding of inv as the function Match does.
 func (m *Matcher) Match(inv model.Inventory) ([]model.Finding, model.SeverityCounts, error) {
+	m.listed = map[claim]bool{}
 	// Binary packages of one source share their fate, so each (ecosystem, name, version) is judged once.
 	groups := map[lookup][]string{}
 	for _, p := range inv.Packages {
@@ -128,6 +145,13 @@ func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.
 			return nil, err
 		}
 		for _, name := range packages {
+			if len(to) >= m.most {
+				c := claim{a.AdvisoryKey, id, f.Verdict}
+				if m.listed[c] {
+					break
+				}
+				m.listed[c] = true
+			}
 			f.Package = name
 			to = append(to, f)
 		}
