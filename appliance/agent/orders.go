@@ -72,43 +72,8 @@ func (o *orders) recover() error {
 // interrupt ends an order that was marked running when the agent ended.
 func (o *orders) interrupt(rec queue.JournalRecord) error {
 	id := rec.Order.Command.ID
-	end, ok, err := o.reported(id)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		o.log.Warn("an order was running when the agent ended; it is not run again", "command", id, "kind", rec.Order.Command.Kind)
-		// The running step is said again: the agent may have ended between marking it and saying it.
-		if err := o.report(id, model.CommandRunning, rec.At, "", ""); err != nil {
-			return err
-		}
-		end = model.Move{State: model.CommandFailed, At: model.TimeOf(o.now())}
-		if err := o.report(id, end.State, end.At, interrupted, ""); err != nil {
-			return err
-		}
-	}
-	return o.queue.MarkOrder(id, end.State, end.At)
-}
-
-// reported finds the end of an order in the outbox: the agent may have ended between reporting it and
-// marking it.
-func (o *orders) reported(id model.CommandID) (model.Move, bool, error) {
-	for after := model.Seq(0); ; {
-		items, err := o.queue.After(after, 256, 1<<20)
-		if err != nil || len(items) == 0 {
-			return model.Move{}, false, err
-		}
-		for _, it := range items {
-			after = it.Seq
-			var m model.Move
-			if it.Kind != model.ItemMove || !strings.HasPrefix(it.Key, id.String()) || model.Decode(it.Payload, &m) != nil {
-				continue
-			}
-			if m.State == model.CommandSucceeded || m.State == model.CommandFailed {
-				return m, true, nil
-			}
-		}
-	}
+	o.log.Warn("an order was running when the agent ended; it is not run again", "command", id, "kind", rec.Order.Command.Kind)
+	return o.step(id, model.CommandFailed, model.TimeOf(o.now()), interrupted, "")
 }
 
 // take makes a run of items from the site durable and puts its orders in line.
@@ -200,13 +165,31 @@ func (o *orders) repeat(rec queue.JournalRecord) error {
 
 // report appends one step to the outbox.
 func (o *orders) report(id model.CommandID, s model.CommandState, at model.Time, reason, output string) error {
+	it, err := o.move(id, s, at, reason, output)
+	if err != nil {
+		return err
+	}
+	_, err = o.queue.Append([]model.Item{it})
+	return err
+}
+
+// step marks one step in the journal and reports it, both or neither: a result that the site was told
+// is never taken for an interruption after a crash.
+func (o *orders) step(id model.CommandID, s model.CommandState, at model.Time, reason, output string) error {
+	it, err := o.move(id, s, at, reason, output)
+	if err != nil {
+		return err
+	}
+	return o.queue.MarkOrder(id, s, at, it)
+}
+
+func (o *orders) move(id model.CommandID, s model.CommandState, at model.Time, reason, output string) (model.Item, error) {
 	payload, err := model.Encode(model.Move{Command: id, Host: o.host, State: s, At: at, Reason: clip(reason, maxReason), Output: clip(output, maxOutput)})
 	if err != nil {
-		return fault.New(fault.Other, "report order "+id.String(), "%w", err)
+		return model.Item{}, fault.New(fault.Other, "report order "+id.String(), "%w", err)
 	}
 	key := id.String() + "/" + o.host.String() + "/" + string(s)
-	_, err = o.queue.Append([]model.Item{{Kind: model.ItemMove, Key: key, AsOf: at, Payload: payload}})
-	return err
+	return model.Item{Kind: model.ItemMove, Key: key, AsOf: at, Payload: payload}, nil
 }
 
 // run runs orders until ctx ends. Its errors are of the disk.
@@ -263,20 +246,13 @@ func (o *orders) next() (order *model.Order, expired bool, wait time.Duration) {
 func (o *orders) expire(c model.Command) error {
 	now := model.TimeOf(o.now())
 	o.log.Info("an order was past its time and is not run", "command", c.ID, "kind", c.Kind, "expired", c.ExpiresAt)
-	if err := o.report(c.ID, model.CommandExpired, now, "its time had passed when the agent could run it", ""); err != nil {
-		return err
-	}
-	return o.queue.MarkOrder(c.ID, model.CommandExpired, now)
+	return o.step(c.ID, model.CommandExpired, now, "its time had passed when the agent could run it", "")
 }
 
-// execute runs one order. The mark is durable before anything happens; the report is durable before
-// the last mark, so that no result is lost.
+// execute runs one order. That it runs is durable before anything happens.
 func (o *orders) execute(ctx context.Context, c model.Command) error {
 	at := model.TimeOf(o.now())
-	if err := o.queue.MarkOrder(c.ID, model.CommandRunning, at); err != nil {
-		return err
-	}
-	if err := o.report(c.ID, model.CommandRunning, at, "", ""); err != nil {
+	if err := o.step(c.ID, model.CommandRunning, at, "", ""); err != nil {
 		return err
 	}
 	state, reason, output := model.CommandSucceeded, "", ""
@@ -300,10 +276,7 @@ func (o *orders) execute(ctx context.Context, c model.Command) error {
 	}
 	at = model.TimeOf(o.now())
 	o.log.Info("an order was run", "command", c.ID, "kind", c.Kind, "state", state, "reason", reason)
-	if err := o.report(c.ID, state, at, reason, output); err != nil {
-		return err
-	}
-	return o.queue.MarkOrder(c.ID, state, at)
+	return o.step(c.ID, state, at, reason, output)
 }
 
 // clip makes s valid UTF-8 of at most n bytes.

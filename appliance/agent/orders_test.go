@@ -202,20 +202,13 @@ func TestRecover(t *testing.T) {
 		{"taken and said", func(b *bench, id model.CommandID) error {
 			return b.o.report(id, model.CommandDelivered, 1, "", "")
 		}, model.CommandSucceeded, "", 1},
-		{"marked", func(b *bench, id model.CommandID) error {
-			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.q.MarkOrder(id, model.CommandRunning, 2))
+		{"running", func(b *bench, id model.CommandID) error {
+			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.o.step(id, model.CommandRunning, 2, "", ""))
 		}, model.CommandFailed, "interrupted", 0},
-		{"marked and said", func(b *bench, id model.CommandID) error {
-			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.q.MarkOrder(id, model.CommandRunning, 2), b.o.report(id, model.CommandRunning, 2, "", ""))
-		}, model.CommandFailed, "interrupted", 0},
-		{"ended and said", func(b *bench, id model.CommandID) error {
-			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.q.MarkOrder(id, model.CommandRunning, 2), b.o.report(id, model.CommandRunning, 2, "", ""),
-				b.o.report(id, model.CommandSucceeded, 3, "", "the result"))
-		}, model.CommandSucceeded, "", 0},
 		{"ended", func(b *bench, id model.CommandID) error {
-			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.q.MarkOrder(id, model.CommandRunning, 2), b.o.report(id, model.CommandRunning, 2, "", ""),
-				b.o.report(id, model.CommandFailed, 3, "it broke", ""), b.q.MarkOrder(id, model.CommandFailed, 3))
-		}, model.CommandFailed, "it broke", 0},
+			return errors.Join(b.o.report(id, model.CommandDelivered, 1, "", ""), b.o.step(id, model.CommandRunning, 2, "", ""),
+				b.o.step(id, model.CommandSucceeded, 3, "", "the result"))
+		}, model.CommandSucceeded, "", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -20,31 +20,14 @@ func (q *Queue) Append(items []model.Item) (model.Seq, error) {
 	if len(items) == 0 {
 		return q.Head(), nil
 	}
-	size := 0
-	values := make([][]byte, len(items))
-	for i, it := range items {
-		switch {
-		case it.Kind == "" || bytes.IndexByte([]byte(it.Kind), 0) >= 0:
-			return 0, fault.New(fault.Invalid, what, "item %d has no proper kind", i)
-		case len(it.Key) > model.MaxItemKey:
-			return 0, fault.New(fault.TooLarge, what, "the key of a %s item is %d bytes, the limit is %d", it.Kind, len(it.Key), model.MaxItemKey)
-		case len(it.Payload) > model.MaxPayload:
-			return 0, fault.New(fault.TooLarge, what, "the %s item %q is %d bytes, the limit is %d", it.Kind, it.Key, len(it.Payload), model.MaxPayload)
-		}
-		v, err := encodeItem(it)
-		if err != nil {
-			return 0, fault.New(fault.Invalid, what, "the %s item %q is not JSON: %w", it.Kind, it.Key, err)
-		}
-		values[i] = v
-		size += len(v)
+	values, size, err := encodeItems(what, items)
+	if err != nil {
+		return 0, err
 	}
 	var last model.Seq
-	err := q.submit(what, size, func(tx *bbolt.Tx, s *state) error {
-		for i, it := range items {
-			s.head++
-			if err := put(tx, s, s.head, it, values[i]); err != nil {
-				return storeError{err}
-			}
+	err = q.submit(what, size, func(tx *bbolt.Tx, s *state) error {
+		if err := putAll(tx, s, items, values); err != nil {
+			return storeError{err}
 		}
 		last = s.head
 		return nil
@@ -53,6 +36,39 @@ func (q *Queue) Append(items []model.Item) (model.Seq, error) {
 		return 0, err
 	}
 	return last, nil
+}
+
+// encodeItems returns the values of items and their size, and refuses what could never be sent.
+func encodeItems(what string, items []model.Item) (values [][]byte, size int, err error) {
+	values = make([][]byte, len(items))
+	for i, it := range items {
+		switch {
+		case it.Kind == "" || bytes.IndexByte([]byte(it.Kind), 0) >= 0:
+			return nil, 0, fault.New(fault.Invalid, what, "item %d has no proper kind", i)
+		case len(it.Key) > model.MaxItemKey:
+			return nil, 0, fault.New(fault.TooLarge, what, "the key of a %s item is %d bytes, the limit is %d", it.Kind, len(it.Key), model.MaxItemKey)
+		case len(it.Payload) > model.MaxPayload:
+			return nil, 0, fault.New(fault.TooLarge, what, "the %s item %q is %d bytes, the limit is %d", it.Kind, it.Key, len(it.Payload), model.MaxPayload)
+		}
+		v, err := encodeItem(it)
+		if err != nil {
+			return nil, 0, fault.New(fault.Invalid, what, "the %s item %q is not JSON: %w", it.Kind, it.Key, err)
+		}
+		values[i] = v
+		size += len(v)
+	}
+	return values, size, nil
+}
+
+// putAll stores items behind the newest one.
+func putAll(tx *bbolt.Tx, s *state, items []model.Item, values [][]byte) error {
+	for i, it := range items {
+		s.head++
+		if err := put(tx, s, s.head, it, values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // put stores one item at seq and removes the one whose place it takes.

@@ -147,19 +147,26 @@ func decodeRecord(v []byte) (JournalRecord, error) {
 	return rec, nil
 }
 
-// MarkOrder moves an order to a state, durable on return: before the order is run, and after. The
-// state that it has already changes nothing. It fails with fault.NotFound for an order that is not in
-// the journal, and with fault.Conflict for one that has ended.
+// MarkOrder moves an order to a state and appends the items that report it, both together, durable on
+// return: before the order is run, and after. So the journal and what the tier above is told cannot
+// differ, wherever a crash comes. The state that it has already changes nothing, and appends nothing.
+// It fails with fault.NotFound for an order that is not in the journal, with fault.Conflict for one
+// that has ended, and as Append does.
 //
 // The states that an agent can reach are running, succeeded, failed, cancelled and expired; any other
 // is fault.Invalid.
-func (q *Queue) MarkOrder(id model.CommandID, to model.CommandState, at model.Time) error {
+func (q *Queue) MarkOrder(id model.CommandID, to model.CommandState, at model.Time, report ...model.Item) error {
+	what := "mark order " + id.String()
 	switch to {
 	case model.CommandRunning, model.CommandSucceeded, model.CommandFailed, model.CommandCancelled, model.CommandExpired:
 	default:
-		return fault.New(fault.Invalid, "mark order "+id.String(), "%q is not a state that an agent can reach", to)
+		return fault.New(fault.Invalid, what, "%q is not a state that an agent can reach", to)
 	}
-	return q.submit("mark order "+id.String(), 0, func(tx *bbolt.Tx, s *state) error {
+	values, size, err := encodeItems(what, report)
+	if err != nil {
+		return err
+	}
+	return q.submit(what, size, func(tx *bbolt.Tx, s *state) error {
 		v := tx.Bucket(bucketJournal).Get(id[:])
 		if v == nil {
 			return fault.New(fault.NotFound, "", "it is not in the journal")
@@ -175,6 +182,9 @@ func (q *Queue) MarkOrder(id model.CommandID, to model.CommandState, at model.Ti
 		}
 		rec.State, rec.At = to, at
 		if err := putRecord(tx, rec); err != nil {
+			return storeError{err}
+		}
+		if err := putAll(tx, s, report, values); err != nil {
 			return storeError{err}
 		}
 		if !terminal(to) {

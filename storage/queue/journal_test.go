@@ -1,13 +1,16 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"go.etcd.io/bbolt"
 )
 
 var origin = model.NodeID{0xaa}
@@ -117,6 +120,52 @@ func TestMarkOrderIsStrict(t *testing.T) {
 	if got := journal(t, q); got != "1:failed " {
 		t.Errorf("journal %q", got)
 	}
+}
+
+// A mark and the items that report it are one write: a crash leaves both or neither.
+func TestMarkOrderReportsInTheSameWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "q")
+	q := open(t, path)
+	id := takeOrder(t, q, 1, 1)
+	said := func(s model.CommandState) model.Item { return item(model.ItemMove, string(s), `"`+string(s)+`"`) }
+	check := func(record string, keys ...string) {
+		t.Helper()
+		items, err := q.After(0, 10, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, it := range items {
+			got = append(got, it.Key)
+		}
+		if journal(t, q) != record || !slices.Equal(got, keys) || int(q.Head()) != len(keys) {
+			t.Fatalf("journal %q, items %q, head %d; want %q, %q", journal(t, q), got, q.Head(), record, keys)
+		}
+	}
+	for _, s := range []model.CommandState{model.CommandRunning, model.CommandRunning, model.CommandSucceeded, model.CommandSucceeded} {
+		if err := q.MarkOrder(id, s, 5, said(s)); err != nil { // the second of each changes nothing
+			t.Fatal(err)
+		}
+	}
+	check("1:succeeded ", "running", "succeeded")
+	if err := q.MarkOrder(id, model.CommandFailed, 6, said(model.CommandFailed)); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("another end: %v", err)
+	}
+	if err := q.MarkOrder(commandID(9), model.CommandFailed, 6, said(model.CommandFailed)); !fault.Is(err, fault.NotFound) {
+		t.Fatalf("an order that never came: %v", err)
+	}
+	other := takeOrder(t, q, 2, 2)
+	if err := q.MarkOrder(other, model.CommandRunning, 6, model.Item{}); !fault.Is(err, fault.Invalid) {
+		t.Fatalf("an item that could never be sent: %v", err)
+	}
+	check("1:succeeded 2:delivered ", "running", "succeeded")
+	q.commit = func(*bbolt.Tx) error { return errors.New("input/output error") }
+	if err := q.MarkOrder(other, model.CommandRunning, 7, said(model.CommandRunning)); !fault.Is(err, fault.ReadOnly) {
+		t.Fatalf("on a failing disk: %v", err)
+	}
+	_ = q.Close()
+	q = open(t, path)
+	check("1:succeeded 2:delivered ", "running", "succeeded")
 }
 
 func TestOldOrdersArePruned(t *testing.T) {
