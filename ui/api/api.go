@@ -60,6 +60,7 @@ type Server struct {
 	logins  *limiter
 	hashing chan struct{} // a slot for each password being hashed
 	writing chan struct{} // held by the one ingest or import at a time
+	conns   int           // see maxConns
 	started time.Time
 }
 
@@ -72,6 +73,7 @@ func New(c Config) *Server {
 		logins:  newLimiter(c.Now),
 		hashing: make(chan struct{}, 2),
 		writing: make(chan struct{}, 1),
+		conns:   maxConns,
 		started: c.Now(),
 	}
 	e := echo.New()

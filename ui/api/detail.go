@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -37,6 +38,9 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 	case err == nil:
 	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && link.word != linkUp):
 		return nil, s.unreachable(host, site, link, err)
+	case s.c.Role == model.RoleController && fault.Is(err, fault.Login):
+		// The kind is the site's word; to the one who asked here it would say that his own login has ended.
+		return nil, fault.New(fault.Denied, "ask site "+site, "%w", errors.New(err.Error()))
 	default:
 		return nil, fault.Wrap("ask site "+site, err)
 	}

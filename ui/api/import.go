@@ -84,7 +84,7 @@ func (s *Server) takeIn(ctx context.Context, f *os.File, in *importInput) (schem
 	w := &shelver{s: s, stamp: s.stamp(ctx), dry: in.DryRun, keep: s.c.Role == model.RoleSite || m.Origin == self}
 	err = r.Each(ctx, func(c model.AdvisoryChange) error {
 		if c.Advisory == nil {
-			return w.drop(ctx, c.Key)
+			return w.drop(ctx, c.Key, c.Cursor)
 		}
 		return w.add(ctx, *c.Advisory)
 	})

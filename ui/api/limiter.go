@@ -1,16 +1,41 @@
 package api
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 )
 
-// Failed logins: ten at once, then one every six seconds, for each account and address.
-const (
-	loginBurst  = 10
-	loginRefill = 6 * time.Second
-	loginKeys   = 10_000 // remembered at once
+// allowance is how many failed logins there may be at once, and how long until there is one more.
+type allowance struct {
+	burst  time.Duration // as a multiple of refill
+	refill time.Duration
+}
+
+var (
+	// perAccount is for one account from one network.
+	perAccount = allowance{10, 6 * time.Second}
+	// perNetwork is for one network, whatever account it names: without it, somebody who has no account
+	// at all could keep both hashing slots busy, or try one password on every name.
+	perNetwork = allowance{100, 600 * time.Millisecond}
 )
+
+const loginKeys = 10_000 // remembered at once
+
+// network is what attempts are counted for: the address or, in IPv6, the /64 that one machine has for
+// itself alone.
+func network(host string) string {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		if p, err := addr.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return addr.String()
+}
 
 // limiter counts attempts in memory. Restarting forgets them, which costs an attacker's patience
 // nothing and an operator's nothing either.
@@ -26,7 +51,7 @@ func newLimiter(now func() time.Time) *limiter {
 }
 
 // take uses one attempt. It returns how long to wait where none is left, and zero otherwise.
-func (l *limiter) take(key string) time.Duration {
+func (l *limiter) take(key string, a allowance) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -34,8 +59,8 @@ func (l *limiter) take(key string) time.Duration {
 	if full.Before(now) {
 		full = now
 	}
-	next := full.Add(loginRefill)
-	if over := next.Sub(now) - loginBurst*loginRefill; over > 0 {
+	next := full.Add(a.refill)
+	if over := next.Sub(now) - a.burst*a.refill; over > 0 {
 		return over
 	}
 	if len(l.full) >= loginKeys {
@@ -43,6 +68,15 @@ func (l *limiter) take(key string) time.Duration {
 	}
 	l.full[key] = next
 	return 0
+}
+
+// giveBack returns one attempt, which proved right.
+func (l *limiter) giveBack(key string, a allowance) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if full, ok := l.full[key]; ok {
+		l.full[key] = full.Add(-a.refill)
+	}
 }
 
 // give forgets the attempts of a key that proved right.

@@ -44,11 +44,13 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 	if err != nil {
 		host = in.addr
 	}
-	if wait := s.logins.take(in.Body.Account + "\x00" + host); wait > 0 {
-		p := newProblem(http.StatusTooManyRequests, fault.Denied, fmt.Sprintf(
-			"too many failed logins as %q from %s: try again in %d seconds", in.Body.Account, host, seconds(wait)))
-		p.header = http.Header{"Retry-After": {strconv.Itoa(seconds(wait))}}
-		return nil, p
+	from := network(host)
+	key := in.Body.Account + "\x00" + from
+	if wait := s.logins.take(from, perNetwork); wait > 0 {
+		return nil, tooMany(wait, "from "+from)
+	}
+	if wait := s.logins.take(key, perAccount); wait > 0 {
+		return nil, tooMany(wait, fmt.Sprintf("as %q from %s", in.Body.Account, from))
 	}
 	account, ok, err := s.account(in.Body.Account)
 	if err != nil {
@@ -74,7 +76,8 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 		}
 		return nil, fault.New(fault.Login, "", "the account or the password is wrong")
 	}
-	s.logins.give(in.Body.Account + "\x00" + host)
+	s.logins.give(key)
+	s.logins.giveBack(from, perNetwork)
 
 	secret := make([]byte, secretSize)
 	if _, err := io.ReadFull(s.c.Rand, secret); err != nil {
@@ -98,6 +101,14 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 		SetCookie: cookie.String(),
 		Body:      schema.Session{Account: account.Name, Token: token, ExpiresAt: row.ExpiresAt.Std()},
 	}, nil
+}
+
+// tooMany refuses a login before its password is looked at.
+func tooMany(wait time.Duration, who string) error {
+	p := newProblem(http.StatusTooManyRequests, fault.Denied, fmt.Sprintf(
+		"too many failed logins %s: try again in %d seconds", who, seconds(wait)))
+	p.header = http.Header{"Retry-After": {strconv.Itoa(seconds(wait))}}
+	return p
 }
 
 func (s *Server) account(name string) (model.Account, bool, error) {

@@ -109,7 +109,7 @@ func TestFailedLoginsAreSlowedDown(t *testing.T) {
 		return r.as("", "POST", "/api/v1/login", schema.Login{Account: "nobody", Password: "x"})
 	}
 	var wg sync.WaitGroup
-	for range loginBurst {
+	for range int(perAccount.burst) {
 		wg.Go(func() {
 			if w := try(); w.Code != 401 {
 				t.Errorf("status %d", w.Code)
@@ -122,7 +122,7 @@ func TestFailedLoginsAreSlowedDown(t *testing.T) {
 	if w.Header().Get("Retry-After") != "6" {
 		t.Errorf("Retry-After %q", w.Header().Get("Retry-After"))
 	}
-	r.pass(loginRefill)
+	r.pass(perAccount.refill)
 	if w := try(); w.Code != 401 {
 		t.Errorf("after a pause: status %d", w.Code)
 	}
@@ -132,13 +132,13 @@ func TestLimiterStaysSmall(t *testing.T) {
 	now := noon
 	l := newLimiter(func() time.Time { return now })
 	for i := range loginKeys + 100 {
-		l.take(fmt.Sprint(i))
+		l.take(fmt.Sprint(i), perAccount)
 	}
 	if len(l.full) > loginKeys {
 		t.Errorf("%d keys", len(l.full))
 	}
 	now = now.Add(time.Hour)
-	l.take("one more")
+	l.take("one more", perAccount)
 	if len(l.full) != 1 {
 		t.Errorf("%d keys are kept though all were whole again", len(l.full))
 	}

@@ -138,7 +138,7 @@ func humaProblem(_ huma.Context, _ string, v any) (any, error) {
 		switch v := d.Value.(type) {
 		case nil:
 		case string, float64, int, bool:
-			if s := fmt.Sprint(v); len(s) <= 48 && s != "" && where != "body" {
+			if s := fmt.Sprint(v); len(s) <= 48 && s != "" && where != "body" && !secret(where) {
 				line += fmt.Sprintf(" (got %q)", s)
 			}
 		}
@@ -154,6 +154,9 @@ func humaProblem(_ huma.Context, _ string, v any) (any, error) {
 	}
 	return newProblem(e.Status, kindOf(e.Status), oneLine(detail)), nil
 }
+
+// secret reports whether a field's value must not be repeated in an error: errors end up in logs.
+func secret(field string) bool { return field == "password" || field == "token" }
 
 // oneLine keeps an error to one line of a terminal or a log.
 func oneLine(s string) string {

@@ -55,6 +55,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Co
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       conn,
+		ConnState:         s.counted(),
 	}
 	var g errgroup.Group
 	stopped := make(chan struct{})
@@ -81,6 +82,36 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Co
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	})
 	return g.Wait()
+}
+
+// maxConns bounds the connections to one listener of this interface. Whoever reaches the port can open
+// them, and the links of the members live in the same process.
+const maxConns = 4096
+
+// counted closes connections beyond the bound as they come.
+func (s *Server) counted() func(net.Conn, http.ConnState) {
+	var mu sync.Mutex
+	open, told := map[net.Conn]struct{}{}, false
+	return func(c net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case state == http.StateClosed || state == http.StateHijacked:
+			if _, ok := open[c]; ok {
+				delete(open, c)
+				told = false
+			}
+		case state != http.StateNew:
+		case len(open) >= s.conns:
+			if !told { // once, and not for each of a flood
+				s.c.Log.Warn("connections are closed as they come: there are too many", "remote", c.RemoteAddr().String(), "most", s.conns)
+				told = true
+			}
+			_ = c.Close()
+		default:
+			open[c] = struct{}{}
+		}
+	}
 }
 
 // listenSocket makes the socket. The folder is the server's own data folder, so whoever could

@@ -33,7 +33,7 @@ type shelver struct {
 	created, updated, same, deleted int
 
 	put    []model.Advisory
-	remove []model.AdvisoryKey
+	remove []model.AdvisoryChange // removals: keys and cursors
 	keys   map[model.AdvisoryKey]bool
 	size   int
 }
@@ -51,12 +51,12 @@ func (w *shelver) add(ctx context.Context, a model.Advisory) error {
 	return nil
 }
 
-// drop takes one removal.
-func (w *shelver) drop(ctx context.Context, key model.AdvisoryKey) error {
+// drop takes one removal, and the place that it has in the log of its origin.
+func (w *shelver) drop(ctx context.Context, key model.AdvisoryKey, at model.Cursor) error {
 	if err := w.room(ctx, key, len(key.Source)+len(key.ID)+32); err != nil {
 		return err
 	}
-	w.remove = append(w.remove, key)
+	w.remove = append(w.remove, model.AdvisoryChange{Key: key, Cursor: at})
 	return nil
 }
 
@@ -98,14 +98,18 @@ func (w *shelver) flush(ctx context.Context) error {
 		}
 		c.Put = append(c.Put, a)
 	}
-	for _, key := range w.remove {
-		_, ok, err := v.Advisory(key)
+	for _, r := range w.remove {
+		was, ok, err := v.Advisory(r.Key)
 		if err != nil {
 			done()
 			return err
 		}
-		if ok {
-			c.Delete = append(c.Delete, key)
+		switch {
+		case !ok:
+		case w.keep && was.Cursor.Compare(r.Cursor) > 0:
+			same++ // it came back since: a bundle that is older than what is held takes nothing away
+		default:
+			c.Delete = append(c.Delete, r.Key)
 		}
 	}
 	done()

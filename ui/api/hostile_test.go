@@ -1,0 +1,167 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// An error that repeats a password puts it into logs.
+func TestErrorsDoNotRepeatSecrets(t *testing.T) {
+	r := newRig(t)
+	for name, body := range map[string]string{
+		"too short": `{"name":"bob","password":"hunter2"}`,
+		"no text":   `{"name":"bob","password":72727272}`,
+	} {
+		w := r.do("POST", "/api/v1/accounts", body)
+		r.refused(w, 422, fault.Invalid, "password: ")
+		if text := w.Body.String(); strings.Contains(text, "hunter2") || strings.Contains(text, "7272") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// Attempts are limited for the whole network, too: one that never names an account twice would
+// otherwise keep everybody else from logging in.
+func TestFailedLoginsOfOneNetworkAreSlowedDown(t *testing.T) {
+	now := noon
+	l := newLimiter(func() time.Time { return now })
+	for i := range int(perNetwork.burst) {
+		if wait := l.take("net", perNetwork); wait > 0 {
+			t.Fatalf("attempt %d waits for %s", i, wait)
+		}
+	}
+	if wait := l.take("net", perNetwork); wait <= 0 {
+		t.Error("there is no limit")
+	}
+	l.giveBack("net", perNetwork)
+	if wait := l.take("net", perNetwork); wait > 0 {
+		t.Errorf("after one that proved right: %s", wait)
+	}
+
+	r := newRig(t)
+	var last int
+	for i := range int(perNetwork.burst) + 1 {
+		// The fill of the bucket is what counts here, not a hundred hashes.
+		if i < int(perNetwork.burst)-1 {
+			r.server.logins.take(network("192.0.2.1"), perNetwork)
+			continue
+		}
+		w := r.as("", "POST", "/api/v1/login", schema.Login{Account: fmt.Sprint("account-", i), Password: "x"})
+		last = w.Code
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("status %d", last)
+	}
+}
+
+func TestNetworkOfAnAddress(t *testing.T) {
+	for host, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2::ffff": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "": "", "@": "@",
+	} {
+		if got := network(host); got != want {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+}
+
+// A forced bundle that is older than what is held adds nothing that is newer here, and so must take
+// away nothing that is newer here.
+func TestForcedOldBundleTakesNothingAway(t *testing.T) {
+	hq := newRig(t)
+	read[schema.Key](hq, hq.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
+	pem := hq.do("GET", "/api/v1/keys/signer/public", nil).Body.String()
+	hq.ingest(packed(t, records(2, "8.0")))
+	first, begun := hq.exported(""), hq.mem.shelf.Cursor
+	gone := model.AdvisoryKey{Source: "debian-dsa", ID: "DSA-1-1"}
+	if err := hq.mem.Propose(t.Context(), model.Advisories{Stamp: model.Stamp{At: model.TimeOf(noon)}, Delete: []model.AdvisoryKey{gone}}); err != nil {
+		t.Fatal(err)
+	}
+	second, deleted := hq.exported(escape(begun.String())), hq.mem.shelf.Cursor
+	hq.ingest(packed(t, records(2, "8.0")))
+	third := hq.exported(escape(deleted.String()))
+
+	site := newRig(t, func(c *Config) { c.Role = model.RoleSite })
+	site.mem.self = model.Found{Self: model.NodeID(berlin), Role: model.RoleSite, Name: "berlin"}
+	read[schema.Key](site, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "hq", Public: pem}), 200)
+	for i, b := range [][]byte{first, second, third} {
+		read[schema.ImportResult](site, site.imports(bytes.Clone(b), ""), 200)
+		if _, there := site.mem.advisories[gone]; there != (i != 1) {
+			t.Fatalf("after bundle %d: %v", i+1, there)
+		}
+	}
+	again := read[schema.ImportResult](site, site.imports(second, "force=true"), 200)
+	if _, there := site.mem.advisories[gone]; !there || again.Counts.Deleted != 0 || again.Counts.Skipped != 1 {
+		t.Errorf("a newer record was taken away: %+v", again.Counts)
+	}
+}
+
+// What kind of error a site's answer is, is the site's word. It must not log out whoever asked here.
+func TestASiteCannotEndALogin(t *testing.T) {
+	r := newRig(t)
+	r.site(berlin, "berlin", model.HostUp)
+	r.links[model.NodeID(berlin)] = Link{Up: true, Since: noon}
+	r.asker.err = fault.New(fault.Login, "", "log in again")
+	r.refused(r.do("GET", "/api/v1/hosts/berlin-a/detail", nil), 403, fault.Denied, "ask site berlin")
+}
+
+// Connections beyond the bound are closed, and there is room again when others end.
+func TestConnectionsAreBounded(t *testing.T) {
+	r := newRig(t)
+	r.server.conns = 2
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { done <- r.server.Serve(ctx, l) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	get := func() (net.Conn, bool) {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = c.Write([]byte("GET /healthz HTTP/1.1\r\nHost: hq\r\n\r\n"))
+		n, _ := c.Read(make([]byte, 512))
+		return c, n > 0
+	}
+	var open []net.Conn
+	for i := range 3 {
+		c, answered := get()
+		if answered != (i < 2) {
+			t.Fatalf("connection %d: answered %v", i+1, answered)
+		}
+		open = append(open, c)
+	}
+	_ = open[0].Close()
+	for end := time.Now().Add(5 * time.Second); ; { // the server sees the close a moment later
+		c, answered := get()
+		_ = c.Close()
+		if answered {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no room again")
+		}
+	}
+	for _, c := range open {
+		_ = c.Close()
+	}
+}
