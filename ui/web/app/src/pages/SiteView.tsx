@@ -36,29 +36,40 @@ export function SiteHead({ site, fresh }: { site: Site; fresh: boolean }) {
   )
 }
 
-/** Everything that is known of one site. local: it is the site that answers. */
-export function SitePanels({ site, fresh, local }: { site: Site; fresh: boolean; local: boolean }) {
+interface PanelsProps {
+  site: Site
+  fresh: boolean
+  /** It is the site that answers. */
+  local: boolean
+  /** Its hosts by status; not where they stand above already. */
+  hosts?: boolean
+}
+
+/** Everything that is known of one site. */
+export function SitePanels({ site, fresh, local, hosts = true }: PanelsProps) {
   const times: [string, ReactNode][] = []
   if (site.invited_at) times.push(['Invited', <AsOf at={site.invited_at} />])
   if (site.enrolled_at) times.push(['Enrolled', <AsOf at={site.enrolled_at} />])
   return (
     <div className={classes.grid}>
-      <section className={classes.card}>
+      <section className={classes.card} data-wide={!hosts || undefined}>
         <h2>Site</h2>
         <SiteFacts site={site} fresh={fresh} local={local} />
         <Facts rows={[...times, ['Id', <code>{site.id}</code>]]} />
       </section>
-      <section className={classes.card}>
-        <h2>
-          Hosts <b>{count(site.hosts)}</b>
-        </h2>
-        <HostBar total={site.hosts} by={site.hosts_by_status} current={fresh && site.link === 'up'} />
-        {local ? null : (
-          <p className={classes.note}>
-            last fact from the site <AsOf at={site.last_item} absent="none yet" />
-          </p>
-        )}
-      </section>
+      {hosts ? (
+        <section className={classes.card}>
+          <h2>
+            Hosts <b>{count(site.hosts)}</b>
+          </h2>
+          <HostBar total={site.hosts} by={site.hosts_by_status} current={fresh && site.link === 'up'} />
+          {local ? null : (
+            <p className={classes.note}>
+              last fact from the site <AsOf at={site.last_item} absent="none yet" />
+            </p>
+          )}
+        </section>
+      ) : null}
       <section className={classes.card} data-wide>
         <ExposureBlock site={site} top={20} />
       </section>

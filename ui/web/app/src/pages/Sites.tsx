@@ -39,7 +39,7 @@ export function SitesPage() {
           <Prose text={sentence(errorText(sites.error))} />
         </Notice>
       ) : null}
-      {self ? <SitePanels site={self} fresh={sitesFresh} local /> : null}
+      {self ? <SitePanels site={self} fresh={sitesFresh} local hosts={false} /> : null}
       {controller && sites.data ? <Cards sites={sites.data} fresh={sitesFresh} /> : null}
       {!controller && sites.data && !self ? (
         <Notice tone="none" title="This site has no identity yet">
