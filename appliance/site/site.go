@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -115,6 +116,9 @@ type site struct {
 	prop   *uplink.Proposer
 	hub    *hub.Hub
 	enroll chan struct{} // closed when an identity was saved
+
+	joining sync.Mutex // one enrollment at a time; guards what follows
+	joined  bool       // enroll is closed
 }
 
 func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err error) {
@@ -135,6 +139,8 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		select {
@@ -154,8 +160,8 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 	}()
 	g.Go(func() error { return s.detail.RunGC(ctx) })
 	if err := s.serve(ctx, g, door); err != nil {
-		stopErr := g.Wait()
-		return errors.Join(err, stopErr)
+		stop() // what was started already ends for no other reason
+		return errors.Join(err, g.Wait())
 	}
 	if o.Ready != nil {
 		o.Ready(tcp.Addr().String())
@@ -333,11 +339,14 @@ type upper struct{ *site }
 
 // Enroll implements api.Upper.
 func (u upper) Enroll(ctx context.Context, url, token string) (schema.Enrolled, error) {
+	u.joining.Lock() // two first attempts at once would make two keys
+	defer u.joining.Unlock()
 	id, err := Enroll(ctx, u.Config, url, token, u.opts.Version)
 	if err != nil {
 		return schema.Enrolled{}, err
 	}
-	if !u.enrolled() {
+	if !u.enrolled() && !u.joined {
+		u.joined = true
 		close(u.site.enroll)
 	}
 	return schema.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, nil
