@@ -43,9 +43,10 @@ demo: build ## a federation at work on this machine; Ctrl-C ends it (ADVISORIES=
 	@go build -o bin/demo ./scripts/demo
 	@exec bin/demo -bin bin $(if $(ADVISORIES),-advisories '$(ADVISORIES)')
 
-test: build ## every test: units, floors, and the system test with real processes
+test: build ## every test: units, floors, the system test with real processes, the page in a browser
 	go test -timeout 15m ./...
-	@if command -v npm >/dev/null && [ -d $(APP)/node_modules ]; then cd $(APP) && npm test --if-present; fi
+	@if ! command -v npm >/dev/null; then echo "test: SKIPPED the page's tests: npm is not installed"; \
+	else cd $(APP) && npm run check && npm test && SKERRY=$(CURDIR)/bin/skerry npm run e2e; fi
 
 check: ## what a reviewer would ask: format, vet, lint, floors, race tests
 	@out=$$($(TOOL) gofumpt -l -modpath $(MODULE) $$(git ls-files '*.go')) || exit 1; \
