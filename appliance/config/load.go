@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -251,8 +252,18 @@ func (s *source) at(t *token.Token, message string) error {
 		return fault.New(fault.Invalid, "", "%s: %s", s.path, message)
 	}
 	var p printer.Printer
-	excerpt := strings.TrimRight(p.PrintErrorToken(t, false), "\n ")
-	return fault.New(fault.Invalid, "", "%s:%d:%d: %s\n%s", s.path, t.Position.Line, t.Position.Column, message, excerpt)
+	excerpt := printable(strings.TrimRight(p.PrintErrorToken(t, false), "\n "))
+	return fault.New(fault.Invalid, "", "%s:%d:%d: %s\n%s", s.path, t.Position.Line, t.Position.Column, printable(message), excerpt)
+}
+
+// printable replaces what could move the cursor of a terminal: the file may be no configuration at all.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && c != '\t' && !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, s)
 }
 
 // blame puts a problem where its value came from: a variable, a line of the file, or neither.
