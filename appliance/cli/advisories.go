@@ -34,7 +34,7 @@ func (a *app) advisoriesIngest() *cobra.Command {
 		// A path that is not there is found before the first record is sent.
 		for _, p := range paths {
 			if _, err := os.Stat(p); err != nil {
-				return fmt.Errorf("%w; nothing was sent", err)
+				return usagef("%w; nothing was sent", err)
 			}
 		}
 		server, err := a.client()

@@ -173,6 +173,9 @@ func (a *app) bundleImport() *cobra.Command {
 				return usagef("%w", err)
 			}
 			defer func() { _ = file.Close() }()
+			if info, err := file.Stat(); err != nil || info.IsDir() {
+				return usagef("%s is not a file", args[0])
+			}
 			body = file
 		}
 		server, err := a.client()

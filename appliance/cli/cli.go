@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -125,6 +126,8 @@ func leaf(use, short string, least, most int, run func(*cobra.Command, []string)
 			return usagef("%s: an argument is missing; usage: %s", c.CommandPath(), c.UseLine())
 		case most >= 0 && len(args) > most:
 			return usagef("%s: %q is one argument too many; usage: %s", c.CommandPath(), args[most], c.UseLine())
+		case slices.Contains(args, ""): // a variable that was not set, as a rule
+			return usagef("%s: an argument is empty; usage: %s", c.CommandPath(), c.UseLine())
 		}
 		return nil
 	}

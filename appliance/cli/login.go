@@ -3,6 +3,8 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +33,9 @@ func (a *app) login() *cobra.Command {
 		}
 		if u.Scheme != "https" {
 			return usagef("the local socket needs no login: use --server %s", args[0])
+		}
+		if raw, err := hex.DecodeString(fingerprint); fingerprint != "" && (err != nil || len(raw) != sha256.Size) {
+			return usagef("--fingerprint: %q is none: want 64 hexadecimal digits", fingerprint)
 		}
 		s, err := a.loadContexts()
 		if err != nil {

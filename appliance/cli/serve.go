@@ -103,7 +103,7 @@ func (a *app) serve() *cobra.Command {
 
 func (a *app) logger(c config.Log) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Level)) // config has checked it
+	_ = level.UnmarshalText([]byte(c.Level)) // the caller has checked it
 	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(a.err, o))

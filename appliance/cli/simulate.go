@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"log/slog"
+
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/appliance/config"
@@ -23,6 +25,9 @@ func (a *app) simulate() *cobra.Command {
 		var err error
 		if conf.Token, err = given(conf.Token, tokenFile); err != nil {
 			return err
+		}
+		if err := new(slog.Level).UnmarshalText([]byte(log.Level)); err != nil {
+			return usagef("--log-level %q: want debug, info, warn or error", log.Level)
 		}
 		if conf.Dir == "" {
 			return usagef("say where to keep the fleet's identity: --data DIR")
