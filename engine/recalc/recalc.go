@@ -27,7 +27,8 @@ type View interface {
 	Exposure(site model.SiteID) (model.Exposure, bool, error)
 }
 
-// Inventories gives the body of an inventory by its digest, from the detail tier.
+// Inventories gives the body of an inventory by its digest, from the detail tier. An error of kind
+// fault.Corrupt is of that body alone.
 type Inventories interface {
 	Inventory(digest string) (model.Inventory, bool, error)
 }
@@ -79,7 +80,7 @@ func Run(ctx context.Context, c Config) error {
 
 type recalc struct {
 	Config
-	missing map[string]bool // digests whose body was reported missing
+	missing map[string]bool // digests whose body was reported missing or damaged
 	// known spares the roll-up decoding findings that have not changed; bounded by maxKnown.
 	known map[string]model.Match
 }
@@ -119,12 +120,12 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 			break
 		}
 		inv, ok, err := r.Inventories.Inventory(d)
-		if err != nil {
+		if err != nil && !fault.Is(err, fault.Corrupt) {
 			return 0, err
 		}
-		if !ok {
+		if err != nil || !ok {
 			if !r.missing[d] {
-				r.Log.Warn("an inventory is not in the detail tier; its hosts stay unmatched until they report again", "digest", d)
+				r.Log.Warn("an inventory is missing in the detail tier or damaged; its hosts stay unmatched until they report again", "digest", d, "err", err)
 			}
 			r.missing[d] = true
 			continue
