@@ -124,15 +124,26 @@ func (q *Queue) After(seq model.Seq, maxItems, maxBytes int) ([]model.Item, erro
 // DropThrough removes every item with a Seq up to seq, because the receiver durably holds them. A
 // number that was dropped before changes nothing. A number above Head is refused with
 // fault.Conflict: the receiver then holds what this queue never numbered, which is what a queue
-// restored from a backup looks like, and needs a new epoch.
+// restored from a backup looks like. That is remembered: every later call fails too, until SetEpoch.
+// For as Head grows it comes past that number, and the receiver's position would then cover items
+// that it never saw.
 func (q *Queue) DropThrough(seq model.Seq) error {
-	if s := q.snapshot(); seq <= s.dropped {
+	const what = "drop from the outbox"
+	if s := q.snapshot(); !s.overtaken && seq <= s.dropped {
 		return nil
 	}
-	return q.submit("drop from the outbox", 0, func(tx *bbolt.Tx, s *state) error {
-		if seq > s.head {
-			return fault.New(fault.Conflict, "", "the receiver holds items through %d, but only %d were ever numbered here in epoch %d; "+
-				"this queue was restored from an older state and needs a new epoch", seq, s.head, s.epoch)
+	var overtaken, epoch, head = false, model.Epoch(0), model.Seq(0)
+	err := q.submit(what, 0, func(tx *bbolt.Tx, s *state) error {
+		if s.overtaken || seq > s.head {
+			overtaken, epoch, head = true, s.epoch, s.head
+			if s.overtaken {
+				return nil
+			}
+			s.overtaken = true
+			if err := tx.Bucket(bucketMeta).Put(keyOvertaken, seqKey(seq)); err != nil {
+				return storeError{err}
+			}
+			return nil
 		}
 		if seq <= s.dropped {
 			return nil
@@ -162,6 +173,11 @@ func (q *Queue) DropThrough(seq model.Seq) error {
 		s.dropped = seq
 		return nil
 	})
+	if err == nil && overtaken {
+		return fault.New(fault.Conflict, what, "the receiver holds items that were never numbered here in epoch %d (the newest is %d): "+
+			"this queue was restored from an older state and needs a new epoch", epoch, head)
+	}
+	return err
 }
 
 // SetEpoch begins the life numbered e: sequence numbers start at 1 again, and what still waits is
@@ -193,6 +209,9 @@ func (q *Queue) SetEpoch(e model.Epoch) error {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return storeError{err}
 			}
+		}
+		if err := tx.Bucket(bucketMeta).Delete(keyOvertaken); err != nil {
+			return storeError{err}
 		}
 		*s = state{epoch: e, terminal: s.terminal}
 		for i, it := range waiting {

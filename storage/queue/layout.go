@@ -20,6 +20,9 @@ var (
 
 	keyFormat = []byte("format")
 	keyState  = []byte("state")
+	// keyOvertaken is there where the receiver named a number of this epoch that was never given out here;
+	// the value is that number, big-endian.
+	keyOvertaken = []byte("overtaken")
 )
 
 // state is what the meta bucket says about the whole queue.
@@ -30,6 +33,8 @@ type state struct {
 	count    uint64 // items stored
 	bytes    uint64 // sum of their values' lengths
 	terminal int    // journal records in a terminal state; counted at open, not stored
+	// overtaken says that this file is an older copy of itself; stored under its own key.
+	overtaken bool
 }
 
 // The state's value, big-endian:
@@ -92,6 +97,7 @@ func load(db *bbolt.DB) (s state, err error) {
 		if s, err = decodeState(m.Get(keyState)); err != nil {
 			return err
 		}
+		s.overtaken = m.Get(keyOvertaken) != nil
 		s.terminal, err = countTerminal(tx)
 		return err
 	})

@@ -14,14 +14,15 @@ func (l *Link) reconcile(ctx context.Context, held model.Position) error {
 	if err != nil {
 		return err
 	}
+	dropped := l.Outbox.Dropped()
 	if head := l.Outbox.Head(); from > head {
+		_ = l.Outbox.DropThrough(from) // refused, and remembered: by the next dial the head may have grown past it
 		return fault.New(fault.Conflict, "resume the link",
 			"the other side holds item %d of epoch %d, but this node's newest is %d: this node runs from an older copy of its data and needs a new epoch, or what it sends would be taken for old",
 			from, held.Epoch, head)
 	}
-	dropped := l.Outbox.Dropped()
 	if from >= dropped {
-		return nil
+		return fault.Wrap("resume the link", l.Outbox.DropThrough(from)) // before anything is sent
 	}
 	l.Log.Warn("the upper tier lost what it had acknowledged; sending everything again",
 		"held", uint64(from), "acknowledged", uint64(dropped))

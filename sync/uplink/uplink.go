@@ -28,7 +28,8 @@ type Outbox interface {
 	Head() model.Seq
 	Dropped() model.Seq
 	After(after model.Seq, maxItems, maxBytes int) ([]model.Item, error)
-	// DropThrough removes what the upper tier durably holds.
+	// DropThrough removes what the upper tier durably holds. It refuses a number above Head, and after
+	// that every other until the epoch rises: the outbox is then an older copy of itself.
 	DropThrough(model.Seq) error
 	// Wait blocks until Head is above after.
 	Wait(ctx context.Context, after model.Seq) error
