@@ -195,23 +195,30 @@ func (a *applier) moveFrom(site model.SiteID, m model.Move) error {
 	return a.emit(model.ItemMove, key, m.At, m)
 }
 
-// undirect takes back the directive of a command that has ended: at a controller with its last task,
-// at a site with the host's own (a gateway's with its last one).
+// undirect takes back the directives of what has ended: at a controller with the command's last task;
+// at a site an agent's own with its task, and all that are left with the last one.
 func (a *applier) undirect(cmd model.Command, t model.Task) error {
-	if command.Terminal(cmd.State) {
-		if a.env.Role == model.RoleController {
-			return a.tx.RemoveDirective(model.NodeID(cmd.Site), cmd.ID.String())
+	ended := command.Terminal(cmd.State)
+	switch {
+	case a.env.Role == model.RoleController && ended:
+		return a.tx.RemoveDirective(model.NodeID(cmd.Site), cmd.ID.String())
+	case a.env.Role == model.RoleController || !command.Terminal(t.State):
+		return nil
+	}
+	owners := map[model.NodeID]bool{}
+	take := func(t model.Task) error {
+		h, ok, err := a.tx.Host(t.Host)
+		if err != nil || !ok || owners[h.Owner] {
+			return err
 		}
+		if !ended && h.Owner != model.NodeID(h.ID) {
+			return nil // a gateway may have other hosts of this command
+		}
+		owners[h.Owner] = true
+		return a.tx.RemoveDirective(h.Owner, cmd.ID.String())
 	}
-	if a.env.Role != model.RoleSite || !command.Terminal(t.State) {
-		return nil
+	if ended {
+		return a.tx.EachTask(cmd.ID, take)
 	}
-	h, ok, err := a.tx.Host(t.Host)
-	if err != nil || !ok {
-		return err
-	}
-	if h.Owner != model.NodeID(h.ID) && !command.Terminal(cmd.State) {
-		return nil
-	}
-	return a.tx.RemoveDirective(h.Owner, cmd.ID.String())
+	return take(t)
 }

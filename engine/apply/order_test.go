@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/index"
 )
 
 // The order of an agent's reports is that of their numbers: a host whose clock was ahead for a day must
@@ -36,5 +37,42 @@ func TestTheNewestReportWinsWhateverItsClockSaid(t *testing.T) {
 	site.receive(model.NodeID(hostA), ahead...)
 	if again, _ := site.host(hostA); again.Hostname != "after" || again.PackagesDigest != "d2" {
 		t.Fatalf("after a resend: %+v", again)
+	}
+}
+
+// A command for the hosts of several agents is taken back from each of them, whoever ends last.
+func TestAnEndedCommandGoesToNobody(t *testing.T) {
+	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
+	gateway, behind := model.NodeID(id(50)), []model.HostID{hostB, model.HostID(id(12))}
+	site.enrolled(model.MemberHost, model.NodeID(hostA), "a")
+	site.enrolled(model.MemberGateway, gateway, "gw")
+	site.receive(model.NodeID(hostA), item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a"}))
+	site.receive(gateway, item(t, 1, model.ItemFacts, behind[0].String(), model.Facts{Hostname: "b"}),
+		item(t, 2, model.ItemFacts, behind[1].String(), model.Facts{Hostname: "c"}))
+	cid := model.CommandID(id(77))
+	cmd := model.Command{ID: cid, Kind: model.CommandPing, Site: berlin, ExpiresAt: site.at + 1e9}
+	site.must(model.Dispatch{Stamp: site.stamp(), Command: cmd, Hosts: []model.HostID{hostA, behind[0], behind[1]}})
+	seq := model.Seq(2)
+	end := func(by model.NodeID, host model.HostID) {
+		seq++
+		site.receive(by, item(t, seq, model.ItemMove, "end", model.Move{Command: cid, Host: host, State: model.CommandFailed, At: site.at}))
+	}
+	waiting := func(to model.NodeID) int {
+		return len(look(site, func(v *index.View) ([]model.Item, error) {
+			items, _, err := v.Directives(to, 0, 10, 1<<20, false)
+			return items, err
+		}))
+	}
+	end(gateway, behind[0])
+	end(gateway, behind[1])
+	if waiting(gateway) != 1 || waiting(model.NodeID(hostA)) != 1 {
+		t.Fatal("the command was taken back before it had ended")
+	}
+	end(model.NodeID(hostA), hostA)
+	if c := site.command(cid); c.State != model.CommandFailed {
+		t.Fatalf("%+v", c)
+	}
+	if waiting(gateway) != 0 || waiting(model.NodeID(hostA)) != 0 {
+		t.Fatalf("after its end the command waits for the gateway (%d) and the agent (%d)", waiting(gateway), waiting(model.NodeID(hostA)))
 	}
 }
