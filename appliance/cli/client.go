@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -116,14 +117,23 @@ func parseServer(s string) (*url.URL, error) {
 		return nil, bad
 	case u.Scheme == "unix" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		return u, nil
-	case u.Scheme == "https" && u.Host != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.User == nil:
+	case u.Scheme == "https" && u.Hostname() != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.User == nil:
 		if u.Port() == "" {
 			u.Host = net.JoinHostPort(u.Hostname(), "8443")
 		}
 		u.Path = ""
+		if _, port, err := net.SplitHostPort(u.Host); err != nil || !numbered(port) { // url.Parse lets stray brackets and any number through
+			return nil, bad
+		}
 		return u, nil
 	}
 	return nil, bad
+}
+
+// numbered reports whether port is one that TCP has.
+func numbered(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // call sends in (nil: nothing) as JSON and decodes the answer into out (nil: it is discarded).

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"encoding/base64"
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -245,7 +246,8 @@ func claimed(sigs []dsse.Signature) string {
 }
 
 // Spool copies r into a private file in dir (empty: the system's folder for temporary files) that has
-// no name any more and is gone when it is closed. It fails with kind TooLarge beyond most bytes.
+// no name any more and is gone when it is closed. It fails with kind TooLarge beyond most bytes, and
+// with Unreachable where r breaks off.
 func Spool(r io.Reader, dir string, most int64) (*os.File, error) {
 	const op = "receive bundle"
 	f, err := os.CreateTemp(dir, "bundle-*.zst")
@@ -259,12 +261,15 @@ func Spool(r io.Reader, dir string, most int64) (*os.File, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return fail(fault.New(fault.Other, op, "%w", err))
 	}
-	n, err := io.Copy(f, io.LimitReader(r, most+1))
+	in := &source{ctx: context.Background(), r: r, most: most}
+	_, err = io.Copy(f, in)
 	switch {
+	case in.n > most:
+		return fail(fault.New(fault.TooLarge, op, "Bundle too large: it has more than %d bytes; export a smaller delta", most))
+	case in.err != nil:
+		return fail(fault.New(fault.Unreachable, op, "it did not arrive whole: send it again (%w)", errors.Unwrap(in.err)))
 	case err != nil:
 		return fail(fault.New(fault.Other, op, "%w", err))
-	case n > most:
-		return fail(fault.New(fault.TooLarge, op, "Bundle too large: it has more than %d bytes; export a smaller delta", most))
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return fail(fault.New(fault.Other, op, "%w", err))

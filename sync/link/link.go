@@ -101,7 +101,11 @@ func Address(raw string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", bad("the port must be 1 to 65535")
 	}
-	return net.JoinHostPort(u.Hostname(), port), nil
+	addr := net.JoinHostPort(u.Hostname(), port)
+	if _, _, err := net.SplitHostPort(addr); err != nil { // a stray bracket, which url.Parse lets through
+		return "", bad("the host is neither a name nor an address")
+	}
+	return addr, nil
 }
 
 func clip(s string) string {
