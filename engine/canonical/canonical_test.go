@@ -187,6 +187,22 @@ func TestRecordID(t *testing.T) {
 	}
 }
 
+// FuzzNames reads any name of a file: the source that it gives is one, and a record's id is found again
+// below its suffix.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"osv/debian-dsa/DSA-1-1.json", "osv/oss-fuzz/OSV-1~2.json", `C:\x\2024\a.json`, "../../a.json", "~1.json", "a~1234.json", "\xff/\x00~3.json"} {
+		f.Add(s, "OSV-1")
+	}
+	f.Fuzz(func(t *testing.T, name, id string) {
+		if s := Source(name); CheckSource(s) != nil {
+			t.Errorf("%q is of source %q", name, s)
+		}
+		if got := RecordID(name, id); got != id && (!strings.HasPrefix(got, id+"~") || PlainID(got) != id && id != "") {
+			t.Errorf("%q in %q is kept as %q", id, name, got)
+		}
+	})
+}
+
 func FuzzDecodeOSV(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {

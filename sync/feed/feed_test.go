@@ -395,6 +395,31 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
+// FuzzArchive reads any bytes as each kind of archive that an operator may name.
+func FuzzArchive(f *testing.F) {
+	good := tarOf(f, member{name: "psf/a.json", body: "{}"}, member{name: "../../b.json", body: "x"})
+	f.Add(uint8(0), zipOf(f, member{name: "psf/a.json", body: "{}"}, member{name: "../c.json", body: "y"}))
+	f.Add(uint8(1), zstdOf(f, good, ownWindow))
+	f.Add(uint8(2), gzipOf(f, good))
+	f.Add(uint8(3), good)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, kind uint8, in []byte) {
+		name := []string{"x.zip", "x.tar.zst", "x.tar.gz", "x.tar"}[kind%4]
+		path := put(t, dir, name, string(in))
+		lim := Limits{Record: 1000, Expanded: 1 << 20, Entries: 100, Name: 512}
+		n := 0
+		err := walk(t.Context(), []string{path}, lim, func(name string, raw []byte) error {
+			if n++; n > lim.Entries || int64(len(raw)) > lim.Record+1 || !filepath.IsLocal(name) || !isRecord(name) {
+				t.Fatalf("handed over %q with %d bytes as number %d", name, len(raw), n)
+			}
+			return nil
+		})
+		if err != nil && fault.KindOf(err) == fault.Other {
+			t.Fatalf("an error without a kind: %v", err)
+		}
+	})
+}
+
 // FuzzLabel says that no name of an archive stays dangerous.
 func FuzzLabel(f *testing.F) {
 	for _, s := range []string{"a/b.json", "../../x", `C:\x\..\y.json`, "//", "a\x00b", strings.Repeat("../é", 200), "."} {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,4 +166,71 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, c := range open {
 		_ = c.Close()
 	}
+}
+
+// FuzzOperations sends any body and query to each operation, as one who is logged in: nothing that comes
+// from outside is this server's failure.
+func FuzzOperations(f *testing.F) {
+	type operation struct{ method, path string }
+	var all []operation
+	for path, item := range newServer(f).api.OpenAPI().Paths {
+		path = strings.NewReplacer("{site}", "berlin", "{host}", "berlin-a", "{id}", "01a20040-fb75-730c-bccb-877490036495", "{name}", "k", "{identifier}", "CVE-2026-1").Replace(path)
+		for method, there := range map[string]bool{"GET": item.Get != nil, "POST": item.Post != nil} {
+			// A wait is what that parameter is for, and hashing is slow on purpose.
+			if there && path != base+"/login" && path != base+"/accounts" {
+				all = append(all, operation{method, path})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	for i := range all {
+		for _, body := range []string{`{}`, `{"name":"a","lat":1e999,"hosts":["*"],"site":"berlin","kind":"ping"}`, `[[[`, "\x00"} {
+			f.Add(uint8(i), "limit=1&after=x", body)
+		}
+	}
+	f.Add(uint8(0), "from=2025-01-15T10:30:00.000Z%230042&q=%ff&before=-1", `{"name":"k","public":"-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----"}`)
+	f.Fuzz(func(t *testing.T, n uint8, query, body string) {
+		o := all[int(n)%len(all)]
+		if strings.Contains(query, "w") {
+			return
+		}
+		s := newServer(t)
+		req := httptest.NewRequest(o.method, "https://hq"+o.path, strings.NewReader(body))
+		req.URL.RawQuery = query
+		req.Header.Set("Content-Type", "application/json")
+		if strings.HasSuffix(o.path, "/ingest") || strings.HasSuffix(o.path, "/import") {
+			req.Header.Set("Content-Type", "application/zstd")
+		}
+		req = req.WithContext(context.WithValue(req.Context(), actorKey{}, actor{name: "local:0", local: true}))
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, req)
+		if w.Code >= 500 && w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%s %s?%s %q: status %d, %s", o.method, o.path, query, body, w.Code, w.Body)
+		}
+	})
+}
+
+// newServer is a controller with one site and one host.
+func newServer(t testing.TB) *Server {
+	mem := newMemory()
+	mem.self = model.Found{Self: group, Role: model.RoleController, Name: "hq"}
+	r := &rig{mem: mem, now: noon}
+	r.site(berlin, "berlin", model.HostUp)
+	return New(Config{
+		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: mem, Proposer: mem, Links: fakeLinks{}, Tokens: fakeTokens{},
+		Asker: &fakeAsker{err: fault.New(fault.Unreachable, "ask", "no link")}, Now: func() time.Time { return noon },
+	})
+}
+
+// FuzzStoredHash reads any text as a stored hash, which decides how much work one login is.
+func FuzzStoredHash(f *testing.F) {
+	f.Add(decoy)
+	f.Add("$argon2id$v=19$m=4294967295,t=4294967295,p=255$AA$AA")
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	s := newServer(f)
+	f.Fuzz(func(t *testing.T, stored string) {
+		if ok, err := s.passwordIs(t.Context(), "x", stored); ok || err != nil && !fault.Is(err, fault.Corrupt) {
+			t.Errorf("%q: %v, %v", stored, ok, err)
+		}
+	})
 }
