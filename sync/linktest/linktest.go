@@ -110,8 +110,10 @@ func (l *link) end(cut bool) {
 		l.cut.Store(cut)
 		close(l.done)
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, c := range l.open {
+		open := l.open // one that is opened from here on sees done
+		l.mu.Unlock()
+		// Not under the lock: a reader holds its half while it asks for a size.
+		for _, c := range open {
 			c.in.end(cut)
 			c.out.end(cut)
 		}
