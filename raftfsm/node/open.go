@@ -45,7 +45,9 @@ func hasten(c *raft.Config, fsm raft.FSM, g *guard, snaps raft.SnapshotStore, tr
 		}
 	}
 	if voters == 1 && group.Servers[0].ID == c.LocalID {
-		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 50*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+		// An election of one is over when its own vote is on the disk: it starts at once, and a slow disk
+		// still has a second.
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 50*time.Millisecond, time.Second, 50*time.Millisecond
 		c.CommitTimeout = 5 * time.Millisecond
 	}
 	return nil
