@@ -89,15 +89,6 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		return err
 	}
 
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		select {
-		case <-n.Failed(): // a node that can no longer write must not go on looking healthy
-			return n.Err()
-		case <-ctx.Done():
-			return nil
-		}
-	})
 	sites := hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
 		// The epoch of the directives rises when a group is restored from a backup, which this version
@@ -111,12 +102,26 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	socket, err := api.ListenSocket(c.Socket)
+	if err != nil {
+		return err
+	}
+	defer socket.Close() // where nothing has come to serve it
 	a := api.New(api.Config{
-		Role: model.RoleController, Name: self.Name, Version: o.Version, Data: c.Data,
+		Role: model.RoleController, Name: self.Name, Version: o.Version, URL: door.URL(c), Data: c.Data,
 		Store: rows, Proposer: n, Links: links{sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
 	})
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return door.Run(ctx, c, a, joins, rows, o.Log, func(ctx context.Context, l *link.Session, m model.Member) {
+		select {
+		case <-n.Failed(): // a node that can no longer write must not go on looking healthy
+			return n.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	g.Go(func() error {
+		return door.Run(ctx, socket, a, joins, rows, o.Log, func(ctx context.Context, l *link.Session, m model.Member) {
 			_ = sites.Serve(ctx, l, m) // it logs why the link ended
 		})
 	})

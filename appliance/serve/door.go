@@ -85,6 +85,24 @@ func (d *Door) Unenrolled() {
 	_ = d.Joins.Close()
 }
 
+// URL is where others find this server: by the first configured name, else the address it listens on,
+// else the host's name; with the port that it really has.
+func (d *Door) URL(c config.Config) string {
+	host, port := "", ""
+	if h, p, err := net.SplitHostPort(d.Server.Addr().String()); err == nil {
+		if host, port = h, p; net.ParseIP(h).IsUnspecified() {
+			host = ""
+		}
+	}
+	if len(c.Names) > 0 {
+		host = c.Names[0]
+	}
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	return "https://" + net.JoinHostPort(host, port)
+}
+
 // names are what the server's own certificate answers to.
 func names(c config.Config) []string {
 	out := append([]string{"localhost", "127.0.0.1", "::1"}, c.Names...)
@@ -123,13 +141,13 @@ func Admit(rows Rows, peer link.Peer) (model.Member, error) {
 
 // Run serves the door, the local socket and the members' links until ctx ends or one of them fails.
 // session is called with each link of an admitted member.
-func (d *Door) Run(ctx context.Context, c config.Config, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
+func (d *Door) Run(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
 	session func(context.Context, *link.Session, model.Member),
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Server.Run(ctx) })
 	g.Go(func() error { return a.Serve(ctx, d.Web) })
-	g.Go(func() error { return a.ServeSocket(ctx, c.Socket) })
+	g.Go(func() error { return a.ServeSocket(ctx, socket) })
 	g.Go(func() error { return joins.Run(ctx, d.Joins) })
 	g.Go(func() error {
 		admit := link.AcceptConfig{Log: log, Admit: func(_ context.Context, p link.Peer) error { _, err := Admit(rows, p); return err }}

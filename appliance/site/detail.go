@@ -129,7 +129,7 @@ func (s *site) expire(ctx context.Context) error {
 		}
 		st := stamp()
 		v := s.rows.Store.View()
-		moves, err := expired(v, st.At)
+		moves, err := s.expired(v, st.At)
 		_ = v.Close()
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (s *site) expire(ctx context.Context) error {
 	}
 }
 
-func expired(v *index.View, now model.Time) ([]model.Move, error) {
+func (s *site) expired(v *index.View, now model.Time) ([]model.Move, error) {
 	var moves []model.Move
 	err := v.OpenCommands(func(c model.Command) error {
 		if c.ExpiresAt > now || c.TaskN[model.CommandQueued] == 0 {
@@ -158,7 +158,7 @@ func expired(v *index.View, now model.Time) ([]model.Move, error) {
 			if err != nil {
 				return err
 			}
-			if !ok || h.Status != model.HostUp && h.LastSeen < c.SiteAt {
+			if !ok || s.unheard(h, c.SiteAt) {
 				moves = append(moves, model.Move{
 					Command: c.ID, Host: t.Host, State: model.CommandExpired, At: now,
 					Reason: "no agent took it before " + c.ExpiresAt.String(),
@@ -168,4 +168,14 @@ func expired(v *index.View, now model.Time) ([]model.Move, error) {
 		})
 	})
 	return moves, err
+}
+
+// unheard reports whether the host's agent has had no link since the given time, so that it cannot have
+// taken what was sent after. Where this process has not seen the agent, its host's row must say so: not
+// up, and last heard before.
+func (s *site) unheard(h model.Host, since model.Time) bool {
+	if l, ok := s.hub.Live(h.Owner); ok {
+		return !l.Up && model.TimeOf(l.Since) < since
+	}
+	return h.Status != model.HostUp && h.LastSeen < since
 }

@@ -139,6 +139,11 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 	if err != nil {
 		return err
 	}
+	socket, err := api.ListenSocket(c.Socket)
+	if err != nil {
+		return err
+	}
+	defer socket.Close() // where nothing has come to serve it
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
@@ -159,7 +164,7 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		err = errors.Join(err, <-written)
 	}()
 	g.Go(func() error { return s.detail.RunGC(ctx) })
-	if err := s.serve(ctx, g, door); err != nil {
+	if err := s.serve(ctx, g, door, socket); err != nil {
 		stop() // what was started already ends for no other reason
 		return errors.Join(err, g.Wait())
 	}
@@ -204,10 +209,10 @@ func (s *site) enrolled() bool { return !s.id.Member.IsZero() }
 func stamp() model.Stamp { return model.Stamp{Actor: "system", At: model.TimeOf(time.Now())} }
 
 // serve starts every part of the run in g.
-func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) error {
+func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, socket net.Listener) error {
 	log := s.log
 	a := api.Config{
-		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, Data: s.Data,
+		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
 		Store: s.rows, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
 		Ready: s.notReady, Log: log,
 	}
@@ -218,7 +223,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) e
 		server := api.New(a)
 		g.Go(func() error { return door.Server.Run(ctx) })
 		g.Go(func() error { return server.Serve(ctx, door.Web) })
-		g.Go(func() error { return server.ServeSocket(ctx, s.Socket) })
+		g.Go(func() error { return server.ServeSocket(ctx, socket) })
 		return nil
 	}
 	if err := s.prop.Propose(ctx, model.Found{Stamp: stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
@@ -256,7 +261,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door) e
 		return err
 	}
 	g.Go(func() error {
-		return door.Run(ctx, s.Config, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m model.Member) {
+		return door.Run(ctx, socket, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m model.Member) {
 			_ = s.hub.Serve(ctx, l, m) // it logs why the link ended
 		})
 	})

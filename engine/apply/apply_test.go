@@ -467,3 +467,31 @@ func TestResyncSendsEveryRow(t *testing.T) {
 		t.Fatalf("%d items, want two hosts and the roll-up: %+v", len(up), up)
 	}
 }
+
+func TestJudgedRisesWithoutTheRows(t *testing.T) {
+	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
+	site.enrolled(model.MemberHost, model.NodeID(hostA), "a")
+	site.receive(model.NodeID(hostA), item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a"}))
+	all := model.HostStatuses{Stamp: site.stamp(), All: true}
+	up := site.must(all)
+	if len(up) != 1 || up[0].Kind != model.ItemJudged || site.counts(berlin).JudgedAt != all.At {
+		t.Fatalf("%+v, counts %+v", up, site.counts(berlin))
+	}
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	up[0].Seq = 1
+	hq.receive(model.NodeID(berlin), up...)
+	if n := hq.counts(berlin); n.JudgedAt != all.At || n.LastItem == 0 {
+		t.Fatalf("at the controller: %+v", n)
+	}
+}
+
+func TestLabelOfAKeyStaysAtTheSite(t *testing.T) {
+	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
+	site.must(model.TrustSigner{Stamp: site.stamp(), Key: model.SignerKey{ID: "k", Name: "mine", Public: "p"}})
+	site.receive(groupID, item(t, 1, model.ItemSigner, "k", model.SignerKey{ID: "k", Name: "theirs", Public: "p"}))
+	k := look(site, func(v *index.View) (model.SignerKey, error) { k, _, err := v.Signer("k"); return k, err })
+	if k.Name != "mine" {
+		t.Fatalf("the key is now called %q", k.Name)
+	}
+}

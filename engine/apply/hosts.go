@@ -224,7 +224,22 @@ func (a *applier) hostStatuses(c model.HostStatuses) error {
 			return err
 		}
 	}
-	return nil
+	if !c.All {
+		return nil
+	}
+	self, err := a.self()
+	if err != nil {
+		return err
+	}
+	n, err := a.counts(model.SiteID(self))
+	if err != nil {
+		return err
+	}
+	n.JudgedAt = c.At
+	if err := a.tx.PutCounts(n); err != nil {
+		return err
+	}
+	return a.emit(model.ItemJudged, "judged", c.At, nil)
 }
 
 func (a *applier) resync(c model.Resync) error {

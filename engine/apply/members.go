@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"strings"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -11,6 +13,14 @@ func noun(k model.MemberKind) string {
 		return "site"
 	}
 	return "agent"
+}
+
+// article puts the article before a noun.
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func (a *applier) invite(c model.Invite) error {
@@ -31,7 +41,7 @@ func (a *applier) invite(c model.Invite) error {
 		return err
 	}
 	if taken && other != m.ID {
-		return fault.New(fault.Exists, op, "there is a %s named %q already (%s)", noun(m.Kind), m.Name, other)
+		return fault.New(fault.Exists, op, "there is %s named %q already (%s); choose another name", article(noun(m.Kind)), m.Name, other)
 	}
 	was, known, err := a.tx.Member(m.ID)
 	if err != nil {
@@ -155,6 +165,13 @@ func (a *applier) putSession(c model.PutSession) error {
 func (a *applier) trustSigner(c model.TrustSigner) error {
 	if c.Key.ID == "" || c.Key.Public == "" {
 		return fault.New(fault.Invalid, "trust key", "a key needs its id and its public half")
+	}
+	was, known, err := a.tx.Signer(c.Key.ID)
+	if err != nil {
+		return err
+	}
+	if known && a.env.Role == model.RoleSite {
+		c.Key.Name = was.Name // a label that somebody here chose is not overwritten from above
 	}
 	if err := a.tx.PutSigner(c.Key); err != nil {
 		return err

@@ -136,6 +136,13 @@ func (s fromSite) take(item model.Item) error {
 			return err
 		}
 		return s.dropHost(id)
+	case model.ItemJudged:
+		n, err := s.counts(s.site)
+		if err != nil {
+			return err
+		}
+		n.JudgedAt = item.AsOf
+		return s.tx.PutCounts(n)
 	case model.ItemExposure:
 		var e model.Exposure
 		if err := decode(item, &e); err != nil {

@@ -168,10 +168,13 @@ type Note struct {
 	Detail map[string]string `json:"detail,omitzero"`
 }
 
-// HostStatuses reports what this site judged about its hosts' reporting.
+// HostStatuses reports what this site judged about its hosts' reporting: the hosts whose status
+// changed, often none.
 type HostStatuses struct {
 	Stamp
 	Hosts []HostStatusAt `json:"hosts"`
+	// All says that every other host of the site was judged as well and is as its row says.
+	All bool `json:"all,omitzero"`
 }
 
 // HostStatusAt is one host's status. LastSeen is when its agent was last heard.

@@ -20,6 +20,7 @@ const (
 	ItemHost        ItemKind = "host"         // Host; key: host id; newest wins
 	ItemHostGone    ItemKind = "host_gone"    // no payload; key: host id; takes the place of ItemHost
 	ItemExposure    ItemKind = "exposure"     // Exposure; key: "exposure"; newest wins
+	ItemJudged      ItemKind = "judged"       // no payload; key: "judged"; every host's status holds as of AsOf
 	ItemCommandHeld ItemKind = "command_held" // no payload; key: command id; the site durably has it
 )
 

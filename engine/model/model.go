@@ -71,6 +71,9 @@ type SiteCounts struct {
 	Hosts    int64            `json:"hosts"`
 	ByStatus map[string]int64 `json:"by_status"`          // HostStatus -> hosts
 	LastItem Time             `json:"last_item,omitzero"` // when the newest item of the site was applied here
+	// JudgedAt is when the site last judged all of its hosts: each row's status holds as of then, though
+	// the row did not change.
+	JudgedAt Time `json:"judged_at,omitzero"`
 }
 
 // HostStatus is whether a host's agent reports, as its site judges.

@@ -41,6 +41,7 @@ type Presence struct {
 
 	mu      sync.Mutex // guards what follows
 	started time.Time
+	said    time.Time // when it was last said that all hosts are judged
 	agents  map[model.NodeID]*agent
 	hosts   map[model.HostID]*host
 }
@@ -147,12 +148,15 @@ func (p *Presence) agentLocked(id model.NodeID) *agent {
 	return a
 }
 
-// judge proposes what changed, in portions.
+// judge proposes what changed, in portions, and once in an interval that all the rest is as it was.
 func (p *Presence) judge(ctx context.Context) {
-	for part := range slices.Chunk(p.changed(), maxStatuses) {
-		err := p.c.Propose(ctx, model.HostStatuses{
-			Stamp: model.Stamp{Actor: "system", At: model.TimeOf(p.c.Now())}, Hosts: part,
-		})
+	changed, all := p.changed()
+	for first := 0; first < len(changed) || all; {
+		part := changed[first:min(len(changed), first+maxStatuses)]
+		first += len(part)
+		now := p.c.Now()
+		whole := all && first == len(changed)
+		err := p.c.Propose(ctx, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: model.TimeOf(now)}, Hosts: part, All: whole})
 		if err != nil {
 			if ctx.Err() == nil {
 				p.c.Log.Warn("the hosts' presence was not stored; trying again", "reason", err.Error())
@@ -160,15 +164,22 @@ func (p *Presence) judge(ctx context.Context) {
 			return
 		}
 		p.stored(part)
+		if whole {
+			p.mu.Lock()
+			p.said = now
+			p.mu.Unlock()
+			return
+		}
 	}
 }
 
-// changed returns the hosts whose row no longer tells the truth, by id.
-func (p *Presence) changed() []model.HostStatusAt {
+// changed returns the hosts whose row no longer tells the truth, by id, and whether it is time to say
+// that with them all hosts are judged.
+func (p *Presence) changed() (out []model.HostStatusAt, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.c.Now()
-	var out []model.HostStatusAt
+	all = len(p.hosts) > 0 && now.Sub(p.said) >= p.c.Interval
 	for id, h := range p.hosts {
 		a := p.agentLocked(h.owner)
 		since := a.heard
@@ -181,13 +192,14 @@ func (p *Presence) changed() []model.HostStatusAt {
 			want = model.HostDown
 		case a.heard.IsZero():
 			want = h.status // nobody was heard yet, and it is too early to say
+			all = false
 		}
 		if want != h.status {
 			out = append(out, model.HostStatusAt{Host: id, Status: want, LastSeen: model.TimeOf(a.heard)})
 		}
 	}
 	slices.SortFunc(out, func(a, b model.HostStatusAt) int { return bytes.Compare(a.Host[:], b.Host[:]) })
-	return out
+	return out, all
 }
 
 // stored takes over what the rows have now.

@@ -21,6 +21,7 @@ type register struct {
 	rows []model.Host
 	log  []string
 	fail int // proposals that fail from now on
+	all  []time.Duration
 }
 
 func (r *register) Propose(_ context.Context, changes ...model.Change) error {
@@ -31,6 +32,9 @@ func (r *register) Propose(_ context.Context, changes ...model.Change) error {
 		return fault.New(fault.ReadOnly, "", "no quorum")
 	}
 	for _, c := range changes {
+		if c.(model.HostStatuses).All {
+			r.all = append(r.all, time.Since(r.began))
+		}
 		for _, h := range c.(model.HostStatuses).Hosts {
 			seen := "never"
 			if h.LastSeen != 0 {
@@ -138,5 +142,30 @@ func TestForeignAndRefusedReportsDoNotCount(t *testing.T) {
 		p.Accepted(gateway, []model.Item{refused})
 		time.Sleep(10 * time.Minute)
 		r.expect(t)
+	})
+}
+
+// TestAllIsSaidOnceAnInterval: also where nothing changes, and not while somebody's silence means nothing.
+func TestAllIsSaidOnceAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := watch(t, row(hostA, agentA, model.HostUp), row(hostB, gateway, model.HostUp))
+		p.Heard(agentA)
+		time.Sleep(179 * time.Second) // the clock of the test's own bubble
+		synctest.Wait()
+		r.mu.Lock()
+		if len(r.all) != 0 {
+			t.Errorf("said at %v, though the gateway was never heard", r.all)
+		}
+		r.mu.Unlock()
+		for range 4 {
+			p.Heard(agentA)
+			time.Sleep(time.Minute)
+		}
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.all) != 4 {
+			t.Errorf("said at %v, want four times in four minutes", r.all)
+		}
 	})
 }

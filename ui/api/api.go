@@ -32,6 +32,7 @@ type Config struct {
 	Role    model.Role
 	Name    string // the configured name, shown until the store has an identity
 	Version string
+	URL     string // where members find this server, as in https://hq.example.com:8443
 	Data    string // the data folder: spooled bundles (Data/spool) and signing keys (Data/keys) go there
 
 	Store    Store

@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -283,7 +285,11 @@ func TestSocketKnowsItsUser(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.server.ServeSocket(ctx, path) }()
+	l, err := ListenSocket(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { done <- r.server.ServeSocket(ctx, l) }()
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		for {
@@ -312,7 +318,7 @@ func TestSocketKnowsItsUser(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("socket mode %v, %v", info.Mode(), err)
 	}
-	if _, err := listenSocket(path); !fault.Is(err, fault.Conflict) {
+	if _, err := ListenSocket(path); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second server on the same socket: %v", err)
 	}
 	cancel()
@@ -321,5 +327,25 @@ func TestSocketKnowsItsUser(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+// TestTextTravelsCompressed: and says so, and nothing is compressed for who did not ask.
+func TestTextTravelsCompressed(t *testing.T) {
+	r := newRig(t)
+	for i := range 60 {
+		r.site(model.SiteID{1, byte(i + 1)}, fmt.Sprintf("site-%d", i), model.HostUp)
+	}
+	plain := r.do("GET", "/api/v1/sites", nil)
+	w := r.do("GET", "/api/v1/sites", nil, "Accept-Encoding", "gzip")
+	if plain.Header().Get("Content-Encoding") != "" || w.Header().Get("Content-Encoding") != "gzip" || w.Body.Len() > plain.Body.Len()/4 {
+		t.Fatalf("%q with %d bytes, beside %d plain", w.Header().Get("Content-Encoding"), w.Body.Len(), plain.Body.Len())
+	}
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); err != nil || string(got) != plain.Body.String() {
+		t.Errorf("what was compressed is not what was meant: %v", err)
 	}
 }

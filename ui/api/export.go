@@ -64,6 +64,7 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 		_ = f.Close()
 		return nil, fault.New(fault.Other, op, "%w", err)
 	}
+	s.noteOf(ctx, model.Note{Action: "bundle.export", OK: true, Detail: map[string]string{"from": m.From.String(), "to": m.To.String()}})
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		defer func() { _ = f.Close() }()
 		hc.SetHeader("Content-Type", "application/zstd")

@@ -25,7 +25,7 @@ func (s *Server) syncStatus(_ context.Context, _ *none) (*out[schema.SyncStatus]
 		return nil, err
 	}
 	by := map[string]*schema.SyncOrigin{}
-	status := schema.SyncStatus{Sites: []schema.SyncOrigin{}, LocalCursor: shelf.Cursor.String()}
+	status := schema.SyncStatus{Sites: []schema.SyncOrigin{}, LocalCursor: s.reaches(shelf).String()}
 	for _, i := range imports {
 		id := i.Imported.Origin.String()
 		o := by[id]

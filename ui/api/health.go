@@ -15,8 +15,8 @@ const (
 	linkNever = "never"
 )
 
-// patience is how long a link may be down before what came over it is no longer taken for the
-// present. Sites judge a host by the same measure: three reports of a minute each.
+// patience is how long a link may be down before its site is down rather than degraded. Of its hosts
+// nobody can say anything from the first moment on.
 const patience = 3 * time.Minute
 
 // reach is what this server knows of its way to a member.
@@ -25,7 +25,7 @@ type reach struct {
 	since time.Time // when the link went up, or was last known up; zero: unknown
 }
 
-// lost reports whether the link has been down for so long that a member's facts are history.
+// lost reports whether the link has been down for longer than a restart takes.
 func (r reach) lost(now, started time.Time) bool {
 	switch {
 	case r.word == linkUp:
@@ -40,14 +40,14 @@ func (r reach) lost(now, started time.Time) bool {
 // from the site says when it was last heard.
 func (s *Server) reach(v View, m model.Member) (reach, error) {
 	if s.c.Role == model.RoleSite {
-		return reach{word: linkUp}, nil // a site needs no link to itself
+		return s.upward(), nil
 	}
 	if s.c.Links != nil {
 		if l, ok := s.c.Links.Live(m.ID); ok {
 			if l.Up {
-				return reach{linkUp, l.Since.UTC()}, nil
+				return reach{linkUp, l.Since.UTC().Truncate(time.Millisecond)}, nil
 			}
-			return reach{linkDown, l.Since.UTC()}, nil
+			return reach{linkDown, l.Since.UTC().Truncate(time.Millisecond)}, nil
 		}
 	}
 	n, ok, err := v.Counts(model.SiteID(m.ID))
@@ -58,6 +58,22 @@ func (s *Server) reach(v View, m model.Member) (reach, error) {
 		return reach{linkDown, n.LastItem.Std()}, nil
 	}
 	return reach{word: linkNever}, nil
+}
+
+// upward is the state of this site's link to its controller. Its own rows do not depend on it.
+func (s *Server) upward() reach {
+	up := s.c.Uplink()
+	if up == nil || up.State == "unenrolled" {
+		return reach{word: linkNever}
+	}
+	r := reach{word: linkDown}
+	if up.State == "online" {
+		r.word = linkUp
+	}
+	if up.Since != nil {
+		r.since = *up.Since
+	}
+	return r
 }
 
 // site builds what is shown of a site. Its lifecycle, its link and the age of its data stay apart;
@@ -92,7 +108,7 @@ func (s *Server) site(v View, row model.Site) (schema.Site, error) {
 			site.HostsBy[status] = hosts
 		}
 	}
-	if link.lost(s.c.Now(), s.started) && n.Hosts > 0 {
+	if s.c.Role == model.RoleController && link.word != linkUp && n.Hosts > 0 {
 		site.HostsBy = map[string]int64{string(model.HostUnknown): n.Hosts}
 	}
 	e, ok, err := v.Exposure(row.ID)
@@ -126,6 +142,9 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 	case model.MemberEnrolled:
 	case model.MemberPending:
 		if s.c.Role == model.RoleController {
+			if !m.TokenExpires.IsZero() && model.TimeOf(s.c.Now()) > m.TokenExpires {
+				return "unknown", "its enrollment token expired unused; make a new one with `skerry sites token " + m.Name + "`"
+			}
 			return "unknown", "it has not used its enrollment token yet"
 		}
 	default:
@@ -136,12 +155,14 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 		since = " since " + link.since.UTC().Format(time.RFC3339)
 	}
 	switch {
+	case s.c.Role == model.RoleSite && link.word == linkDown:
+		return "degraded", "no link to the controller" + since + "; this site works on its own"
 	case link.word == linkNever:
 		return "unknown", "no link from it has been seen"
 	case link.lost(s.c.Now(), s.started):
 		return "down", "its link has been down" + since + "; what is shown is of before"
 	case link.word == linkDown:
-		return "degraded", "its link has just gone down" + since
+		return "degraded", "its link is down" + since
 	case site.Hosts == 0:
 		return "unknown", "no host reports to it yet"
 	case site.HostsBy[string(model.HostDown)] > 0:

@@ -46,7 +46,7 @@ func (s *Server) listHosts(_ context.Context, in *hostsInput) (*out[schema.Hosts
 	if err != nil {
 		return nil, err
 	}
-	body := schema.Hosts{Hosts: make([]schema.Host, 0, len(page.Hosts)), Total: page.Total, AsOf: s.c.Now().UTC()}
+	body := schema.Hosts{Hosts: make([]schema.Host, 0, len(page.Hosts)), Total: page.Total, AsOf: s.c.Now().UTC().Truncate(time.Millisecond)}
 	for _, h := range page.Hosts {
 		body.Hosts = append(body.Hosts, w.row(h))
 	}
@@ -112,12 +112,13 @@ func findHost(v View, name string) (model.Host, error) {
 	return model.Host{}, fault.New(fault.Conflict, "", "more than one host is named %q (%s and %s): give the id", name, found[0].ID, found[1].ID)
 }
 
-// witness judges what a host's row is worth now: where the link of its site has been down for long,
-// nobody can say whether the host is up.
+// witness judges what a host's row is worth now: while the link of its site is down, nobody can say
+// whether the host is up.
 type witness struct {
-	names map[model.SiteID]string
-	lost  map[model.SiteID]reach
-	order []model.SiteID
+	judged map[model.SiteID]model.Time // when the site last said that all its statuses hold
+	names  map[model.SiteID]string
+	lost   map[model.SiteID]reach
+	order  []model.SiteID
 }
 
 func (s *Server) witness(v View) (*witness, error) {
@@ -125,15 +126,23 @@ func (s *Server) witness(v View) (*witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &witness{names: map[model.SiteID]string{}, lost: map[model.SiteID]reach{}}
+	w := &witness{judged: map[model.SiteID]model.Time{}, names: map[model.SiteID]string{}, lost: map[model.SiteID]reach{}}
 	for _, row := range rows {
 		w.names[row.ID] = row.Name
 		w.order = append(w.order, row.ID)
+		n, _, err := v.Counts(row.ID)
+		if err != nil {
+			return nil, err
+		}
+		w.judged[row.ID] = n.JudgedAt
+		if s.c.Role == model.RoleSite {
+			continue // a site needs no link to its own hosts
+		}
 		link, err := s.reach(v, model.Member{ID: model.NodeID(row.ID)})
 		if err != nil {
 			return nil, err
 		}
-		if link.lost(s.c.Now(), s.started) {
+		if link.word != linkUp {
 			w.lost[row.ID] = link
 		}
 	}
@@ -141,6 +150,13 @@ func (s *Server) witness(v View) (*witness, error) {
 }
 
 func (w *witness) row(h model.Host) schema.Host {
+	if judged := w.judged[h.Site]; judged > h.StatusAt && h.Status != model.HostUnknown && h.Status != "" {
+		// The site has said since that the status still holds; and up means heard until then.
+		h.StatusAt = judged
+		if h.Status == model.HostUp {
+			h.LastSeen = max(h.LastSeen, judged)
+		}
+	}
 	row := hostRow(h, w.names[h.Site])
 	if link, ok := w.lost[h.Site]; ok {
 		was := row.Status

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -86,7 +87,13 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 	// broke off earlier had stored it.
 	if err == nil || w.changed() {
 		end := model.Generation{Stamp: w.stamp}
-		err = errors.Join(err, s.c.Proposer.Propose(context.WithoutCancel(ctx), end))
+		note := model.Note{Stamp: w.stamp, Action: "advisories.ingest", OK: err == nil, Detail: map[string]string{
+			"read": strconv.Itoa(done.Read), "created": strconv.Itoa(w.created), "updated": strconv.Itoa(w.updated), "malformed": strconv.Itoa(done.MalformedN),
+		}}
+		if err != nil {
+			note.Reason = oneLine(err.Error())
+		}
+		err = errors.Join(err, s.c.Proposer.Propose(context.WithoutCancel(ctx), end, note))
 	}
 	if err != nil {
 		return nil, fault.Wrap(fmt.Sprintf("ingest advisories (broken off after %d records; %d created and %d updated are stored, "+

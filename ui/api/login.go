@@ -72,7 +72,7 @@ func (s *Server) login(ctx context.Context, in *loginInput) (*loginOutput, error
 			s.note(ctx, model.Note{
 				Action: "account.login", Object: account.Name, Reason: "wrong password or disabled account",
 				Detail: map[string]string{"from": host},
-			}, "account:"+account.Name)
+			}, "anonymous")
 		}
 		return nil, fault.New(fault.Login, "", "the account or the password is wrong")
 	}
@@ -131,6 +131,9 @@ func (s *Server) logout(ctx context.Context, _ *none) (*logoutOutput, error) {
 	cookie := http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 	return &logoutOutput{SetCookie: cookie.String()}, nil
 }
+
+// noteOf is note for something that the caller did.
+func (s *Server) noteOf(ctx context.Context, n model.Note) { s.note(ctx, n, actorOf(ctx).name) }
 
 // note audits something that was refused. That it was refused stands either way, so a failure to
 // record it is logged and no more.

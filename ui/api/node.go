@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
@@ -48,8 +50,8 @@ func (s *Server) overview(_ context.Context, _ *none) (*out[schema.Overview], er
 		return nil, err
 	}
 	sum := schema.Overview{
-		AsOf: s.c.Now().UTC(), Sites: len(sites), HostsBy: map[string]int64{},
-		AdvisoryN: shelf.AdvisoryN, Cursor: shelf.Cursor.String(),
+		AsOf: s.c.Now().UTC().Truncate(time.Millisecond), Sites: len(sites), HostsBy: map[string]int64{},
+		AdvisoryN: shelf.AdvisoryN, Cursor: s.reaches(shelf).String(),
 	}
 	for _, site := range sites {
 		if site.Link == linkUp {
@@ -61,6 +63,21 @@ func (s *Server) overview(_ context.Context, _ *none) (*out[schema.Overview], er
 		}
 	}
 	return &out[schema.Overview]{Body: sum}, nil
+}
+
+// reaches is how far the advisories here reach: at a controller by its own log, at a site by what it was
+// sent or imported.
+func (s *Server) reaches(shelf apply.Shelf) model.Cursor {
+	c := shelf.Cursor
+	if s.c.Role == model.RoleController {
+		return c
+	}
+	for _, held := range shelf.Imported {
+		if c.Compare(held) < 0 {
+			c = held
+		}
+	}
+	return c
 }
 
 // healthz says that the process answers, and nothing more.

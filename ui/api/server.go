@@ -24,14 +24,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.serve(ctx, l, nil)
 }
 
-// ServeSocket answers on the Unix socket at path (mode 0600, an old one is replaced) until ctx ends.
-// Who connects there needs no password: the kernel says which user it is, and only the user that
-// runs this server and root are let in.
-func (s *Server) ServeSocket(ctx context.Context, path string) error {
-	l, err := listenSocket(path)
-	if err != nil {
-		return err
-	}
+// ServeSocket answers on the Unix socket that ListenSocket opened, until ctx ends. Who connects there
+// needs no password: the kernel says which user it is, and only the user that runs this server and root
+// are let in.
+func (s *Server) ServeSocket(ctx context.Context, l net.Listener) error {
 	return s.serve(ctx, l, func(ctx context.Context, c net.Conn) context.Context {
 		uid, err := peerUID(c)
 		if err != nil || (uid != os.Getuid() && uid != 0) {
@@ -114,9 +110,10 @@ func (s *Server) counted() func(net.Conn, http.ConnState) {
 	}
 }
 
-// listenSocket makes the socket. The folder is the server's own data folder, so whoever could
-// replace the socket could replace the data.
-func listenSocket(path string) (net.Listener, error) {
+// ListenSocket makes the local socket (mode 0600; one that a dead server left is replaced). Its folder is
+// the server's own data folder, so whoever could replace the socket could replace the data. The kind is
+// fault.Conflict where another server answers there.
+func ListenSocket(path string) (net.Listener, error) {
 	if len(path) > 100 {
 		return nil, fault.New(fault.Invalid, "open the local socket",
 			"%s is %d bytes long and the system allows about 100: set socket: to a shorter path", path, len(path))

@@ -168,7 +168,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, err
 	}
 	if s.c.Tokens == nil {
-		return nil, fault.New(fault.ReadOnly, op, "this server has no enrollment authority yet; try again once it is ready (/readyz says why it is not)")
+		return nil, fault.New(fault.ReadOnly, op, "this server has no identity yet: enroll it at its controller first, with `skerry federation enroll`")
 	}
 	token, hash, pin, err := s.c.Tokens.NewToken(m.Kind, m.ID)
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, fault.Wrap(op, err)
 	}
 	return &tokenOutput{Status: http.StatusCreated, Body: schema.Token{
-		ID: m.ID.String(), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin,
+		ID: m.ID.String(), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin, URL: s.c.URL,
 	}}, nil
 }
 

@@ -45,9 +45,9 @@ func TestHealthNeverFlatters(t *testing.T) {
 		"a host is down":       {[]model.HostStatus{up, down}, &Link{Up: true}, "degraded", "1 of 2 hosts do not report"},
 		"a host is not judged": {[]model.HostStatus{up, "unknown"}, &Link{Up: true}, "degraded", "1 of 2 hosts have not been judged"},
 		"no hosts":             {nil, &Link{Up: true}, "unknown", "no host reports"},
-		"a blip":               {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Second)}, "degraded", "just gone down"},
+		"a blip":               {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Second)}, "degraded", "its link is down"},
 		"down for long":        {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Hour)}, "down", "since 2026-03-01T11:00:00Z"},
-		"not seen since start": {[]model.HostStatus{up}, nil, "degraded", "just gone down"},
+		"not seen since start": {[]model.HostStatus{up}, nil, "degraded", "its link is down"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -101,6 +101,11 @@ func TestHostsOfALostSiteAreUnknown(t *testing.T) {
 		if n := count(query); n != want {
 			t.Errorf("%q: %d hosts, want %d", query, n, want)
 		}
+	}
+	// Also from the first moment on: a green host of a site that cannot be asked would be a guess.
+	r.links[model.NodeID(berlin)] = Link{Since: noon}
+	if n := len(read[schema.Hosts](r, r.do("GET", "/api/v1/hosts?status=unknown", nil), 200).Hosts); n != 3 {
+		t.Errorf("%d hosts are unknown right after the link went down, want 3", n)
 	}
 	sum := read[schema.Overview](r, r.do("GET", "/api/v1/overview", nil), 200)
 	if sum.Sites != 2 || sum.SitesUp != 1 || sum.Hosts != 5 || sum.HostsBy["unknown"] != 3 || sum.HostsBy["up"] != 1 {
@@ -162,7 +167,8 @@ func TestSiteShowsItselfAlone(t *testing.T) {
 	r.site(berlin, "berlin", model.HostUp)
 	delete(r.mem.sites, berlin)
 	sites := read[[]schema.Site](r, r.do("GET", "/api/v1/sites", nil), 200)
-	if len(sites) != 1 || sites[0].Name != "berlin" || sites[0].Status != "enrolled" || sites[0].HostsBy["up"] != 1 {
+	if len(sites) != 1 || sites[0].Name != "berlin" || sites[0].Status != "enrolled" || sites[0].HostsBy["up"] != 1 ||
+		sites[0].Link != "down" || sites[0].Health != "degraded" || !strings.Contains(sites[0].HealthReason, "on its own") {
 		t.Errorf("%+v", sites)
 	}
 	if h := read[schema.Host](r, r.do("GET", "/api/v1/hosts/berlin-a", nil), 200); h.Status != "up" || h.Site != "berlin" {
@@ -180,4 +186,30 @@ func TestSiteShowsItselfAlone(t *testing.T) {
 	}
 	r.refused(r.do("POST", "/api/v1/sites", `{"name":"oslo"}`), 409, fault.Conflict, "this server is a site: sites are enrolled on a controller")
 	r.refused(r.do("GET", "/api/v1/federation/export", nil), 409, fault.Conflict, "on a controller")
+}
+
+// TestJudgedHostsAreAsOfTheJudgement: rows that did not change hold as of when their site last judged all.
+func TestJudgedHostsAreAsOfTheJudgement(t *testing.T) {
+	r := newRig(t)
+	r.site(berlin, "berlin", model.HostUp, model.HostDown, model.HostUnknown)
+	r.links[model.NodeID(berlin)] = Link{Up: true, Since: noon}
+	n := r.mem.counts[berlin]
+	n.JudgedAt = model.TimeOf(noon.Add(-time.Second))
+	r.mem.counts[berlin] = n
+	for _, h := range read[schema.Hosts](r, r.do("GET", "/api/v1/hosts", nil), 200).Hosts {
+		asOf := h.AsOf.Status != nil && h.AsOf.Status.Equal(noon.Add(-time.Second))
+		seen := h.LastSeen != nil && h.LastSeen.Equal(noon.Add(-time.Second))
+		if asOf != (h.Status != "unknown") || seen != (h.Status == "up") {
+			t.Errorf("%s is %s as of %v, last seen %v", h.Hostname, h.Status, h.AsOf.Status, h.LastSeen)
+		}
+	}
+}
+
+func TestExpiredTokenIsSaidToBe(t *testing.T) {
+	r := newRig(t)
+	read[schema.Token](r, r.do("POST", "/api/v1/sites", `{"name":"lost","ttl":"1m"}`), 201)
+	r.pass(2 * time.Minute)
+	if s := read[schema.Site](r, r.do("GET", "/api/v1/sites/lost", nil), 200); !strings.Contains(s.HealthReason, "expired unused") {
+		t.Errorf("%+v", s)
+	}
 }

@@ -94,6 +94,7 @@ type Token struct {
 	Token     string    `json:"token"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Pin       string    `json:"pin" doc:"hex SHA-256 of the CA key that the token carries"`
+	URL       string    `json:"url,omitempty" doc:"where the new member finds this server, by its configured names"`
 }
 
 // Member is an agent in a site's registry.
@@ -129,7 +130,7 @@ type Host struct {
 	Simulated      bool       `json:"simulated,omitempty"`
 	Status         string     `json:"status" enum:"up,down,unknown"`
 	StatusReason   string     `json:"status_reason,omitempty" doc:"why the status is unknown, as when the site's link is down"`
-	LastSeen       *time.Time `json:"last_seen,omitempty"`
+	LastSeen       *time.Time `json:"last_seen,omitempty" doc:"when its agent was last known to report, to within three intervals"`
 	PackageN       int        `json:"package_n"`
 	CertificateN   int        `json:"certificate_n"`
 	NextCertExpiry *time.Time `json:"next_cert_expiry,omitempty"`
@@ -412,13 +413,13 @@ type Overview struct {
 	Hosts     int64            `json:"hosts"`
 	HostsBy   map[string]int64 `json:"hosts_by_status"`
 	AdvisoryN int              `json:"advisory_n"`
-	Cursor    string           `json:"cursor" doc:"of the newest advisory change here"`
+	Cursor    string           `json:"cursor" doc:"how far the advisories here reach"`
 }
 
 // SyncStatus says how far the bundles of each origin were imported here.
 type SyncStatus struct {
 	Sites       []SyncOrigin `json:"sites"`
-	LocalCursor string       `json:"local_cursor" doc:"of the newest advisory change made here"`
+	LocalCursor string       `json:"local_cursor" doc:"how far the advisories here reach"`
 }
 
 // SyncOrigin is one origin whose bundles were imported.

@@ -651,7 +651,10 @@ export interface components {
             ipv4?: string[] | null;
             ipv6?: string[] | null;
             kernel?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description when its agent was last known to report, to within three intervals
+             */
             last_seen?: string;
             mac?: string[] | null;
             /** Format: date-time */
@@ -821,7 +824,7 @@ export interface components {
             advisory_n: number;
             /** Format: date-time */
             as_of: string;
-            /** @description of the newest advisory change here */
+            /** @description how far the advisories here reach */
             cursor: string;
             /** Format: int64 */
             hosts: number;
@@ -941,7 +944,7 @@ export interface components {
             total_items_imported: number;
         };
         SyncStatus: {
-            /** @description of the newest advisory change made here */
+            /** @description how far the advisories here reach */
             local_cursor: string;
             sites: components["schemas"]["SyncOrigin"][] | null;
         };
@@ -962,6 +965,8 @@ export interface components {
             /** @description hex SHA-256 of the CA key that the token carries */
             pin: string;
             token: string;
+            /** @description where the new member finds this server, by its configured names */
+            url?: string;
         };
         TopEntry: {
             /** Format: int64 */
