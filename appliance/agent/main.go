@@ -60,6 +60,8 @@ func rootCommand() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Version = Version
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(enrollCommand(), runCommand(), factsCommand(), versionCommand())
 	for _, c := range append(root.Commands(), root) {
 		c.Args = func(c *cobra.Command, args []string) error {

@@ -36,6 +36,7 @@ func TestCommandLine(t *testing.T) {
 		errs  string // part of standard error, one line
 	}{
 		{"version", []string{"version"}, "", 0, "skerry-agent " + Version, ""},
+		{"version as a flag", []string{"--version"}, "", 0, "skerry-agent " + Version + "\n", ""},
 		{"no command", nil, "", 2, "", "no command given"},
 		{"unknown command", []string{"fly"}, "", 2, "", `unknown command "fly"`},
 		{"unknown flag", []string{"run", "--fast"}, "", 2, "", "unknown flag: --fast"},

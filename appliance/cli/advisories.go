@@ -8,12 +8,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/canonical"
 	"github.com/skerryhq/skerry/sync/feed"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -44,6 +46,8 @@ func (a *app) advisoriesIngest() *cobra.Command {
 		query := url.Values{}
 		if source != "" {
 			query.Set("source", source)
+		} else {
+			a.sayLoose(paths)
 		}
 		done, err := a.sendAdvisories(c.Context(), server, paths, query)
 		if err != nil {
@@ -55,13 +59,39 @@ func (a *app) advisoriesIngest() *cobra.Command {
 		if more := done.MalformedN - len(done.Malformed); more > 0 {
 			a.say("and %d more malformed records", more)
 		}
-		return f.print(done, func() view {
+		err = f.print(done, func() view {
 			v := view{head: []string{"READ", "CREATED", "UPDATED", "UNCHANGED", "MALFORMED", "HELD", "CURSOR"}}
 			v.add(done.Cursor, done.Read, done.Created, done.Updated, done.Unchanged, done.MalformedN, done.AdvisoryN, done.Cursor)
 			return v
 		})
+		if err != nil || done.MalformedN == 0 {
+			return err
+		}
+		was, are := "were", "they are"
+		if done.MalformedN == 1 {
+			was, are = "was", "it is"
+		}
+		return fmt.Errorf("%d of %d %s %s not stored: %s malformed (named above)", done.MalformedN, done.Read, plural(done.Read, "record"), was, are)
 	}
 	return c
+}
+
+// sayLoose says after what the records of files that are named one by one are sourced: it is the folder
+// that they happen to lie in, which nobody has named.
+func (a *app) sayLoose(paths []string) {
+	told := map[string]bool{}
+	for _, p := range paths {
+		full, err := filepath.Abs(p)
+		if info, statErr := os.Stat(full); err != nil || statErr != nil || info.IsDir() || !strings.EqualFold(filepath.Ext(full), ".json") {
+			continue
+		}
+		source := canonical.Source(filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(full)), filepath.Base(full))))
+		if told[source] {
+			continue
+		}
+		told[source] = true
+		a.say("%s: its source is %q, after the folder that it lies in (--source NAME says another)", printable(p), source)
+	}
 }
 
 // sendAdvisories packs while it sends. An error of packing is the one to report: the server only sees
@@ -156,7 +186,7 @@ func (a *app) advisoriesGet() *cobra.Command {
 				for _, x := range r.Affected {
 					affected = append(affected, x.Ecosystem+"/"+x.Package+" "+strings.Join(x.Ranges, "; "))
 				}
-				v.add(r.Source+"/"+r.ID, r.Source, r.ID, r.Severity, len(r.Affected), r.Modified, r.Summary,
+				v.add(r.Source+"/"+r.ID, r.Source, r.ID, rated(r.Severity), len(r.Affected), r.Modified, r.Summary,
 					r.Aliases, r.Upstream, r.Related, r.Withdrawn, strings.Join(affected, " | "), r.Cursor)
 			}
 			return v
@@ -188,16 +218,20 @@ func (a *app) exposure() *cobra.Command {
 		}
 		for _, e := range rows {
 			n := e.Counts
+			if e.AsOf == nil {
+				v.add(e.Site, e.Site, nil, nil, nil, nil, nil, nil, nil, nil, nil, unmatched, nil)
+				continue
+			}
 			v.add(e.Site, e.Site, n.Critical, n.High, n.Medium, n.Low, n.None, n.Unknown, n.Uncertain, e.AffectedHosts, e.MatchedHosts, e.AsOf, e.AdvisoryN)
 		}
 		a.table(v, f.kind == "wide")
 		top := view{head: []string{"SITE", "VULNERABILITY", "SEVERITY", "HOSTS"}}
 		for _, e := range rows {
-			for i, t := range e.Top {
+			for i, t := range e.Top { // the worst first
 				if i == 5 && f.kind != "wide" {
 					break
 				}
-				top.add("", e.Site, t.Vulnerability, t.Severity, t.Hosts)
+				top.add("", e.Site, t.Vulnerability, rated(t.Severity), t.Hosts)
 			}
 		}
 		if len(top.rows) > 0 {

@@ -87,6 +87,8 @@ func (a *app) root() *cobra.Command {
 		a.sites(), a.federation(), a.hosts(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
 		a.commands(), a.audit(), a.accounts(), a.simulate(), a.version(), a.openapi())
 	root.SilenceUsage, root.SilenceErrors = true, true
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -95,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "server to talk to: https://HOST:PORT or unix:///PATH (SKERRY_SERVER)")
 	f.StringVar(&a.config, "config", "", "the server's configuration file: start with it, or talk to the server that runs with it (SKERRY_CONFIG)")
-	f.StringVar(&a.context, "context", "", "the login to use, as `skerry contexts list` names it (SKERRY_CONTEXT)")
+	f.StringVar(&a.context, "context", "", "the login to use, as 'skerry contexts list' names it (SKERRY_CONTEXT)")
 	f.StringVar(&a.ca, "ca", "", "PEM file with the authority that the server's certificate must come from (SKERRY_CA)")
 	return root
 }

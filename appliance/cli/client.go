@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,24 +36,29 @@ type client struct {
 
 const apiBase = "/api/v1"
 
-// client finds the server: --server, SKERRY_SERVER, --config's socket, the context, the default
-// socket, in this order.
+// client finds the server. Any flag that names one comes before the environment: --server, then
+// --context, then the socket of --config. After the flags: SKERRY_SERVER, the socket of SKERRY_CONFIG,
+// SKERRY_CONTEXT, the current context, the default socket.
 func (a *app) client() (*client, error) {
-	server := a.flagOr(a.server, "SKERRY_SERVER")
-	if a.context == "" && server == "" {
-		if path := a.flagOr(a.config, "SKERRY_CONFIG"); path != "" {
-			c, err := a.load(path)
-			if err != nil {
-				return nil, err
-			}
-			return socketClient(c.Socket), nil
+	server, name, conf := a.server, a.context, a.config
+	if server == "" && name == "" && conf == "" {
+		server, _ = a.env("SKERRY_SERVER")
+		name, _ = a.env("SKERRY_CONTEXT")
+		if conf, _ = a.env("SKERRY_CONFIG"); conf != "" {
+			name = ""
 		}
+	}
+	if server == "" && name == "" && conf != "" {
+		c, err := a.load(conf)
+		if err != nil {
+			return nil, err
+		}
+		return socketClient(c.Socket), nil
 	}
 	saved, err := a.loadContexts()
 	if err != nil {
 		return nil, err
 	}
-	name := a.flagOr(a.context, "SKERRY_CONTEXT")
 	var chosen *savedContext
 	switch {
 	case server != "":
@@ -203,6 +209,17 @@ func (c *client) refused(resp *http.Response) error {
 	return fault.New(fault.KindNamed(p.Kind), "", "%s", detail)
 }
 
+// untrusted says why the server's certificate is not believed and what settles it. A pin that does not
+// fit has its own advice.
+func (c *client) untrusted(why error) string {
+	text := fmt.Sprintf("%s cannot be trusted: %v", c.shown, why)
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(why, &unknown) {
+		return text
+	}
+	return text + fmt.Sprintf(": log in once with `skerry login %s --fingerprint HEX` (the CA pin that the server's operator has), or give the authority's certificate with --ca FILE", c.shown)
+}
+
 // unreached says why no answer came and what to do.
 func (c *client) unreached(ctx context.Context, err error) error {
 	var verify *tls.CertificateVerificationError
@@ -211,7 +228,7 @@ func (c *client) unreached(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &verify):
-		return fault.New(fault.Unreachable, "", "%s cannot be trusted: %w", c.shown, verify.Err)
+		return fault.New(fault.Unreachable, "", "%s", c.untrusted(verify.Err))
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.Denied, "", "%s: this user may not use the server's socket; log in with `skerry login https://HOST:PORT`, or run as the server's user", c.shown)
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):

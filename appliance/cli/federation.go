@@ -28,7 +28,7 @@ func (a *app) federationEnroll() *cobra.Command {
 	c := leaf("enroll --config FILE --controller URL --token TOKEN", "Enroll this site at its controller", 0, 0, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&controller, "controller", "", "the controller, https://HOST:PORT")
-	c.Flags().StringVar(&token, "token", "", "the token that `skerry sites enroll` printed")
+	c.Flags().StringVar(&token, "token", "", "the token that 'skerry sites enroll' printed")
 	c.Flags().StringVar(&tokenFile, "token-file", "", "file with the token, so that it stands in no process list")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {

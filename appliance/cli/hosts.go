@@ -84,10 +84,11 @@ func firstAddress(h schema.Host) string {
 }
 
 func (a *app) hostsGet() *cobra.Command {
-	var detail bool
+	var detail, all bool
 	c := leaf("get HOST", "One host, by id or unique host name, each value with its as-of time", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().BoolVar(&detail, "detail", false, "ask the host's site for its packages, certificates and findings")
+	c.Flags().BoolVar(&all, "all", false, "with --detail: every row of the lists, not only the first of each")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		path := "/hosts/" + url.PathEscape(args[0])
 		if !detail {
@@ -104,9 +105,9 @@ func (a *app) hostsGet() *cobra.Command {
 		if f.kind != "table" && f.kind != "wide" {
 			return f.print(d, func() view { return hostView(d.Host) })
 		}
-		fmt.Fprintf(a.out, "Answered by site %s at %s.\n\n", printable(d.AnsweredBy), when(&d.AnsweredAt))
+		fmt.Fprintf(a.out, "Answered by site %s at %s.\n%s\n\n", printable(d.AnsweredBy), when(&d.AnsweredAt), contents(d))
 		a.table(hostView(d.Host), false)
-		a.hostDetail(d)
+		a.hostDetail(d, all)
 		return nil
 	}
 	return c
@@ -143,43 +144,9 @@ func hostView(h schema.Host) view {
 	row("Certificates", h.CertificateN, h.AsOf.Certificates)
 	row("Next certificate expiry", h.NextCertExpiry, h.AsOf.Certificates)
 	if h.AsOf.Exposure == nil {
-		row("Exposure", nil, h.AsOf.Exposure) // nothing was matched yet, which is not the same as nothing found
+		row("Exposure", unmatched, nothing{}) // which is not the same as nothing found
 	} else {
 		row("Exposure", severities(h.Exposure), h.AsOf.Exposure)
 	}
 	return v
-}
-
-func (a *app) hostDetail(d schema.HostDetail) {
-	section := func(title string, n int, asOf any) {
-		fmt.Fprintf(a.out, "\n%s: %d, as of %s\n", title, n, cell(asOf, false))
-	}
-	section("Findings", len(d.Findings), d.Host.AsOf.Exposure)
-	v := view{head: []string{"VULNERABILITY", "SEVERITY", "VERDICT", "PACKAGE", "VERSION", "FIXED IN", "ADVISORY"}}
-	for _, x := range d.Findings {
-		pkg := x.Package
-		if x.SourcePackage != "" && x.SourcePackage != x.Package {
-			pkg += " (" + x.SourcePackage + ")"
-		}
-		v.add("", x.Vulnerability, x.Severity, x.Verdict, pkg, x.Version, x.Fixed, x.Source+"/"+x.Advisory)
-	}
-	if len(d.Findings) > 0 {
-		a.table(v, false)
-	}
-	section("Certificates", len(d.Certificates), d.Host.AsOf.Certificates)
-	v = view{head: []string{"SUBJECT", "NOT AFTER", "ISSUER", "NAMES", "PATH"}}
-	for _, x := range d.Certificates {
-		v.add("", x.Subject, x.NotAfter, x.Issuer, x.Names, x.Path)
-	}
-	if len(d.Certificates) > 0 {
-		a.table(v, false)
-	}
-	section("Packages", len(d.Packages), d.Host.AsOf.Packages)
-	v = view{head: []string{"PACKAGE", "VERSION", "ARCH", "SOURCE", "SOURCE VERSION", "BY"}}
-	for _, x := range d.Packages {
-		v.add("", x.Name, x.Version, x.Arch, x.Source, x.SourceVersion, x.Manager)
-	}
-	if len(d.Packages) > 0 {
-		a.table(v, false)
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -87,6 +88,9 @@ func (a *app) keysTrust() *cobra.Command {
 		raw, err := os.ReadFile(args[1])
 		if err != nil {
 			return usagef("read the key: %w", err)
+		}
+		if _, err := bundle.ParsePublic(raw); err != nil {
+			return usagef("%s is no PEM file with a public key as 'skerry keys export' writes it: %w", args[1], err)
 		}
 		var key schema.Key
 		if _, err := a.post(c, f, "/keys/trust", nil, schema.KeyTrust{Name: args[0], Public: string(raw)}, &key); err != nil {

@@ -15,7 +15,7 @@ func (a *app) simulate() *cobra.Command {
 	log := config.Log{Format: "text"}
 	c := leaf("simulate --site URL --token TOKEN --data DIR", "Report a made-up fleet of hosts to a site, through the agents' own door", 0, 0, nil)
 	c.Flags().StringVar(&conf.URL, "site", "", "the site, https://HOST:PORT")
-	c.Flags().StringVar(&conf.Token, "token", "", "the token that `skerry agents enroll NAME --gateway` printed; not needed where --data is enrolled already")
+	c.Flags().StringVar(&conf.Token, "token", "", "the token that 'skerry agents enroll NAME --gateway' printed; not needed where --data is enrolled already")
 	c.Flags().StringVar(&tokenFile, "token-file", "", "file with the token, so that it stands in no process list")
 	c.Flags().StringVar(&conf.Dir, "data", "", "folder that keeps the fleet's identity")
 	c.Flags().IntVar(&conf.Hosts, "hosts", 5000, "how many hosts")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -173,7 +174,8 @@ func (d *demo) sites(ctx context.Context) (map[string]schema.Site, error) {
 	return out, nil
 }
 
-// ingest takes the advisories at path, or the sample that ships with the project.
+// ingest takes the advisories at path, or the sample that ships with the project. Malformed records
+// among them are counted and do not end the demo.
 func (d *demo) ingest(ctx context.Context, path string) (schema.Ingested, string, error) {
 	name := path
 	if path == "" {
@@ -181,10 +183,17 @@ func (d *demo) ingest(ctx context.Context, path string) (schema.Ingested, string
 	}
 	var in schema.Ingested
 	path, err := filepath.Abs(path)
-	if err == nil {
-		err = d.Ask(ctx, "hq", &in, "advisories", "ingest", path)
+	if err != nil {
+		return in, name, err
 	}
-	return in, name, err
+	r, err := d.CLI(ctx, "hq", "skerry", "advisories", "ingest", path, "-o", "json")
+	if err != nil {
+		return in, name, err
+	}
+	if json.Unmarshal([]byte(r.Out), &in) != nil || r.Code != 0 && in.MalformedN == 0 {
+		return in, name, fmt.Errorf("ingest %s: exit code %d: %s", name, r.Code, strings.TrimSpace(r.Err))
+	}
+	return in, name, nil
 }
 
 // sample is the shipped sample, from the root of the repository.

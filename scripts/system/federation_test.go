@@ -1,6 +1,7 @@
 package system
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,7 +77,12 @@ func TestFederation(t *testing.T) {
 
 	// Advisories: the malformed one is named, the others reach the sites and meet this machine.
 	var in schema.Ingested
-	w.ask("hq", &in, "advisories", "ingest", w.advisoryFolder())
+	ingested, err := w.CLI(w.ctx, "hq", "skerry", "advisories", "ingest", w.advisoryFolder(), "-o", "json")
+	w.ok(err)
+	w.ok(json.Unmarshal([]byte(ingested.Out), &in))
+	if ingested.Code != 1 || !strings.Contains(ingested.Err, "1 of 3 records was not stored") {
+		t.Errorf("with one malformed record: exit %d, %s", ingested.Code, ingested.Err)
+	}
 	if in.Created != 2 || in.MalformedN != 1 || len(in.Malformed) != 1 || !strings.Contains(in.Malformed[0].Name, "TEST-2") {
 		t.Fatalf("ingested: %+v", in)
 	}
