@@ -86,10 +86,9 @@ func (s *Server) fail(ctx context.Context, err error) error {
 	if errors.As(err, &p) {
 		return p
 	}
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
-		return newProblem(http.StatusRequestEntityTooLarge, fault.TooLarge,
-			fmt.Sprintf("the request's body is larger than the %d bytes that this operation takes", tooLong.Limit))
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return newProblem(http.StatusRequestEntityTooLarge, fault.TooLarge, tooLong("this operation", long.Limit))
 	}
 	kind := fault.KindOf(err)
 	status := statuses[kind]
@@ -120,43 +119,24 @@ func (p *problem) write(w http.ResponseWriter) {
 
 // humaProblem gives huma's own refusals (validation, content negotiation) the shape of every other
 // error: one line that names the field.
-func humaProblem(_ huma.Context, _ string, v any) (any, error) {
+func humaProblem(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	var lines []string
-	for _, d := range e.Errors {
-		if d == nil {
-			continue
-		}
-		line := d.Message
-		where := strings.TrimPrefix(d.Location, "body.")
-		if where != "" && where != "body" {
-			line = where + ": " + line
-		}
-		switch v := d.Value.(type) {
-		case nil:
-		case string, float64, int, bool:
-			if s := fmt.Sprint(v); len(s) <= 48 && s != "" && where != "body" && !secret(where) {
-				line += fmt.Sprintf(" (got %q)", s)
-			}
-		}
-		lines = append(lines, line)
-		if len(lines) == 3 && len(e.Errors) > 3 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(e.Errors)-3))
-			break
-		}
-	}
 	detail := e.Detail
-	if len(lines) > 0 {
-		detail = strings.Join(lines, "; ")
+	if lines := words(e.Errors); lines != "" {
+		detail = lines
+	} else if e.Status == http.StatusRequestEntityTooLarge && ctx != nil && ctx.Operation() != nil {
+		detail = tooLong(ctx.Operation().OperationID, ctx.Operation().MaxBodyBytes)
 	}
 	return newProblem(e.Status, kindOf(e.Status), oneLine(detail)), nil
 }
 
-// secret reports whether a field's value must not be repeated in an error: errors end up in logs.
-func secret(field string) bool { return field == "password" || field == "token" }
+// tooLong says which operation's body has more bytes than it may.
+func tooLong(operation string, most int64) string {
+	return fmt.Sprintf("the request's body is larger than the %d bytes that %s takes: is it the right file?", most, operation)
+}
 
 // oneLine keeps an error to one line of a terminal or a log.
 func oneLine(s string) string {
