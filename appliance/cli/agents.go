@@ -2,14 +2,16 @@ package cli
 
 import (
 	"fmt"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
 func (a *app) agents() *cobra.Command {
-	return a.group("agents", "The agents of a site", a.agentsList(), a.agentsEnroll())
+	return a.group("agents", "The agents of a site", a.agentsList(), a.agentsEnroll(), a.agentsToken())
 }
 
 func (a *app) agentsList() *cobra.Command {
@@ -41,19 +43,37 @@ func (a *app) agentsEnroll() *cobra.Command {
 	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		body.Name = args[0]
-		var token schema.Token
-		server, err := a.post(c, f, "/agents", nil, body, &token)
-		if err != nil {
-			return err
-		}
-		if f.kind != "table" && f.kind != "wide" {
-			return f.print(token, func() view { return view{names: []string{token.Name}} })
-		}
-		a.showToken("Agent", token)
-		if !body.Gateway {
-			fmt.Fprintf(a.out, "\nOn the host run:\n  skerry-agent enroll --site %s --token %s\n", a.urlOf(server, address), token.Token)
-		}
-		return nil
+		return a.agentToken(c, f, "/agents", body, address)
 	}
 	return c
+}
+
+func (a *app) agentsToken() *cobra.Command {
+	var address string
+	c := leaf("token AGENT", "Void a pending agent's token and print another", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return a.agentToken(c, f, "/agents/"+url.PathEscape(args[0])+"/token", nil, address)
+	}
+	return c
+}
+
+func (a *app) agentToken(c *cobra.Command, f *format, path string, body any, address string) error {
+	var token schema.Token
+	server, err := a.post(c, f, path, nil, body, &token)
+	if err != nil {
+		return err
+	}
+	if f.kind != "table" && f.kind != "wide" {
+		return f.print(token, func() view { return view{names: []string{token.Name}} })
+	}
+	a.showToken("Agent", token)
+	site := urlOf(server, address, token)
+	if token.Kind == string(model.MemberGateway) {
+		fmt.Fprintf(a.out, "\nIts fleet is reported with, for example:\n  skerry simulate --site %s --token %s --data DIR\n", site, token.Token)
+		return nil
+	}
+	fmt.Fprintf(a.out, "\nOn the host run:\n  skerry-agent enroll --site %s --token %s\n", site, token.Token)
+	return nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -156,7 +155,7 @@ func (a *app) siteToken(c *cobra.Command, f *format, path string, body any, addr
 	}
 	a.showToken("Site", token)
 	fmt.Fprintf(a.out, "\nOn the site's server run:\n  skerry federation enroll --config FILE --controller %s --token %s\n",
-		a.urlOf(server, address), token.Token)
+		urlOf(server, address, token), token.Token)
 	return nil
 }
 
@@ -165,30 +164,16 @@ func (a *app) showToken(what string, t schema.Token) {
 		what+":", printable(t.Name), t.ID, t.Token, when(&t.ExpiresAt), t.Pin)
 }
 
-// urlOf says how another machine reaches the server: as this command did or, over the local socket,
-// as its configuration tells.
-func (a *app) urlOf(c *client, given string) string {
-	if given != "" {
+// urlOf says how another machine reaches the server: as it was given or, where this command went through
+// the local socket, as the server itself says.
+func urlOf(c *client, given string, t schema.Token) string {
+	switch {
+	case given != "":
 		return given
-	}
-	if strings.HasPrefix(c.base, "https://") {
+	case strings.HasPrefix(c.base, "https://"):
 		return c.base
 	}
-	if path := a.flagOr(a.config, "SKERRY_CONFIG"); path != "" {
-		if conf, err := a.load(path); err == nil {
-			host, port, err := net.SplitHostPort(conf.Listen)
-			ip := net.ParseIP(host)
-			if everywhere := host == "" || ip != nil && ip.IsUnspecified(); err == nil && everywhere && len(conf.Names) > 0 {
-				host = conf.Names[0]
-			} else if everywhere {
-				host = "THIS-SERVER"
-			}
-			if err == nil {
-				return "https://" + net.JoinHostPort(host, port)
-			}
-		}
-	}
-	return "https://THIS-SERVER:8443"
+	return t.URL
 }
 
 // get asks the server; an unknown -o is refused before.

@@ -303,7 +303,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{
 			"expired agent", model.RoleSite, model.MemberHost, func(_ *testing.T, u *upper, _ *Token) { u.now = u.now.Add(25 * time.Hour) },
-			fault.Expired, "make a new one, under a free name, with `skerry agents enroll NAME` on the site",
+			fault.Expired, "make a new one with `skerry agents token north` on the site",
 		},
 		{
 			"unknown member", model.RoleController, model.MemberSite, func(_ *testing.T, _ *upper, k *Token) { k.Member[5] = 99 },

@@ -192,18 +192,19 @@ func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c clai
 	return true, nil
 }
 
-// remedy says how to get a token that works. A site keeps its place while it is pending; an agent is
-// simply added anew.
+// remedy says how to get a token that works. A member keeps its place while it is pending.
 func remedy(m model.Member, known bool, kind model.MemberKind) string {
 	switch {
 	case kind == model.MemberSite && known:
 		return "make a new one with `skerry sites token " + m.Name + "` on the controller"
 	case kind == model.MemberSite:
 		return "make a new one with `skerry sites enroll NAME` on the controller"
+	case known:
+		return "make a new one with `skerry agents token " + m.Name + "` on the site"
 	case kind == model.MemberGateway:
-		return "make a new one, under a free name, with `skerry agents enroll NAME --gateway` on the site"
+		return "make a new one with `skerry agents enroll NAME --gateway` on the site"
 	}
-	return "make a new one, under a free name, with `skerry agents enroll NAME` on the site"
+	return "make a new one with `skerry agents enroll NAME` on the site"
 }
 
 // retry wraps a failure of this server, for which the newcomer is not to blame.

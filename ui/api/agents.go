@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -58,4 +59,38 @@ func (s *Server) enrollAgent(ctx context.Context, in *enrollAgentInput) (*tokenO
 		kind = model.MemberGateway
 	}
 	return s.invite(ctx, model.Member{ID: model.NodeID(id), Kind: kind, Name: in.Body.Name}, nil, in.Body.TTL)
+}
+
+type agentInput struct {
+	Agent string `path:"agent" maxLength:"64" doc:"id or name"`
+}
+
+func (s *Server) regenerateAgentToken(ctx context.Context, in *agentInput) (*tokenOutput, error) {
+	if err := s.only(model.RoleSite, "agents are enrolled"); err != nil {
+		return nil, err
+	}
+	m, err := s.findAgent(in.Agent)
+	if err != nil {
+		return nil, err
+	}
+	if m.Status != model.MemberPending {
+		return nil, fault.New(fault.Conflict, "regenerate token", "agent %q is %s; only a pending agent can be given a new token", m.Name, m.Status)
+	}
+	return s.invite(ctx, m, nil, "")
+}
+
+// findAgent finds an agent by its id or by the name it has now.
+func (s *Server) findAgent(name string) (model.Member, error) {
+	v, done := s.c.Store.View()
+	defer done()
+	members, err := v.Members("")
+	if err != nil {
+		return model.Member{}, err
+	}
+	for _, m := range members {
+		if m.Kind != model.MemberSite && m.Status != model.MemberRemoved && (m.Name == name || m.ID.String() == name) {
+			return m, nil
+		}
+	}
+	return model.Member{}, fault.New(fault.NotFound, "", "there is no agent %q here; `skerry agents list` shows those there are", name)
 }

@@ -54,6 +54,7 @@ func (s *Server) routes() {
 
 	op(s, http.MethodGet, "/agents", "list-agents", "The agents of this site", s.listAgents)
 	op(s, http.MethodPost, "/agents", "enroll-agent", "Add an agent and make its one-time token", s.enrollAgent)
+	op(s, http.MethodPost, "/agents/{agent}/token", "regenerate-agent-token", "Void a pending agent's token and make another", s.regenerateAgentToken)
 
 	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
 	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)

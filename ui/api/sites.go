@@ -184,7 +184,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, fault.Wrap(op, err)
 	}
 	return &tokenOutput{Status: http.StatusCreated, Body: schema.Token{
-		ID: m.ID.String(), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin, URL: s.c.URL,
+		ID: m.ID.String(), Kind: string(m.Kind), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin, URL: s.c.URL,
 	}}, nil
 }
 

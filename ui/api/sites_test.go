@@ -181,6 +181,11 @@ func TestSiteShowsItselfAlone(t *testing.T) {
 	if token.Token != "skerry1.gateway" {
 		t.Errorf("%+v", token)
 	}
+	again := read[schema.Token](r, r.do("POST", "/api/v1/agents/web1/token", nil), 201)
+	if again.ID != token.ID || again.Kind != "gateway" {
+		t.Errorf("%+v", again)
+	}
+	r.refused(r.do("POST", "/api/v1/agents/nobody/token", nil), 404, fault.NotFound, "skerry agents list")
 	if agents := read[[]schema.Member](r, r.do("GET", "/api/v1/agents", nil), 200); len(agents) != 2 {
 		t.Errorf("%+v", agents)
 	}

@@ -90,6 +90,7 @@ type AgentEnroll struct {
 // Token is a one-time enrollment token. It is not retrievable afterwards.
 type Token struct {
 	ID        string    `json:"id" doc:"the new member's id"`
+	Kind      string    `json:"kind" enum:"site,host,gateway"`
 	Name      string    `json:"name"`
 	Token     string    `json:"token"`
 	ExpiresAt time.Time `json:"expires_at"`
