@@ -181,8 +181,8 @@ func Expiry(to model.Cursor, now model.Time) model.Time {
 }
 
 // Admit judges whether a store that holds the origin's changes through have (zero: none) may import
-// the bundle. Its error has kind Conflict and says which export would fit. Force lets a bundle in
-// that is not newer; a gap is never let in, because what is missing would stay missing.
+// the bundle. Its error has kind Conflict; for a gap it says which export would fill it. Force lets a
+// bundle in that is not newer; a gap is never let in, because what is missing would stay missing.
 func Admit(have model.Cursor, m Manifest, force bool) error {
 	const op = "import bundle"
 	from := ""
@@ -201,8 +201,10 @@ func Admit(have model.Cursor, m Manifest, force bool) error {
 			held = "holds " + origin + " only up to " + have.String()
 		}
 		return fault.New(fault.Conflict, op, "gap: the bundle starts at %s, but this store %s; fill the gap with a bundle made at %s by: %s", m.From, held, origin, export)
+	case m.To == have && !force:
+		return fault.New(fault.Conflict, op, "Cursor not after current: this server already holds everything of %s through %s; there is nothing to import", origin, have)
 	case m.To.Compare(have) <= 0 && !force:
-		return fault.New(fault.Conflict, op, "Cursor not after current: the bundle ends at %s and this store holds %s up to %s; make a newer one at %s by: %s (or import this one again with --force)", m.To, origin, have, origin, export)
+		return fault.New(fault.Conflict, op, "Cursor not after current: the bundle ends at %s and this server already holds everything of %s through %s; there is nothing to import", m.To, origin, have)
 	}
 	return nil
 }

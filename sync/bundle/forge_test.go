@@ -330,6 +330,19 @@ Ready for import.
 	if !rep.Ready {
 		t.Error("not ready")
 	}
+	// What nobody vouches for is a claim, and a signature that was not reached is not missing.
+	es := unpack(t, write(t, testConfig(t, testChanges(10))))
+	late := good(t)
+	late.Now = testTime * 2
+	cut := Inspect(t.Context(), "cut.zst", bytes.NewReader(pack(t, []entry{es[0], es[2]}, "")), late).String()
+	for _, want := range []string{"Site:     hq (claimed)\n", "Counts (claimed):\n", "Signature: ✗ not checked: the file cannot be read as far as its signature\n", "Expiry:    ✗ verify bundle: the bundle expired at"} {
+		if !strings.Contains(cut, want) {
+			t.Errorf("%q is not in\n%s", want, cut)
+		}
+	}
+	if unsigned := Inspect(t.Context(), "x", bytes.NewReader(pack(t, es[:3], "")), good(t)); !strings.Contains(unsigned.Signature.Reason, "has no signature") {
+		t.Errorf("without a signature: %s", unsigned.Signature.Reason)
+	}
 	bad := Report{Site: "hq\x1b[2J\nReady for import."}
 	if s := bad.String(); strings.Contains(s, "\x1b") || strings.Contains(s, "\nReady") {
 		t.Errorf("a forged name reaches the terminal: %q", s)

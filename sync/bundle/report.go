@@ -2,10 +2,12 @@ package bundle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -54,7 +56,7 @@ func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig
 		Signers: x.signers,
 		Hash:    check(x.readErr, x.manifestErr, x.hashErr),
 		// A bundle that merely lacks its signature has the fault in Signature; whole it is not.
-		Signature: check(x.signErr),
+		Signature: check(x.unread(), x.signErr),
 		Format:    check(x.readErr, x.manifestErr, x.linesErr),
 		Expiry:    check(x.manifestErr, x.expiryErr),
 	}
@@ -73,6 +75,15 @@ func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig
 	return r
 }
 
+// unread says that the signature was not judged, where the file broke off or went wrong before it: whether
+// it has one is not known then. It is nil where the signature was reached, or is plainly missing.
+func (x examined) unread() error {
+	if x.readErr == nil || x.seen.envelope != nil || fault.Is(x.readErr, fault.Denied) {
+		return nil
+	}
+	return errors.New("not checked: the file cannot be read as far as its signature")
+}
+
 // String returns the report for a person, of several lines, with a newline at the end.
 func (r Report) String() string {
 	var b strings.Builder
@@ -83,12 +94,18 @@ func (r Report) String() string {
 	}
 	line("Bundle:", r.Bundle)
 	line("Version:", r.Version)
-	line("Site:", r.Site)
+	claimed := ""
+	if !r.Hash.OK || !r.Signature.OK { // then anybody may have written it
+		claimed = " (claimed)"
+	}
+	if r.Site != "" {
+		line("Site:", r.Site+claimed)
+	}
 	line("Cursor:", r.Cursor.String())
 	line("From:", r.From.String())
 	line("Expires:", r.ExpiresAt.String())
 	if r.Version != "" {
-		fmt.Fprintf(&b, "Counts:\n  Advisories: %s\n  Deletions:  %s\n  Total:      %s\n",
+		fmt.Fprintf(&b, "Counts%s:\n  Advisories: %s\n  Deletions:  %s\n  Total:      %s\n", claimed,
 			grouped(r.Counts.Advisories), grouped(r.Counts.Deletions), grouped(r.Counts.Total()))
 	}
 	b.WriteString("Verification:\n")

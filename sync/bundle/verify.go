@@ -147,6 +147,9 @@ func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
 	if x.manifestErr = x.readErr; x.seen.manifest != nil {
 		x.manifest, x.manifestErr = decodeManifest(x.seen.manifest, lim)
 	}
+	if x.manifestErr == nil && c.Now != 0 && c.Now >= x.manifest.ExpiresAt {
+		x.expiryErr = fault.New(fault.Expired, "verify bundle", "the bundle expired at %s: export a new one", x.manifest.ExpiresAt)
+	}
 	if x.readErr != nil || x.manifestErr != nil {
 		return x
 	}
@@ -155,9 +158,6 @@ func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
 			x.hashErr = fault.New(fault.Corrupt, "verify bundle", "%s is not what the manifest says (sha256 %s, not %s): the bundle was damaged or altered", p.Name, clip(p.SHA256), clip(x.manifest.Parts[i].SHA256))
 			break
 		}
-	}
-	if c.Now != 0 && c.Now >= x.manifest.ExpiresAt {
-		x.expiryErr = fault.New(fault.Expired, "verify bundle", "the bundle expired at %s: export a new one", x.manifest.ExpiresAt)
 	}
 	if x.signErr == nil && x.hashErr == nil {
 		x.linesErr = eachLine(ctx, src, lim, x.seen.manifest, x.manifest, func(model.AdvisoryChange) error { return nil })
