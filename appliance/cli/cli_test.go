@@ -2,7 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -99,5 +102,40 @@ func TestNeverMatchedIsNotZero(t *testing.T) {
 	a.table(hostTable([]schema.Host{{Hostname: "web", ID: "x"}}), false)
 	if f := strings.Fields(strings.Split(out.String(), "\n")[1]); f[6] != "-" || f[7] != "-" {
 		t.Errorf("the list has %q", f)
+	}
+}
+
+// Whoever stops watching must not believe to have stopped the command.
+func TestStoppedWatchSaysTheCommandGoesOn(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	go func() { <-asked; stop() }()
+	a, _ := quiet()
+	err := a.watch(ctx, &client{http: server.Client(), base: server.URL, shown: server.URL}, "some-id", &format{a: a, kind: "table"})
+	if want := "stopped watching; the command goes on: `skerry commands get some-id --watch` looks again"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestTargetsOfOneNameAreToldApart(t *testing.T) {
+	c := schema.Command{State: "running", TaskN: map[string]int{"running": 3}}
+	for i, name := range []string{"web", "web", "db"} {
+		c.Tasks = append(c.Tasks, schema.Task{
+			HostID: fmt.Sprintf("01a20040-fb75-730c-bccb-87749003640%d", i), Hostname: name,
+			State: "running", History: []schema.Step{{State: "running"}},
+		})
+	}
+	a, out := quiet()
+	a.moves(c, map[string]int{}, new(bool))
+	a.table(taskTable(c), false)
+	for want, n := range map[string]int{"web (…90036400)": 2, "web (…90036401)": 2, "…90036402": 0, "db": 2} {
+		if got := strings.Count(out.String(), want); got != n {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, n, out)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,9 @@ func (a *app) commandsDispatch() *cobra.Command {
 		}
 		n := plan.TaskN[string(model.CommandQueued)]
 		a.say("%s on %d %s of site %s: %s", plan.Kind, n, plural(n, "host"), printable(plan.Site), printable(hostNames(plan.Tasks, n)))
+		a.warnDown(c.Context(), server, plan)
 		if dry {
+			plan = asPlanned(plan)
 			return f.print(plan, func() view { return taskTable(plan) })
 		}
 		if !yes {
@@ -86,6 +89,40 @@ func (a *app) commandsDispatch() *cobra.Command {
 		return f.print(sent, func() view { return commandTable(sent) })
 	}
 	return c
+}
+
+// planned is the state of what was not sent: "queued" would say that it was.
+const planned = "would be sent"
+
+// asPlanned is a dry run's answer without states that nothing is in.
+func asPlanned(c schema.Command) schema.Command {
+	n := 0
+	for _, tasks := range c.TaskN {
+		n += tasks
+	}
+	c.State, c.TaskN, c.Tasks = planned, map[string]int{planned: n}, slices.Clone(c.Tasks)
+	for i := range c.Tasks {
+		c.Tasks[i].State = planned
+	}
+	return c
+}
+
+// warnDown says where a command has to wait for a site's link. It is advice: where it cannot be had, the
+// command goes its way without.
+func (a *app) warnDown(ctx context.Context, server *client, plan schema.Command) {
+	var node schema.Node
+	var site schema.Site
+	if server.call(ctx, http.MethodGet, "/node", nil, nil, &node) != nil || node.Role != string(model.RoleController) {
+		return // a site's own hosts need no link
+	}
+	if server.call(ctx, http.MethodGet, "/sites/"+url.PathEscape(plan.Site), nil, nil, &site) != nil || site.Link == "up" {
+		return
+	}
+	since := "never up yet"
+	if site.LinkSince != nil {
+		since = "down since " + when(site.LinkSince)
+	}
+	a.say("site %s has no link now (%s); the command waits at the controller until it is back or expires at %s", printable(plan.Site), since, when(&plan.ExpiresAt))
 }
 
 func plural(n int, noun string) string {
@@ -133,6 +170,7 @@ func taskCounts(n map[string]int) string {
 
 func taskTable(c schema.Command) view {
 	v := view{head: []string{"HOST", "STATE", "SINCE", "REASON", "OUTPUT"}, wide: []string{"ID", "HISTORY"}}
+	name := nameTasks(c.Tasks)
 	for _, t := range c.Tasks {
 		var since any
 		var history []string
@@ -140,9 +178,24 @@ func taskTable(c schema.Command) view {
 			since = s.At
 			history = append(history, s.State+" "+s.At.UTC().Format(time.RFC3339))
 		}
-		v.add(t.HostID, t.Hostname, t.State, since, t.Reason, t.Output, t.HostID, history)
+		v.add(t.HostID, name(t), t.State, since, t.Reason, t.Output, t.HostID, history)
 	}
 	return v
+}
+
+// nameTasks returns what to call each task's host: its name, and the end of its id (the part of it
+// that differs between hosts enrolled together) where another target has the same name.
+func nameTasks(tasks []schema.Task) func(schema.Task) string {
+	times := map[string]int{}
+	for _, t := range tasks {
+		times[t.Hostname]++
+	}
+	return func(t schema.Task) string {
+		if times[t.Hostname] < 2 {
+			return t.Hostname
+		}
+		return fmt.Sprintf("%s (…%s)", t.Hostname, t.HostID[max(0, len(t.HostID)-8):])
+	}
 }
 
 func (a *app) commandsList() *cobra.Command {
@@ -168,7 +221,7 @@ func (a *app) commandsList() *cobra.Command {
 
 func (a *app) commandsGet() *cobra.Command {
 	var watch bool
-	c := leaf("get ID", "One command with each host's part in it", 1, 1, nil)
+	c := leaf("get ID", "One command with each host's part in it, by its id or the beginning of it", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "print each move as it happens, until all hosts are done")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -179,16 +232,46 @@ func (a *app) commandsGet() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		id, err := wholeID(c.Context(), server, args[0])
+		if err != nil {
+			return err
+		}
 		if watch {
-			return a.watch(c.Context(), server, args[0], f)
+			return a.watch(c.Context(), server, id, f)
 		}
 		var got schema.Command
-		if err := server.call(c.Context(), http.MethodGet, "/commands/"+url.PathEscape(args[0]), nil, nil, &got); err != nil {
+		if err := server.call(c.Context(), http.MethodGet, "/commands/"+url.PathEscape(id), nil, nil, &got); err != nil {
 			return err
 		}
 		return a.printCommand(f, got)
 	}
 	return c
+}
+
+// wholeID completes the beginning of a command's id, of at least eight characters, where only one of the
+// newest thousand begins with it. Everything else is the server's to judge.
+func wholeID(ctx context.Context, server *client, begins string) (string, error) {
+	const least, whole = 8, 36
+	if len(begins) < least || len(begins) >= whole {
+		return begins, nil
+	}
+	var page schema.Commands
+	if err := server.call(ctx, http.MethodGet, "/commands", url.Values{"limit": {"1000"}}, nil, &page); err != nil {
+		return "", err
+	}
+	var fit []string
+	for _, c := range page.Commands {
+		if strings.HasPrefix(c.ID, strings.ToLower(begins)) {
+			fit = append(fit, c.ID)
+		}
+	}
+	switch len(fit) {
+	case 0:
+		return begins, nil
+	case 1:
+		return fit[0], nil
+	}
+	return "", usagef("%d commands have ids that begin with %q (as %s and %s): give more of it", len(fit), begins, fit[0], fit[1])
 }
 
 func (a *app) printCommand(f *format, c schema.Command) error {
@@ -210,6 +293,9 @@ func (a *app) watch(ctx context.Context, server *client, id string, f *format) e
 	for {
 		var c schema.Command
 		if err := server.call(ctx, http.MethodGet, "/commands/"+url.PathEscape(id), query, nil, &c); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("stopped watching; the command goes on: `skerry commands get %s --watch` looks again", id)
+			}
 			return err
 		}
 		if f.kind == "table" || f.kind == "wide" {
@@ -227,10 +313,11 @@ func (a *app) moves(c schema.Command, seen map[string]int, atSite *bool) {
 		*atSite = true
 		fmt.Fprintf(a.out, "%s  %-10s site %s has it\n", when(c.SiteAt), "", printable(c.Site))
 	}
+	name := nameTasks(c.Tasks)
 	for _, t := range c.Tasks {
 		for _, s := range t.History[min(seen[t.HostID], len(t.History)):] {
 			var line strings.Builder
-			line.WriteString(fmt.Sprintf("%s  %-10s %s", when(&s.At), s.State, t.Hostname))
+			line.WriteString(fmt.Sprintf("%s  %-10s %s", when(&s.At), s.State, name(t)))
 			if s.State == t.State {
 				for _, more := range []string{t.Reason, t.Output} {
 					if more != "" {

@@ -144,7 +144,7 @@ func (a *app) federationStatus() *cobra.Command {
 		v.add("", "ID", n.ID)
 		v.add("", "Version", n.Version)
 		if u := n.Uplink; u != nil {
-			v.add("", "Link up", u.State)
+			v.add("", "Link to controller", u.State)
 			v.add("", "Since", u.Since)
 			v.add("", "Controller", u.Controller)
 			v.add("", "Not yet acknowledged", u.Pending)
@@ -152,7 +152,15 @@ func (a *app) federationStatus() *cobra.Command {
 				v.add("", "Last error", u.LastError)
 			}
 		}
-		v.add("", "Local cursor", status.Sync.LocalCursor)
+		if n.Role == string(model.RoleController) {
+			v.add("", "Local cursor", status.Sync.LocalCursor)
+		} else {
+			var held schema.Overview
+			if err := a.get(c, f, "/overview", nil, &held); err != nil {
+				return err
+			}
+			v.add("", "Advisories through", held.Cursor)
+		}
 		a.table(v, false)
 		if len(status.Sync.Sites) > 0 {
 			_, _ = a.out.Write([]byte("\n"))

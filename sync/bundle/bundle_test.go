@@ -220,15 +220,15 @@ func TestAdmit(t *testing.T) {
 		force bool
 		text  string // empty: admitted
 	}{
-		"next":          {cursor(10), m, false, ""},
-		"overlap":       {cursor(15), m, false, ""},
-		"first whole":   {model.Cursor{}, whole, false, ""},
-		"the same":      {cursor(20), m, false, "Cursor not after current: this server already holds everything of hq through " + cursor(20).String() + "; there is nothing to import"},
-		"stale":         {cursor(25), m, false, "Cursor not after current: the bundle ends at " + cursor(20).String() + " and this server already holds everything of hq through " + cursor(25).String() + "; there is nothing to import"},
-		"stale forced":  {cursor(25), m, true, ""},
-		"gap":           {cursor(9), m, false, "skerry bundle export -c '" + cursor(9).String() + "' -o delta.zst"},
-		"gap at start":  {model.Cursor{}, m, false, "skerry bundle export -o delta.zst"},
-		"gap forced":    {cursor(9), m, true, "gap"},
+		"next":         {cursor(10), m, false, ""},
+		"overlap":      {cursor(15), m, false, ""},
+		"first whole":  {model.Cursor{}, whole, false, ""},
+		"the same":     {cursor(20), m, false, "Cursor not after current: this server already holds everything of hq through " + cursor(20).String() + "; there is nothing to import"},
+		"stale":        {cursor(25), m, false, "Cursor not after current: the bundle ends at " + cursor(20).String() + " and this server already holds everything of hq through " + cursor(25).String() + "; there is nothing to import"},
+		"stale forced": {cursor(25), m, true, ""},
+		"gap":          {cursor(9), m, false, "skerry bundle export -c '" + cursor(9).String() + "' -o delta.zst"},
+		"gap at start": {model.Cursor{}, m, false, "skerry bundle export -o delta.zst"},
+		"gap forced":   {cursor(9), m, true, "gap"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := Admit(tc.have, tc.m, tc.force)

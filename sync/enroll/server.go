@@ -175,12 +175,12 @@ func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c clai
 	case m.Status == model.MemberEnrolled && m.Pin == c.peer.Pin:
 		return false, nil
 	case m.Status == model.MemberEnrolled:
-		return false, fault.New(fault.Denied, "", "the token of %s was used already, by another machine, at %s: a token is good for one machine; if that was not yours, suspend the %s now, else make a token for a new %s",
-			what, m.EnrolledAt, noun(kind), noun(kind))
+		return false, fault.New(fault.Denied, "", "the token of %s was used already, by another machine, at %s: a token is good for one machine; if that was not yours, ask the operator of %s: its audit record shows when it was used and with which key; else make a token for a new %s",
+			what, m.EnrolledAt, s.conf.Name, noun(kind))
 	case m.Status == model.MemberRemoved:
 		return false, fault.New(fault.Denied, "", "%s was removed from this %s (%s): enroll it as a new %s", what, s.conf.Role, s.conf.Name, noun(kind))
 	case m.Status != model.MemberPending:
-		return false, fault.New(fault.Denied, "", "%s is %s on this %s (%s): its operator must resume it first", what, m.Status, s.conf.Role, s.conf.Name)
+		return false, fault.New(fault.Denied, "", "%s is %s on this %s (%s): ask its operator", what, m.Status, s.conf.Role, s.conf.Name)
 	}
 	secret, err := hex.DecodeString(c.Secret)
 	if err != nil || m.TokenHash == "" || subtle.ConstantTimeCompare([]byte(secretHash(secret)), []byte(m.TokenHash)) != 1 {
