@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -28,7 +29,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *bin, *advisories, *hosts, *once); err != nil {
-		fmt.Fprintln(os.Stderr, "\ndemo:", err)
+		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
@@ -43,14 +44,25 @@ func run(ctx context.Context, bin, advisories string, hosts int, once bool) (err
 			return fmt.Errorf("%s is missing: run `make build` first", filepath.Join(bin, name))
 		}
 	}
+	removed, err := leftovers(os.TempDir())
+	for _, dir := range removed {
+		fmt.Println("Removed", dir, "of an earlier run that was killed.")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo: an earlier run's folder stays:", err)
+	}
 	// Not below the system's own temporary folder if that is a memory file system: stores fsync. The
 	// path stays short because of the local sockets in it.
-	dir, err := os.MkdirTemp("", "skerry-demo-")
+	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(dir, pidFile), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	d := &demo{Group: &local.Group{Bin: bin, Dir: dir, Died: make(chan error, 16)}, began: time.Now()}
 	defer func() {
+		d.endLine()
 		err = errors.Join(err, d.Stop(), os.RemoveAll(dir))
 		if err == nil {
 			fmt.Println("All processes are stopped and", dir, "is removed.")

@@ -19,6 +19,7 @@ type demo struct {
 	*local.Group
 	began time.Time
 	step  int
+	open  bool // a step's line waits for its end
 }
 
 // say begins a step; the func it returns ends it.
@@ -26,9 +27,25 @@ func (d *demo) say(format string, args ...any) func(format string, args ...any) 
 	d.step++
 	began := time.Now()
 	fmt.Printf("[%d/%d] %s … ", d.step, steps, fmt.Sprintf(format, args...))
+	d.open = true
 	return func(format string, args ...any) {
+		d.open = false
 		fmt.Printf("%s (%.1f s)\n", fmt.Sprintf(format, args...), time.Since(began).Seconds())
 	}
+}
+
+// endLine ends the line of a step that did not come to its end.
+func (d *demo) endLine() {
+	if d.open {
+		fmt.Println("not finished")
+		d.open = false
+	}
+}
+
+// secret writes a secret to a file of its own, so that it stands in no process list.
+func (d *demo) secret(name, text string) (string, error) {
+	file := filepath.Join(d.Dir, name)
+	return file, os.WriteFile(file, []byte(text+"\n"), 0o600)
 }
 
 const steps = 8
@@ -49,8 +66,8 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 		return err
 	}
 	password := rand.Text()[:16]
-	file := filepath.Join(d.Dir, "password")
-	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+	file, err := d.secret("password", password)
+	if err != nil {
 		return err
 	}
 	if _, err := d.Run(ctx, "hq", "skerry", "accounts", "add", "admin", "--password-file", file); err != nil {
@@ -69,7 +86,11 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 		if err := d.Ask(ctx, "hq", &t, "sites", "enroll", s.name, "--location", s.location, "--lat", s.lat, "--lng", s.lng); err != nil {
 			return err
 		}
-		if _, err := d.Run(ctx, s.name, "skerry", "federation", "enroll", "--controller", "https://"+hq, "--token", t.Token,
+		file, err := d.secret(s.name+".token", t.Token)
+		if err != nil {
+			return err
+		}
+		if _, err := d.Run(ctx, s.name, "skerry", "federation", "enroll", "--controller", "https://"+hq, "--token-file", file,
 			"--config", filepath.Join(d.Dir, s.name+".yaml")); err != nil {
 			return err
 		}
@@ -109,7 +130,10 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 		return err
 	}
 	data := filepath.Join(d.Dir, "agent")
-	if _, err := d.Run(ctx, "berlin", "skerry-agent", "enroll", "--site", "https://"+berlin, "--token", t.Token, "--data", data); err != nil {
+	if file, err = d.secret("agent.token", t.Token); err != nil {
+		return err
+	}
+	if _, err := d.Run(ctx, "berlin", "skerry-agent", "enroll", "--site", "https://"+berlin, "--token-file", file, "--data", data); err != nil {
 		return err
 	}
 	if _, err := d.Start("agent", "skerry-agent", "run", "--data", data); err != nil {
@@ -128,7 +152,10 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 	if err := d.Ask(ctx, "oslo", &t, "agents", "enroll", "fleet", "--gateway"); err != nil {
 		return err
 	}
-	if _, err := d.Start("fleet", "skerry", "simulate", "--site", "https://"+oslo, "--token", t.Token, "--hosts", fmt.Sprint(hosts),
+	if file, err = d.secret("fleet.token", t.Token); err != nil {
+		return err
+	}
+	if _, err := d.Start("fleet", "skerry", "simulate", "--site", "https://"+oslo, "--token-file", file, "--hosts", fmt.Sprint(hosts),
 		"--seed", "1", "--data", filepath.Join(d.Dir, "fleet")); err != nil {
 		return err
 	}
