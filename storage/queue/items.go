@@ -132,7 +132,7 @@ func (q *Queue) DropThrough(seq model.Seq) error {
 	if s := q.snapshot(); !s.overtaken && seq <= s.dropped {
 		return nil
 	}
-	var overtaken, epoch, head = false, model.Epoch(0), model.Seq(0)
+	overtaken, epoch, head := false, model.Epoch(0), model.Seq(0)
 	err := q.submit(what, 0, func(tx *bbolt.Tx, s *state) error {
 		if s.overtaken || seq > s.head {
 			overtaken, epoch, head = true, s.epoch, s.head

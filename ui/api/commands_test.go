@@ -107,3 +107,18 @@ func TestOverdueIsSaid(t *testing.T) {
 }
 
 func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// TestHostNameOfSeveral: a name that several hosts have picks none of them, and the refusal says which
+// there are.
+func TestHostNameOfSeveral(t *testing.T) {
+	r := newRig(t)
+	r.site(berlin, "berlin", model.HostUp, model.HostUp, model.HostUp)
+	for i := range 2 {
+		h := r.mem.hosts[hostID(berlin, i)]
+		h.Hostname = "twin"
+		r.mem.hosts[h.ID] = h
+	}
+	body := schema.Dispatch{Kind: "ping", Site: "berlin", Hosts: []string{"twin"}}
+	r.refused(r.do("POST", "/api/v1/commands", body), 409, fault.Conflict,
+		`2 hosts of site berlin are named "twin": give the id of one: `+hostID(berlin, 0).String()+", "+hostID(berlin, 1).String())
+}

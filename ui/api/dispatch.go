@@ -127,7 +127,7 @@ func (s *Server) resolve(siteName string, names []string) (model.Site, []model.H
 		case 1:
 			chosen[hosts[0].ID] = hosts[0]
 		default:
-			return site, nil, fault.New(fault.Conflict, "", "%d hosts of site %s are named %q (as %s): give the id", len(hosts), site.Name, n, hosts[0].ID)
+			return site, nil, fault.New(fault.Conflict, "", "%d hosts of site %s are named %q: give the id of one: %s", len(hosts), site.Name, n, firstIDs(hosts))
 		}
 	}
 	if len(missing) > 0 {
@@ -146,4 +146,17 @@ func (s *Server) resolve(siteName string, names []string) (model.Site, []model.H
 	}
 	slices.SortFunc(targets, func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return site, targets, nil
+}
+
+// firstIDs lists the ids of at most five hosts.
+func firstIDs(hosts []model.Host) string {
+	const most = 5
+	var ids []string
+	for _, h := range hosts[:min(len(hosts), most)] {
+		ids = append(ids, h.ID.String())
+	}
+	if more := len(hosts) - len(ids); more > 0 {
+		ids = append(ids, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(ids, ", ")
 }
