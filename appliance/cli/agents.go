@@ -43,7 +43,7 @@ func (a *app) agentsEnroll() *cobra.Command {
 	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		body.Name = args[0]
-		return a.agentToken(c, f, "/agents", body, address)
+		return a.memberToken(c, f, "/agents", body, address, joinAgent)
 	}
 	return c
 }
@@ -54,26 +54,15 @@ func (a *app) agentsToken() *cobra.Command {
 	f := a.formatted(c)
 	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return a.agentToken(c, f, "/agents/"+url.PathEscape(args[0])+"/token", nil, address)
+		return a.memberToken(c, f, "/agents/"+url.PathEscape(args[0])+"/token", nil, address, joinAgent)
 	}
 	return c
 }
 
-func (a *app) agentToken(c *cobra.Command, f *format, path string, body any, address string) error {
-	var token schema.Token
-	server, err := a.post(c, f, path, nil, body, &token)
-	if err != nil {
-		return err
+// joinAgent is what is to be done with an agent's token.
+func joinAgent(t schema.Token, address string) string {
+	if t.Kind == string(model.MemberGateway) {
+		return fmt.Sprintf("Its fleet is reported with, for example:\n  skerry simulate --site %s --token %s --data DIR", address, t.Token)
 	}
-	if f.kind != "table" && f.kind != "wide" {
-		return f.print(token, func() view { return view{names: []string{token.Name}} })
-	}
-	a.showToken("Agent", token)
-	site := urlOf(server, address, token)
-	if token.Kind == string(model.MemberGateway) {
-		fmt.Fprintf(a.out, "\nIts fleet is reported with, for example:\n  skerry simulate --site %s --token %s --data DIR\n", site, token.Token)
-		return nil
-	}
-	fmt.Fprintf(a.out, "\nOn the host run:\n  skerry-agent enroll --site %s --token %s\n", site, token.Token)
-	return nil
+	return fmt.Sprintf("On the host run:\n  skerry-agent enroll --site %s --token %s", address, t.Token)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -128,7 +129,7 @@ func (a *app) sitesEnroll() *cobra.Command {
 		if c.Flags().Changed("lng") {
 			body.Lng = &lng
 		}
-		return a.siteToken(c, f, "/sites", body, address)
+		return a.memberToken(c, f, "/sites", body, address, joinSite)
 	}
 	return c
 }
@@ -139,12 +140,14 @@ func (a *app) sitesToken() *cobra.Command {
 	f := a.formatted(c)
 	c.Flags().StringVar(&address, "controller-url", "", "how the site reaches this controller, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return a.siteToken(c, f, "/sites/"+url.PathEscape(args[0])+"/token", nil, address)
+		return a.memberToken(c, f, "/sites/"+url.PathEscape(args[0])+"/token", nil, address, joinSite)
 	}
 	return c
 }
 
-func (a *app) siteToken(c *cobra.Command, f *format, path string, body any, address string) error {
+// memberToken asks for a token and prints it with the command that uses it, which next makes of the
+// address of the server.
+func (a *app) memberToken(c *cobra.Command, f *format, path string, body any, address string, next func(schema.Token, string) string) error {
 	var token schema.Token
 	server, err := a.post(c, f, path, nil, body, &token)
 	if err != nil {
@@ -153,13 +156,21 @@ func (a *app) siteToken(c *cobra.Command, f *format, path string, body any, addr
 	if f.kind != "table" && f.kind != "wide" {
 		return f.print(token, func() view { return view{names: []string{token.Name}} })
 	}
-	a.showToken("Site", token)
-	fmt.Fprintf(a.out, "\nOn the site's server run:\n  skerry federation enroll --config FILE --controller %s --token %s\n",
-		urlOf(server, address, token), token.Token)
+	a.showToken(token)
+	fmt.Fprintf(a.out, "\n%s\n", next(token, urlOf(server, address, token)))
 	return nil
 }
 
-func (a *app) showToken(what string, t schema.Token) {
+// joinSite is what is to be done with a site's token.
+func joinSite(t schema.Token, address string) string {
+	return fmt.Sprintf("On the site's server run:\n  skerry federation enroll --config FILE --controller %s --token %s", address, t.Token)
+}
+
+func (a *app) showToken(t schema.Token) {
+	what := "Agent"
+	if t.Kind == string(model.MemberSite) {
+		what = "Site"
+	}
 	fmt.Fprintf(a.out, "%-8s %s (%s)\nToken:   %s\n         shown this once; it holds until %s\nCA pin:  %s\n",
 		what+":", printable(t.Name), t.ID, t.Token, when(&t.ExpiresAt), t.Pin)
 }

@@ -109,7 +109,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	defer socket.Close() // where nothing has come to serve it
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: o.Version, URL: door.URL(c), Data: c.Data,
-		Store: rows, Proposer: n, Links: links{sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
+		Store: rows, Proposer: n, Links: serve.Links{Hub: sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -207,12 +207,4 @@ func notReady(n *node.Node) func() []string {
 		}
 		return nil
 	}
-}
-
-type links struct{ *hub.Hub }
-
-// Live implements api.Links.
-func (l links) Live(id model.NodeID) (api.Link, bool) {
-	s, ok := l.Hub.Live(id)
-	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
 }

@@ -7,6 +7,7 @@ package serve
 import (
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/sync/hub"
 	"github.com/skerryhq/skerry/ui/api"
 )
 
@@ -70,4 +71,13 @@ func (r Rows) Directives(to model.NodeID, after model.Seq, limit, maxBytes int, 
 	v := r.Store.View()
 	defer v.Close()
 	return v.Directives(to, after, limit, maxBytes, includeAll)
+}
+
+// Links gives the state of the members' links to the API.
+type Links struct{ *hub.Hub }
+
+// Live implements api.Links.
+func (l Links) Live(id model.NodeID) (api.Link, bool) {
+	s, ok := l.Hub.Live(id)
+	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
 }

@@ -244,7 +244,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
 		Now:       time.Now, Log: log,
 	})
-	a.Links, a.Tokens = links{s.hub}, door
+	a.Links, a.Tokens = serve.Links{Hub: s.hub}, door
 	g.Go(func() error { return presence.Run(ctx) })
 	g.Go(func() error { return s.expire(ctx) })
 	g.Go(func() error {
@@ -361,11 +361,3 @@ type noLinks struct{}
 
 // Live implements api.Links.
 func (noLinks) Live(model.NodeID) (api.Link, bool) { return api.Link{}, false }
-
-type links struct{ *hub.Hub }
-
-// Live implements api.Links.
-func (l links) Live(id model.NodeID) (api.Link, bool) {
-	s, ok := l.Hub.Live(id)
-	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
-}

@@ -167,6 +167,12 @@ func TestBundleFromAControllerToASite(t *testing.T) {
 		t.Errorf("forced: %+v", again)
 	}
 
+	// Another origin's log has no order with the one held: mixing them would lose changes silently.
+	held := site.mem.shelf.Imported
+	site.mem.shelf.Imported = map[string]model.Cursor{model.NodeID(oslo).String(): {At: 1, Seq: 1}}
+	site.refused(site.imports(full, ""), 409, fault.Conflict, "another origin")
+	site.mem.shelf.Imported = held
+
 	cursor := done.ImportedCursor
 	if w := hq.do("GET", "/api/v1/federation/export?from="+escape(cursor), nil); w.Code != 204 || w.Body.Len() != 0 {
 		t.Errorf("an empty delta: status %d, %d bytes", w.Code, w.Body.Len())

@@ -31,7 +31,7 @@ func (s *Server) importBundle(ctx context.Context, in *importInput) (*out[schema
 	}
 	f, err := bundle.Spool(body, dir, maxBundle)
 	if err != nil {
-		return nil, err
+		return nil, sent{err}
 	}
 	defer func() { _ = f.Close() }()
 	release, err := s.hold(ctx)
@@ -64,7 +64,7 @@ func (s *Server) takeIn(ctx context.Context, f *os.File, in *importInput) (schem
 	}
 	r, err := bundle.Verify(ctx, f, bundle.VerifyConfig{Trusted: signers, Now: model.TimeOf(s.c.Now())})
 	if err != nil {
-		return result, err
+		return result, sent{err}
 	}
 	m := r.Manifest()
 	result.BundleHash, result.Origin, result.ImportedCursor = r.Hash(), m.Origin.String(), m.To.String()
@@ -72,7 +72,11 @@ func (s *Server) takeIn(ctx context.Context, f *os.File, in *importInput) (schem
 	if err != nil {
 		return result, err
 	}
-	have := shelf.Imported[m.Origin.String()]
+	have, known := shelf.Imported[m.Origin.String()]
+	if s.c.Role == model.RoleSite && !known && len(shelf.Imported) > 0 {
+		return result, fault.New(fault.Conflict, op, "this site holds advisories of another origin than %s (%s), and the logs of two have no common order: "+
+			"import the bundle at the controller, which hands it on", m.OriginName, m.Origin)
+	}
 	if m.Origin == self {
 		have = shelf.Cursor
 	}

@@ -68,6 +68,7 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 	started := s.c.Now()
 	w := &shelver{s: s, stamp: s.stamp(ctx)}
 	var done schema.Ingested
+	var storing error
 	err = feed.Unpack(ctx, body, func(name string, raw []byte) error {
 		done.Read++
 		a, err := canonical.DecodeFile(in.Source, name, raw)
@@ -78,8 +79,12 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 			}
 			return nil
 		}
-		return w.add(ctx, a)
+		storing = w.add(ctx, a)
+		return storing
 	})
+	if err != nil && storing == nil {
+		err = sent{err}
+	}
 	if err == nil {
 		err = w.flush(ctx)
 	}

@@ -26,7 +26,7 @@ var statuses = map[fault.Kind]int{
 	fault.Login:       http.StatusUnauthorized,
 	fault.Expired:     http.StatusGone,
 	fault.Unreachable: http.StatusServiceUnavailable,
-	fault.Corrupt:     http.StatusBadRequest,
+	fault.Corrupt:     http.StatusInternalServerError, // but see sent
 	fault.TooLarge:    http.StatusRequestEntityTooLarge,
 	fault.ReadOnly:    http.StatusServiceUnavailable,
 	fault.Version:     http.StatusConflict,
@@ -79,6 +79,12 @@ func newProblem(status int, kind fault.Kind, detail string) *problem {
 	}}
 }
 
+// sent marks an error of reading what the caller sent: damage in it is the caller's to mend, where damage
+// in this server's own files is not.
+type sent struct{ error }
+
+func (e sent) Unwrap() error { return e.error }
+
 // fail turns an error of a handler into the answer. What is unforeseen is logged here, once, with
 // the request's id; everything else is the caller's to read.
 func (s *Server) fail(ctx context.Context, err error) error {
@@ -93,7 +99,12 @@ func (s *Server) fail(ctx context.Context, err error) error {
 	kind := fault.KindOf(err)
 	status := statuses[kind]
 	detail := err.Error()
+	var upload sent
 	switch {
+	case kind == fault.Corrupt && errors.As(err, &upload):
+		status = http.StatusBadRequest
+	case kind == fault.Corrupt:
+		s.c.Log.Error("damage was met", "request", requestID(ctx), "err", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		kind, status = fault.Unreachable, http.StatusGatewayTimeout
 		detail = "no answer in time: " + detail

@@ -150,7 +150,7 @@ func TestHostDetailIsAskedOfItsSite(t *testing.T) {
 	other := row
 	other.ID = hostID(oslo, 0)
 	r.asker.answer = model.HostDetail{Host: other}
-	r.refused(r.do("GET", "/api/v1/hosts/berlin-a/detail", nil), 400, fault.Corrupt, "another host")
+	r.refused(r.do("GET", "/api/v1/hosts/berlin-a/detail", nil), 500, fault.Corrupt, "another host")
 
 	r.asker.err = fault.New(fault.Unreachable, "ask", "no link")
 	r.links[model.NodeID(berlin)] = Link{Since: noon.Add(-time.Hour)}
