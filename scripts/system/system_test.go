@@ -10,14 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	// What the binaries are made of, so that a change in it ends the cached result of this test.
-	_ "github.com/skerryhq/skerry/appliance/agent"
-	_ "github.com/skerryhq/skerry/appliance/cli"
+	"github.com/skerryhq/skerry/appliance/agent"
+	"github.com/skerryhq/skerry/appliance/cli"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/storage/index"
@@ -27,7 +27,12 @@ import (
 // bin holds the binaries under test.
 var bin string
 
+// programs is what they are made of. Linked into the test, a change in it ends the cached result, which
+// the binaries that the test builds would not.
+var programs = []any{cli.Main, agent.Main}
+
 func TestMain(m *testing.M) {
+	runtime.KeepAlive(programs)
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "skerry-bin-")
 		if err != nil {
