@@ -61,7 +61,7 @@ func (a *app) hostsList() *cobra.Command {
 func hostTable(hosts []schema.Host) view {
 	v := view{
 		head: []string{"HOST", "SITE", "STATUS", "SYSTEM", "ADDRESS", "PACKAGES", "CRITICAL", "HIGH", "LAST SEEN", "ID"},
-		wide: []string{"FACTS AS OF", "PACKAGES AS OF", "EXPOSURE AS OF", "KERNEL", "ARCH", "TAGS", "REASON"},
+		wide: []string{"STATUS AS OF", "FACTS AS OF", "PACKAGES AS OF", "CERTIFICATES AS OF", "EXPOSURE AS OF", "KERNEL", "ARCH", "TAGS", "REASON"},
 	}
 	for _, h := range hosts {
 		var critical, high any
@@ -69,7 +69,7 @@ func hostTable(hosts []schema.Host) view {
 			critical, high = h.Exposure.Critical, h.Exposure.High
 		}
 		v.add(h.ID, h.Hostname, h.Site, h.Status, system(h.OS), firstAddress(h), h.PackageN, critical, high,
-			h.LastSeen, h.ID, h.AsOf.Facts, h.AsOf.Packages, h.AsOf.Exposure, h.Kernel, h.Arch, h.Tags, h.StatusReason)
+			h.LastSeen, h.ID, h.AsOf.Status, h.AsOf.Facts, h.AsOf.Packages, h.AsOf.Certificates, h.AsOf.Exposure, h.Kernel, h.Arch, h.Tags, h.StatusReason)
 	}
 	return v
 }

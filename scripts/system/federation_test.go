@@ -31,6 +31,11 @@ func TestFederation(t *testing.T) {
 	berlin := w.server("berlin", "site", berlinAddr, quick)
 	oslo := w.server("oslo", "site", osloAddr)
 
+	// The configuration that is printed is the one that is in force, and valid itself.
+	printed := filepath.Join(w.Dir, "printed.yaml")
+	w.ok(os.WriteFile(printed, []byte(w.run("berlin", "skerry", "config", "print", filepath.Join(w.Dir, "berlin.yaml"))), 0o600))
+	w.run("berlin", "skerry", "config", "validate", printed)
+
 	// Enrollment: the registry before and after, the lost answer, the thief.
 	token := w.enroll("berlin", berlinAddr)
 	if s := w.site("berlin"); s.Status != "enrolled" || s.EnrolledAt == nil || s.TokenExpires != nil || s.Location != "berlin town" {
@@ -107,6 +112,7 @@ func TestFederation(t *testing.T) {
 	}
 
 	w.commands(agent.ID)
+	w.bundles()
 
 	// The controller is killed. The site goes on: agents report, commands run, people ask.
 	w.ok(w.End(hq, syscall.SIGKILL))
@@ -161,6 +167,29 @@ func TestFederation(t *testing.T) {
 	w.end(oslo)
 	w.end(hq)
 	w.compare(token.ID, osloToken.ID)
+}
+
+// bundles carries the advisories by hand, where the link has carried them already: a site knows the
+// signer from the link, sees that it holds everything, and takes nothing twice.
+func (w *world) bundles() {
+	w.Helper()
+	file := filepath.Join(w.Dir, "full.zst")
+	w.run("hq", "skerry", "keys", "generate", "signer")
+	w.run("hq", "skerry", "bundle", "export", "-o", file)
+	if out := w.run("hq", "skerry", "bundle", "validate", file); !strings.Contains(out, "Ready for import") {
+		w.Errorf("validate printed %q", out)
+	}
+	w.until("the signer at the site", func() (bool, error) {
+		var keys []schema.Key
+		w.ask("berlin", &keys, "keys", "list")
+		return len(keys) == 1 && keys[0].Name == "signer" && !keys[0].Private, nil
+	})
+	w.fails("berlin", "skerry", []string{"bundle", "import", file}, "Cursor not after current", "nothing to import")
+	var forced schema.ImportResult
+	w.ask("berlin", &forced, "bundle", "import", file, "--force")
+	if c := forced.Counts; c.Skipped != 2 || c.Created != 0 || c.Updated != 0 || c.Deleted != 0 {
+		w.Errorf("a bundle of what is held already: %+v", forced)
+	}
 }
 
 // commands sends a command to an agent and follows it through its life.
