@@ -85,7 +85,7 @@ func (a *app) serve() *cobra.Command {
 		}
 		log := a.logger(conf.Log)
 		log.Info("starting", "role", conf.Role, "name", conf.Name, "data", conf.Data, "version", versionText())
-		ready := func(addr string) { log.Info("ready", "address", "https://"+addr, "socket", "unix://"+conf.Socket) }
+		ready := func(url string) { log.Info("ready", "address", url, "socket", "unix://"+conf.Socket) }
 		switch conf.Role {
 		case model.RoleController:
 			err = controller.Run(c.Context(), conf, controller.Options{Log: log, Version: versionText(), Ready: ready})

@@ -36,8 +36,8 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Version string
-	// Ready, if set, is called with the address once the server answers.
-	Ready func(addr string)
+	// Ready, if set, is called with the URL that others find the server by, once it answers.
+	Ready func(url string)
 }
 
 // leaderTimeout bounds the wait for a leader at the start.
@@ -126,7 +126,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		})
 	})
 	if o.Ready != nil {
-		o.Ready(tcp.Addr().String())
+		o.Ready(door.URL(c))
 	}
 	return g.Wait()
 }

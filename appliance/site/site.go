@@ -40,8 +40,8 @@ import (
 type Options struct {
 	Log     *slog.Logger
 	Version string
-	// Ready, if set, is called with the address once the server answers.
-	Ready func(addr string)
+	// Ready, if set, is called with the URL that others find the server by, once it answers.
+	Ready func(url string)
 }
 
 // errEnrolled ends a run so that the next one starts with the new identity.
@@ -169,7 +169,7 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		return errors.Join(err, g.Wait())
 	}
 	if o.Ready != nil {
-		o.Ready(tcp.Addr().String())
+		o.Ready(door.URL(c))
 	}
 	return g.Wait()
 }
