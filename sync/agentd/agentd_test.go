@@ -233,3 +233,29 @@ func FuzzReports(f *testing.F) {
 		}
 	})
 }
+
+// TestVersionsOfOneNameAreBounded: 256 versions of a source pass, however many binaries carry them; one
+// more is refused, and only that item.
+func TestVersionsOfOneNameAreBounded(t *testing.T) {
+	list := func(versions int) model.Inventory {
+		var inv model.Inventory
+		for v := range versions {
+			for _, name := range []string{"linux-image", "linux-headers"} {
+				p := pkg(name, fmt.Sprintf("6.1.%d", v))
+				p.Source = "linux"
+				inv.Packages = append(inv.Packages, p)
+			}
+		}
+		return inv
+	}
+	door, s := newDoor(nil)
+	out, notes, err := door.Transform(t.Context(), gateway, []model.Item{
+		item(1, model.ItemPackages, hostA, list(MaxVersions)), item(2, model.ItemPackages, hostB, list(MaxVersions+1)),
+	})
+	if err != nil || len(notes) != 1 || out[0].Payload == nil || out[1].Payload != nil || len(s.bodies) != 1 {
+		t.Fatalf("%d notes, payloads %q and %q, %v", len(notes), out[0].Payload, out[1].Payload, err)
+	}
+	if n, ok := notes[0].(model.Note); !ok || !strings.Contains(n.Reason, `257 versions of "linux"; the bound is 256`) {
+		t.Errorf("%+v", notes[0])
+	}
+}

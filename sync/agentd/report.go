@@ -21,6 +21,9 @@ const (
 	maxList         = 16   // addresses of one family
 	maxTags         = 64
 	maxCertNames    = 1000
+	// MaxVersions bounds the different versions of one source package (or package without one). Each is
+	// compared with every advisory of that name, so without a bound a short list could keep a site busy.
+	MaxVersions = 256
 )
 
 func checkFacts(host model.HostID, raw []byte) error {
@@ -84,6 +87,9 @@ func canonicalPackages(raw []byte) ([]byte, int, error) {
 			return nil, 0, err
 		}
 	}
+	if name, n := manyVersions(inv.Packages); n > MaxVersions {
+		return nil, 0, fault.New(fault.TooLarge, "", "%d versions of %q; the bound is %d", n, name, MaxVersions)
+	}
 	slices.SortFunc(inv.Packages, func(a, b model.Package) int {
 		return cmp.Or(
 			strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name),
@@ -97,6 +103,22 @@ func canonicalPackages(raw []byte) ([]byte, int, error) {
 	}
 	body, err := encode(inv)
 	return body, len(inv.Packages), err
+}
+
+// manyVersions returns the first name, in the order of the list, that has more than MaxVersions different
+// versions, and how many were seen until then.
+func manyVersions(packages []model.Package) (string, int) {
+	seen := map[string]map[string]bool{}
+	for _, p := range packages {
+		name, version := cmp.Or(p.Source, p.Name), cmp.Or(p.SourceVersion, p.Version)
+		if seen[name] == nil {
+			seen[name] = map[string]bool{}
+		}
+		if seen[name][version] = true; len(seen[name]) > MaxVersions {
+			return name, len(seen[name])
+		}
+	}
+	return "", 0
 }
 
 // canonicalCertificates checks a list of certificates and returns its canonical bytes, their number,

@@ -202,3 +202,14 @@ func TestBundleFromAControllerToASite(t *testing.T) {
 func escape(cursor string) string {
 	return string(bytes.ReplaceAll([]byte(cursor), []byte("#"), []byte("%23")))
 }
+
+// TestSigningKeyThatOthersCanRead is not signed with.
+func TestSigningKeyThatOthersCanRead(t *testing.T) {
+	r := newRig(t)
+	r.ingest(packed(t, records(1, "8.0")))
+	read[schema.Key](r, r.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
+	if err := os.Chmod(r.server.keys.path("signer"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(r.do("GET", "/api/v1/federation/export", nil), 503, fault.ReadOnly, "chmod 600")
+}

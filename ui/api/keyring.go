@@ -72,6 +72,14 @@ func (k keyring) all() (map[string]*ecdsa.PrivateKey, error) {
 		if !ok || strings.HasPrefix(name, ".") {
 			continue
 		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, fault.New(fault.Other, "read signing key "+name, "%w", err)
+		}
+		if mode := info.Mode().Perm(); mode&0o077 != 0 {
+			return nil, fault.New(fault.ReadOnly, "read signing key "+name,
+				"%s can be read by others (mode %04o): run chmod 600 on it, and think about who has seen it", k.path(name), mode)
+		}
 		raw, err := os.ReadFile(k.path(name))
 		if err != nil {
 			return nil, fault.New(fault.Other, "read signing key "+name, "%w", err)
