@@ -211,11 +211,3 @@ function useSlash() {
     return () => window.removeEventListener('keydown', press)
   }, [navigate, path])
 }
-
-/** Names the browser's tab while a view is shown. */
-export function useTitle(title: string) {
-  const name = useQuery({ ...nodeQuery, enabled: false }).data?.name
-  useEffect(() => {
-    document.title = [title, name, 'Skerry'].filter(Boolean).join(' · ')
-  }, [title, name])
-}

@@ -6,7 +6,7 @@ import { forget, logIn } from '../api/queries'
 import { Logo } from '../parts/Logo'
 import { Notice } from '../parts/Notice'
 import { sentence } from '../words/status'
-import { useTitle } from './Frame'
+import { useTitle } from '../parts/title'
 import classes from './Login.module.css'
 
 /** Asks for an account. It stands in the place of the view that was asked for, which then follows. */

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { Notice } from '../parts/Notice'
-import { useTitle } from './Frame'
+import { useTitle } from '../parts/title'
 
 /** An address that is no view. */
 export function Lost() {

@@ -6,7 +6,7 @@ import { nodeQuery, siteQuery, useFresh } from '../api/queries'
 import { Notice } from '../parts/Notice'
 import { Prose } from '../parts/Prose'
 import { sentence } from '../words/status'
-import { useTitle } from './Frame'
+import { useTitle } from '../parts/title'
 import classes from './Site.module.css'
 import { SiteHead, SitePanels } from './SiteView'
 
