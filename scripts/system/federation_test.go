@@ -1,6 +1,7 @@
 package system
 
 import (
+	"errors"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -124,14 +125,26 @@ func TestFederation(t *testing.T) {
 		w.ask("berlin", &own, "commands", "get", own.ID)
 		return own.State == "succeeded", nil
 	})
-	// So does the agent, while its site is killed.
+	// So does the agent, while its site is killed: what it observes meanwhile waits in its own outbox.
+	w.end(agentProc)
 	w.ok(w.End(berlin, syscall.SIGKILL))
-	berlin = w.server("berlin", "site", berlinAddr, quick)
+	gone := time.Now()
+	agentProc, err = w.Start("this-machine", "skerry-agent", "run", "--data", filepath.Join(w.Dir, "this-machine"))
+	w.ok(err)
+	w.until("a report in the agent's outbox", func() (bool, error) {
+		items, err := w.waiting(filepath.Join(w.Dir, "this-machine", "queue.db"))
+		return slices.ContainsFunc(items, func(i model.Item) bool { return i.Kind == model.ItemFacts && i.AsOf >= model.TimeOf(gone) }), err
+	})
 	back := time.Now()
+	berlin = w.server("berlin", "site", berlinAddr, quick)
 	hq = w.server("hq", "controller", w.hq)
 	w.until("everything at the controller", func() (bool, error) {
 		s := w.site("berlin")
 		return s.Hosts == 61 && s.Exposure != nil && s.Exposure.MatchedHosts == 61, nil
+	})
+	w.until("what the agent saw while nobody listened", func() (bool, error) {
+		err := w.Ask(w.ctx, "hq", &me, "hosts", "get", agent.ID)
+		return err == nil && me.AsOf.Facts.After(gone) && me.AsOf.Facts.Before(back), err
 	})
 	w.until("empty outboxes", func() (bool, error) {
 		for _, s := range []string{"berlin", "oslo"} {
@@ -167,6 +180,25 @@ func TestFederation(t *testing.T) {
 	w.end(oslo)
 	w.end(hq)
 	w.compare(token.ID, osloToken.ID)
+}
+
+// waiting returns what is in the outbox of a running program: of a copy, since the program
+// holds the file's lock. A copy that was torn by a write does not open, and the caller looks again.
+func (w *world) waiting(path string) ([]model.Item, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	copied := filepath.Join(w.Dir, "copy.db")
+	if err := os.WriteFile(copied, b, 0o600); err != nil {
+		return nil, err
+	}
+	q, err := queue.Open(copied, queue.Options{})
+	if err != nil {
+		return nil, err
+	}
+	items, err := q.After(0, 100, 1<<20)
+	return items, errors.Join(err, q.Close())
 }
 
 // bundles carries the advisories by hand, where the link has carried them already: a site knows the
