@@ -1,10 +1,13 @@
 package system
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -15,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -61,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"readonly": cmdReadOnly, // readonly DIR: a folder that cannot be written, also not by root
 			"occupy":   cmdOccupy,   // occupy: listen on a port; $OCCUPIED is its address
 			"flip":     cmdFlip,     // flip FILE: change one byte in the middle
+			"unsign":   cmdUnsign,   // unsign FROM TO: the same bundle without its signature
 		},
 	})
 }
@@ -187,6 +192,38 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	b[len(b)/2] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+func cmdUnsign(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, args, 2, "unsign FROM TO")
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	in, err := zstd.NewReader(bytes.NewReader(b))
+	ts.Check(err)
+	defer in.Close()
+	var buf bytes.Buffer
+	out, err := zstd.NewWriter(&buf)
+	ts.Check(err)
+	from, to, dropped := tar.NewReader(in), tar.NewWriter(out), 0
+	for {
+		h, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ts.Check(err)
+		if strings.HasPrefix(h.Name, "signature") {
+			dropped++
+			continue
+		}
+		ts.Check(to.WriteHeader(h))
+		_, err = io.Copy(to, from)
+		ts.Check(err)
+	}
+	ts.Check(errors.Join(to.Close(), out.Close()))
+	if dropped != 1 {
+		ts.Fatalf("%d signatures were in the bundle", dropped)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), buf.Bytes(), 0o600))
 }
 
 // cmdForge does what a site with a stolen or broken program might: it speaks for a host of another site.
