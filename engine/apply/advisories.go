@@ -31,7 +31,7 @@ func (a *applier) advisories(c model.Advisories) error {
 			}
 			adv.Cursor = advance(&shelf, c.At)
 		}
-		if err := a.storeAdvisory(&shelf, adv); err != nil {
+		if err := a.storeAdvisory(&shelf, adv, ok); err != nil {
 			return err
 		}
 		if err := a.tell(model.ItemAdvisory, adv.AdvisoryKey.String(), adv.Cursor.At); err != nil {
@@ -81,22 +81,16 @@ func raise(s *Shelf, origin model.NodeID, to model.Cursor) {
 	}
 }
 
-func (a *applier) storeAdvisory(shelf *Shelf, adv model.Advisory) error {
-	_, ok, err := a.tx.Advisory(adv.AdvisoryKey)
-	if err != nil {
-		return err
-	}
-	if !ok {
+// storeAdvisory puts a record; known says whether there is one of that key.
+func (a *applier) storeAdvisory(shelf *Shelf, adv model.Advisory, known bool) error {
+	if !known {
 		shelf.AdvisoryN++
 	}
 	return a.tx.PutAdvisory(adv)
 }
 
+// removeAdvisory removes a record that is there.
 func (a *applier) removeAdvisory(shelf *Shelf, key model.AdvisoryKey, at model.Cursor) error {
-	_, ok, err := a.tx.Advisory(key)
-	if err != nil || !ok {
-		return err
-	}
 	shelf.AdvisoryN--
 	return a.tx.DeleteAdvisory(key, at)
 }
@@ -169,12 +163,12 @@ func (a *applier) matched(c model.Matched) error {
 				return err
 			}
 		}
-		for _, h := range hosts {
-			h, changed := inventory.Exposure(h, m.Counts, m.At)
+		for _, was := range hosts {
+			h, changed := inventory.Exposure(was, m.Counts, m.At)
 			if !changed {
 				continue
 			}
-			if err := a.putHost(h); err != nil {
+			if err := a.putHost(&was, h); err != nil {
 				return err
 			}
 			if err := a.emit(model.ItemHost, h.ID.String(), c.At, h); err != nil {

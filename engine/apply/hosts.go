@@ -50,27 +50,20 @@ func (s fromAgent) take(item model.Item) error {
 	return unexpected(item, "agent")
 }
 
-// hostOf returns the host's row, new if need be, where this agent may write it: an agent speaks for
-// the host of its own id, a gateway for those it reported first.
-func (s fromAgent) hostOf(id model.HostID) (model.Host, error) {
+// hostOf returns the host's row, nil where there is none yet, where this agent may write it: an agent
+// speaks for the host of its own id, a gateway for those it reported first.
+func (s fromAgent) hostOf(id model.HostID) (*model.Host, error) {
 	if s.member.Kind == model.MemberHost && model.NodeID(id) != s.member.ID {
-		return model.Host{}, fault.New(fault.Denied, "receive report", "agent %q of host %s may not report host %s", s.member.Name, s.member.ID, id)
+		return nil, fault.New(fault.Denied, "receive report", "agent %q of host %s may not report host %s", s.member.Name, s.member.ID, id)
 	}
 	h, ok, err := s.tx.Host(id)
-	if err != nil {
-		return h, err
+	if err != nil || !ok {
+		return nil, err
 	}
-	if ok && h.Owner != s.member.ID {
-		return h, fault.New(fault.Denied, "receive report", "host %s is reported by agent %s; agent %q may not report it", id, h.Owner, s.member.Name)
+	if h.Owner != s.member.ID {
+		return nil, fault.New(fault.Denied, "receive report", "host %s is reported by agent %s; agent %q may not report it", id, h.Owner, s.member.Name)
 	}
-	if !ok {
-		self, err := s.self()
-		if err != nil {
-			return h, err
-		}
-		h = model.Host{ID: id, Site: model.SiteID(self), Owner: s.member.ID, Status: model.HostUnknown}
-	}
-	return h, nil
+	return &h, nil
 }
 
 // fold changes the host's row by one report. That a report came at all is a sign of life.
@@ -79,9 +72,19 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 	if err != nil {
 		return fault.New(fault.Invalid, "receive report", "%w", err)
 	}
-	was, err := s.hostOf(id)
+	row, err := s.hostOf(id)
 	if err != nil {
 		return err
+	}
+	var was model.Host
+	if row != nil {
+		was = *row
+	} else {
+		self, err := s.self()
+		if err != nil {
+			return err
+		}
+		was = model.Host{ID: id, Site: model.SiteID(self), Owner: s.member.ID, Status: model.HostUnknown}
 	}
 	h, changed := by(was)
 	h, news := inventory.Status(h, model.HostUp, s.stamp.At, s.stamp.At)
@@ -90,7 +93,7 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 			return err
 		}
 	}
-	if err := s.putHost(h); err != nil {
+	if err := s.putHost(row, h); err != nil {
 		return err
 	}
 	if h.PackagesDigest != was.PackagesDigest {
@@ -140,23 +143,19 @@ func (a *applier) forget(digest string) error {
 // errStop ends an iteration early.
 var errStop = fault.New(fault.Other, "", "stop")
 
-// putHost stores a host and moves its site's counts with it.
-func (a *applier) putHost(h model.Host) error {
-	was, ok, err := a.tx.Host(h.ID)
-	if err != nil {
-		return err
-	}
+// putHost stores a host in place of was, nil for a new one, and moves its site's counts with it.
+func (a *applier) putHost(was *model.Host, h model.Host) error {
 	if err := a.tx.PutHost(h); err != nil {
 		return err
 	}
-	if ok && was.Site == h.Site && was.Status == h.Status {
+	if was != nil && was.Site == h.Site && was.Status == h.Status {
 		return nil
 	}
 	n, err := a.counts(h.Site)
 	if err != nil {
 		return err
 	}
-	if ok {
+	if was != nil {
 		n.ByStatus[string(was.Status)]--
 	} else {
 		n.Hosts++
@@ -165,12 +164,9 @@ func (a *applier) putHost(h model.Host) error {
 	return a.tx.PutCounts(tidy(n))
 }
 
-func (a *applier) dropHost(id model.HostID) error {
-	was, ok, err := a.tx.Host(id)
-	if err != nil || !ok {
-		return err
-	}
-	if err := a.tx.DeleteHost(id); err != nil {
+// dropHost removes a host that is there, and what only it had.
+func (a *applier) dropHost(was model.Host) error {
+	if err := a.tx.DeleteHost(was.ID); err != nil {
 		return err
 	}
 	n, err := a.counts(was.Site)
@@ -206,15 +202,15 @@ func tidy(n model.SiteCounts) model.SiteCounts {
 
 func (a *applier) hostStatuses(c model.HostStatuses) error {
 	for _, s := range c.Hosts {
-		h, ok, err := a.tx.Host(s.Host)
+		was, ok, err := a.tx.Host(s.Host)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue // removed since it was judged
 		}
-		h, news := inventory.Status(h, s.Status, s.LastSeen, c.At)
-		if err := a.putHost(h); err != nil {
+		h, news := inventory.Status(was, s.Status, s.LastSeen, c.At)
+		if err := a.putHost(&was, h); err != nil {
 			return err
 		}
 		if !news {

@@ -123,19 +123,21 @@ func (s fromSite) take(item model.Item) error {
 			return fault.New(fault.Invalid, "receive host", "the row is of host %s, its key says %q", h.ID, item.Key)
 		}
 		h.Site = s.site // by the link, never by the payload
-		if err := s.own(h.ID); err != nil {
+		was, err := s.own(h.ID)
+		if err != nil {
 			return err
 		}
-		return s.putHost(h)
+		return s.putHost(was, h)
 	case model.ItemHostGone:
 		id, err := model.ParseHostID(item.Key)
 		if err != nil {
 			return fault.New(fault.Invalid, "receive host", "%w", err)
 		}
-		if err := s.own(id); err != nil {
+		was, err := s.own(id)
+		if err != nil || was == nil {
 			return err
 		}
-		return s.dropHost(id)
+		return s.dropHost(*was)
 	case model.ItemJudged:
 		n, err := s.counts(s.site)
 		if err != nil {
@@ -162,16 +164,17 @@ func (s fromSite) take(item model.Item) error {
 	return unexpected(item, "site")
 }
 
-// own refuses a host id that belongs to another site: a site can never touch another's rows.
-func (s fromSite) own(id model.HostID) error {
+// own returns the row of a host of this site, nil where there is none, and refuses an id that belongs to
+// another site: a site can never touch another's rows.
+func (s fromSite) own(id model.HostID) (*model.Host, error) {
 	was, ok, err := s.tx.Host(id)
-	if err != nil {
-		return err
+	if err != nil || !ok {
+		return nil, err
 	}
-	if ok && was.Site != s.site {
-		return fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
+	if was.Site != s.site {
+		return nil, fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
 	}
-	return nil
+	return &was, nil
 }
 
 // done keeps when the site's newest item was stored.
@@ -226,10 +229,16 @@ func (s *fromController) take(item model.Item) error {
 			return err
 		}
 		raise(shelf, s.origin, adv.Cursor)
-		if item.Kind == model.ItemAdvisoryGone {
+		_, known, err := s.tx.Advisory(adv.AdvisoryKey)
+		switch {
+		case err != nil:
+			return err
+		case item.Kind == model.ItemAdvisory:
+			return s.storeAdvisory(shelf, adv, known)
+		case known:
 			return s.removeAdvisory(shelf, adv.AdvisoryKey, adv.Cursor)
 		}
-		return s.storeAdvisory(shelf, adv)
+		return nil
 	case model.ItemGeneration:
 		shelf, err := s.open()
 		if err != nil {
