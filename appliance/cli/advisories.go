@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/canonical"
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/sync/feed"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -54,7 +55,7 @@ func (a *app) advisoriesIngest() *cobra.Command {
 			return err
 		}
 		for _, m := range done.Malformed {
-			a.say("malformed, not stored: %s: %s", printable(m.Name), printable(m.Reason))
+			a.say("malformed, not stored: %s: %s", fault.Printable(m.Name), fault.Printable(m.Reason))
 		}
 		if more := done.MalformedN - len(done.Malformed); more > 0 {
 			a.say("and %d more malformed records", more)
@@ -90,7 +91,7 @@ func (a *app) sayLoose(paths []string) {
 			continue
 		}
 		told[source] = true
-		a.say("%s: its source is %q, after the folder that it lies in (--source NAME says another)", printable(p), source)
+		a.say("%s: its source is %q, after the folder that it lies in (--source NAME says another)", fault.Printable(p), source)
 	}
 }
 

@@ -202,7 +202,7 @@ func (c *client) refused(resp *http.Response) error {
 	if typ, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); typ != "application/problem+json" || json.Unmarshal(raw, &p) != nil || p.Detail == "" {
 		return fmt.Errorf("%s answered %s: is it a skerry server?", c.shown, resp.Status)
 	}
-	detail := printable(p.Detail)
+	detail := fault.Printable(p.Detail)
 	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
 		detail += fmt.Sprintf(" (`skerry login %s`)", c.shown)
 	}

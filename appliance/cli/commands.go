@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/command"
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -63,7 +64,7 @@ func (a *app) commandsDispatch() *cobra.Command {
 			return err
 		}
 		n := plan.TaskN[string(model.CommandQueued)]
-		a.say("%s on %d %s of site %s: %s", plan.Kind, n, plural(n, "host"), printable(plan.Site), printable(hostNames(plan.Tasks, n)))
+		a.say("%s on %d %s of site %s: %s", plan.Kind, n, plural(n, "host"), fault.Printable(plan.Site), fault.Printable(hostNames(plan.Tasks, n)))
 		a.warnDown(c.Context(), server, plan)
 		if dry {
 			plan = asPlanned(plan)
@@ -122,7 +123,7 @@ func (a *app) warnDown(ctx context.Context, server *client, plan schema.Command)
 	if site.LinkSince != nil {
 		since = "down since " + when(site.LinkSince)
 	}
-	a.say("site %s has no link now (%s); the command waits at the controller until it is back or expires at %s", printable(plan.Site), since, when(&plan.ExpiresAt))
+	a.say("site %s has no link now (%s); the command waits at the controller until it is back or expires at %s", fault.Printable(plan.Site), since, when(&plan.ExpiresAt))
 }
 
 func plural(n int, noun string) string {

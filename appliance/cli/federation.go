@@ -15,6 +15,7 @@ import (
 
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/appliance/site"
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -51,7 +52,7 @@ func (a *app) federationEnroll() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		a.say("Enrolled as site %s (%s) at controller %s.", printable(done.Name), done.SiteID, printable(done.Controller))
+		a.say("Enrolled as site %s (%s) at controller %s.", fault.Printable(done.Name), done.SiteID, fault.Printable(done.Controller))
 		if f.kind == "table" {
 			return nil // the message says it all
 		}

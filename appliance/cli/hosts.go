@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -105,7 +106,7 @@ func (a *app) hostsGet() *cobra.Command {
 		if f.kind != "table" && f.kind != "wide" {
 			return f.print(d, func() view { return hostView(d.Host) })
 		}
-		fmt.Fprintf(a.out, "Answered by site %s at %s.\n%s\n\n", printable(d.AnsweredBy), when(&d.AnsweredAt), contents(d))
+		fmt.Fprintf(a.out, "Answered by site %s at %s.\n%s\n\n", fault.Printable(d.AnsweredBy), when(&d.AnsweredAt), contents(d))
 		a.table(hostView(d.Host), false)
 		a.hostDetail(d, all)
 		return nil

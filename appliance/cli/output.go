@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
@@ -63,7 +64,7 @@ func (f *format) print(v any, people func() view) error {
 		return err
 	case "name":
 		for _, n := range people().names {
-			fmt.Fprintln(f.a.out, printable(n))
+			fmt.Fprintln(f.a.out, fault.Printable(n))
 		}
 		return nil
 	case "table", "wide":
@@ -151,7 +152,7 @@ func cell(v any, colour bool) string {
 	if s == "" {
 		return "-"
 	}
-	s = printable(s)
+	s = fault.Printable(s)
 	if c, ok := tints[s]; ok && colour {
 		return c.Sprint(s)
 	}
@@ -178,16 +179,6 @@ func when(t *time.Time) string {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05Z")
-}
-
-// printable replaces what could move the cursor of a terminal: names come from other machines.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
-			return '?'
-		}
-		return c
-	}, s)
 }
 
 func (a *app) colours() bool {

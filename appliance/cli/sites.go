@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -172,7 +173,7 @@ func (a *app) showToken(t schema.Token) {
 		what = "Site"
 	}
 	fmt.Fprintf(a.out, "%-8s %s (%s)\nToken:   %s\n         shown this once; it holds until %s\nCA pin:  %s\n",
-		what+":", printable(t.Name), t.ID, t.Token, when(&t.ExpiresAt), t.Pin)
+		what+":", fault.Printable(t.Name), t.ID, t.Token, when(&t.ExpiresAt), t.Pin)
 }
 
 // urlOf says how another machine reaches the server: as it was given or, where this command went through

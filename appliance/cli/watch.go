@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/command"
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -40,7 +41,7 @@ func (a *app) watch(ctx context.Context, server *client, id string, f *format) e
 func (a *app) moves(c schema.Command, seen map[string]int, atSite *bool) {
 	if c.SiteAt != nil && !*atSite {
 		*atSite = true
-		fmt.Fprintf(a.out, "%s  %-10s site %s has it\n", when(c.SiteAt), "", printable(c.Site))
+		fmt.Fprintf(a.out, "%s  %-10s site %s has it\n", when(c.SiteAt), "", fault.Printable(c.Site))
 	}
 	name := nameTasks(c.Tasks)
 	for _, t := range c.Tasks {
@@ -54,7 +55,7 @@ func (a *app) moves(c schema.Command, seen map[string]int, atSite *bool) {
 					}
 				}
 			}
-			fmt.Fprintln(a.out, printable(line.String()))
+			fmt.Fprintln(a.out, fault.Printable(line.String()))
 		}
 		seen[t.HostID] = len(t.History)
 	}

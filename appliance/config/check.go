@@ -51,10 +51,10 @@ func (c Config) check() error {
 	case "":
 		return wrong("role", "it is missing: want controller or site")
 	default:
-		return wrong("role", "%s: want controller or site", clip(string(c.Role)))
+		return wrong("role", "%s: want controller or site", fault.Clip(string(c.Role), maxQuote))
 	}
 	if !nameForm.MatchString(c.Name) {
-		return wrong("name", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", clip(c.Name))
+		return wrong("name", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", fault.Clip(c.Name, maxQuote))
 	}
 	if c.Data == "" {
 		return wrong("data", "it is empty: want the folder that holds what this server keeps")
@@ -67,7 +67,7 @@ func (c Config) check() error {
 	}
 	for i, n := range c.Names {
 		if _, err := netip.ParseAddr(n); err != nil && (len(n) > 253 || !dnsForm.MatchString(n)) {
-			return wrong(fmt.Sprintf("names[%d]", i), "%q is neither a DNS name nor an IP address", clip(n))
+			return wrong(fmt.Sprintf("names[%d]", i), "%q is neither a DNS name nor an IP address", fault.Clip(n, maxQuote))
 		}
 	}
 	if c.Socket == "" {
@@ -112,7 +112,7 @@ func (c AgentConfig) check() error {
 	}
 	for i, tag := range c.Tags {
 		if tag == "" || len(tag) > 64 || !utf8.ValidString(tag) || strings.ContainsFunc(tag, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return wrong(fmt.Sprintf("tags[%d]", i), "%q is no tag: want 1 to 64 bytes of plain text", clip(tag))
+			return wrong(fmt.Sprintf("tags[%d]", i), "%q is no tag: want 1 to 64 bytes of plain text", fault.Clip(tag, maxQuote))
 		}
 	}
 	return checkInterval("interval", c.Interval)
@@ -122,10 +122,10 @@ func (l Log) check() error {
 	switch l.Level {
 	case "debug", "info", "warn", "error":
 	default:
-		return wrong("log.level", "%s: want debug, info, warn or error", clip(l.Level))
+		return wrong("log.level", "%s: want debug, info, warn or error", fault.Clip(l.Level, maxQuote))
 	}
 	if l.Format != "text" && l.Format != "json" {
-		return wrong("log.format", "%s: want text or json", clip(l.Format))
+		return wrong("log.format", "%s: want text or json", fault.Clip(l.Format, maxQuote))
 	}
 	return nil
 }
@@ -133,13 +133,13 @@ func (l Log) check() error {
 func checkListen(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return wrong("listen", "%q is no address: want HOST:PORT, as in 127.0.0.1:8443 or :8443", clip(addr))
+		return wrong("listen", "%q is no address: want HOST:PORT, as in 127.0.0.1:8443 or :8443", fault.Clip(addr, maxQuote))
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return wrong("listen", "%q is no port: want 0 to 65535", clip(port))
+		return wrong("listen", "%q is no port: want 0 to 65535", fault.Clip(port, maxQuote))
 	}
 	if _, err := netip.ParseAddr(host); host != "" && err != nil && !dnsForm.MatchString(host) {
-		return wrong("listen", "%q is neither an IP address nor a host name", clip(host))
+		return wrong("listen", "%q is neither an IP address nor a host name", fault.Clip(host, maxQuote))
 	}
 	return nil
 }
@@ -154,14 +154,10 @@ func checkInterval(key string, d Duration) error {
 func parseDuration(text string) (Duration, error) {
 	d, err := time.ParseDuration(strings.TrimSpace(text))
 	if err != nil {
-		return 0, fmt.Errorf("%q is no duration: want a number with its unit, as in 90s, 15m or 1h30m", clip(text))
+		return 0, fmt.Errorf("%q is no duration: want a number with its unit, as in 90s, 15m or 1h30m", fault.Clip(text, maxQuote))
 	}
 	return Duration(d), nil
 }
 
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
-}
+// maxQuote is how many bytes of foreign input a message quotes.
+const maxQuote = 60

@@ -54,13 +54,9 @@ func parseAPK(text string) ([]model.Package, error) {
 			one.Source = one.Name
 		}
 		one.Manager, one.SourceVersion = "apk", one.Version // an origin and its subpackages share one version
-		if err := checkPackage(&one); err != nil {
-			return fault.New(fault.KindOf(err), "", "paragraph that ends at line %d: %w", number, err)
-		}
-		if list = append(list, one); len(list) > maxPackages {
-			return fault.New(fault.TooLarge, "", "more than %d packages", maxPackages)
-		}
-		return nil
+		var err error
+		list, err = appendPackage(list, one, number)
+		return err
 	}
 	for line := range strings.Lines(text) {
 		number++

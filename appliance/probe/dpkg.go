@@ -85,13 +85,9 @@ func parseDpkg(text string, implied bool) ([]model.Package, error) {
 			one.SourceVersion = one.Version
 		}
 		one.Manager = "dpkg"
-		if err := checkPackage(&one); err != nil {
-			return fault.New(fault.KindOf(err), "", "paragraph that ends at line %d: %w", number, err)
-		}
-		if list = append(list, one); len(list) > maxPackages {
-			return fault.New(fault.TooLarge, "", "more than %d packages", maxPackages)
-		}
-		return nil
+		var err error
+		list, err = appendPackage(list, one, number)
+		return err
 	}
 	for line := range strings.Lines(text) {
 		number++

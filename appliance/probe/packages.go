@@ -75,3 +75,14 @@ func checkPackage(p *model.Package) error {
 	}
 	return nil
 }
+
+// appendPackage checks the package of the paragraph that ends at a line, and adds it to the list.
+func appendPackage(list []model.Package, p model.Package, line int) ([]model.Package, error) {
+	if err := checkPackage(&p); err != nil {
+		return nil, fault.New(fault.KindOf(err), "", "paragraph that ends at line %d: %w", line, err)
+	}
+	if list = append(list, p); len(list) > maxPackages {
+		return nil, fault.New(fault.TooLarge, "", "more than %d packages", maxPackages)
+	}
+	return list, nil
+}

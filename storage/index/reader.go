@@ -90,24 +90,18 @@ func (r *Reader) scan(prefix []byte, fn func(k, v []byte) error) error {
 
 // scanRange is scan for the keys from lower to, but not including, upper.
 func (r *Reader) scanRange(lower, upper []byte, fn func(k, v []byte) error) error {
-	return r.iterate(lower, upper, func(it *pebble.Iterator) error {
-		for ok := it.First(); ok; ok = it.Next() {
-			v, err := it.ValueAndErr()
-			if err != nil {
-				return readError(it.Key(), err)
-			}
-			if err := fn(it.Key(), v); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return r.walk(lower, upper, (*pebble.Iterator).First, (*pebble.Iterator).Next, fn)
 }
 
 // back is scanRange in descending order.
 func (r *Reader) back(lower, upper []byte, fn func(k, v []byte) error) error {
+	return r.walk(lower, upper, (*pebble.Iterator).Last, (*pebble.Iterator).Prev, fn)
+}
+
+// walk calls fn with each key of a range and its value, from where start leads, as far as step does.
+func (r *Reader) walk(lower, upper []byte, start, step func(*pebble.Iterator) bool, fn func(k, v []byte) error) error {
 	return r.iterate(lower, upper, func(it *pebble.Iterator) error {
-		for ok := it.Last(); ok; ok = it.Prev() {
+		for ok := start(it); ok; ok = step(it) {
 			v, err := it.ValueAndErr()
 			if err != nil {
 				return readError(it.Key(), err)

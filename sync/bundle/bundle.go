@@ -131,9 +131,9 @@ func (m Manifest) validate(op string) error {
 	bad := func(format string, args ...any) error { return fault.New(fault.Corrupt, op, format, args...) }
 	if m.Format != Format {
 		if strings.HasPrefix(m.Format, "skerry-bundle/") {
-			return fault.New(fault.Version, op, "the bundle's format is %q, this version reads %q: import it with a newer skerry", clip(m.Format), Format)
+			return fault.New(fault.Version, op, "the bundle's format is %q, this version reads %q: import it with a newer skerry", fault.Clip(m.Format, maxQuote), Format)
 		}
-		return bad("the bundle's format is %q, not %q", clip(m.Format), Format)
+		return bad("the bundle's format is %q, not %q", fault.Clip(m.Format, maxQuote), Format)
 	}
 	switch {
 	case m.Origin.IsZero():
@@ -149,7 +149,7 @@ func (m Manifest) validate(op string) error {
 	}
 	for i, p := range m.Parts {
 		if p.Name != partNames[i] {
-			return bad("part %d of the manifest is %q, not %q", i+1, clip(p.Name), partNames[i])
+			return bad("part %d of the manifest is %q, not %q", i+1, fault.Clip(p.Name, maxQuote), partNames[i])
 		}
 	}
 	if m.Counts.Advisories != m.Parts[0].Lines || m.Counts.Deletions != m.Parts[1].Lines || m.Counts.Advisories < 0 || m.Counts.Deletions < 0 {
@@ -209,10 +209,5 @@ func Admit(have model.Cursor, m Manifest, force bool) error {
 	return nil
 }
 
-// clip keeps a quoted piece of foreign input short enough for one line.
-func clip(s string) string {
-	if len(s) > 48 {
-		return s[:48] + "…"
-	}
-	return s
-}
+// maxQuote is how many bytes of foreign input a message quotes.
+const maxQuote = 48

@@ -108,7 +108,7 @@ func block(op string, b []byte, kind string) ([]byte, error) {
 	case p == nil:
 		return nil, fault.New(fault.Invalid, op, "there is no PEM block; want one %q", kind)
 	case p.Type != kind:
-		return nil, fault.New(fault.Invalid, op, "the PEM block is %q; want %q", clip(p.Type), kind)
+		return nil, fault.New(fault.Invalid, op, "the PEM block is %q; want %q", fault.Clip(p.Type, maxQuote), kind)
 	}
 	if next, _ := pem.Decode(rest); next != nil {
 		return nil, fault.New(fault.Invalid, op, "there is more than one PEM block")

@@ -89,7 +89,7 @@ func (r Report) String() string {
 	var b strings.Builder
 	line := func(label, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-9s %s\n", label, printable(value))
+			fmt.Fprintf(&b, "%-9s %s\n", label, fault.Printable(value))
 		}
 	}
 	line("Bundle:", r.Bundle)
@@ -120,7 +120,7 @@ func (r Report) String() string {
 		if c.OK {
 			fmt.Fprintf(&b, "  %-10s ✓ Valid%s\n", c.name, c.good)
 		} else {
-			fmt.Fprintf(&b, "  %-10s ✗ %s\n", c.name, printable(c.Reason))
+			fmt.Fprintf(&b, "  %-10s ✗ %s\n", c.name, fault.Printable(c.Reason))
 		}
 	}
 	if r.Ready {
@@ -129,16 +129,6 @@ func (r Report) String() string {
 		b.WriteString("Not to be imported.\n")
 	}
 	return b.String()
-}
-
-// printable replaces what could move the cursor of a terminal: the text may come from a forged file.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
-			return '?'
-		}
-		return c
-	}, s)
 }
 
 // grouped returns n with a comma between thousands.

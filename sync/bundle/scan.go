@@ -58,7 +58,7 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, fn visit) error {
 			return explain(err)
 		}
 		if h.Name != want {
-			return fault.New(fault.Corrupt, op, "entry %d is %q; a bundle has %q there", i+1, clip(h.Name), want)
+			return fault.New(fault.Corrupt, op, "entry %d is %q; a bundle has %q there", i+1, fault.Clip(h.Name, maxQuote), want)
 		}
 		// Sparse files and PAX records could make a reader see other bytes than another reader does.
 		if h.Typeflag != tar.TypeReg || h.Format != tar.FormatUSTAR || len(h.PAXRecords) > 0 {
@@ -69,7 +69,7 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, fn visit) error {
 		}
 	}
 	if h, err := t.Next(); err == nil {
-		return fault.New(fault.Corrupt, op, "there is an entry %q behind %s", clip(h.Name), signatureName)
+		return fault.New(fault.Corrupt, op, "there is an entry %q behind %s", fault.Clip(h.Name, maxQuote), signatureName)
 	} else if err != io.EOF {
 		return explain(err)
 	}

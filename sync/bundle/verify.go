@@ -155,7 +155,7 @@ func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
 	}
 	for i, p := range x.seen.parts {
 		if p != x.manifest.Parts[i] {
-			x.hashErr = fault.New(fault.Corrupt, "verify bundle", "%s is not what the manifest says (sha256 %s, not %s): the bundle was damaged or altered", p.Name, clip(p.SHA256), clip(x.manifest.Parts[i].SHA256))
+			x.hashErr = fault.New(fault.Corrupt, "verify bundle", "%s is not what the manifest says (sha256 %s, not %s): the bundle was damaged or altered", p.Name, fault.Clip(p.SHA256, maxQuote), fault.Clip(x.manifest.Parts[i].SHA256, maxQuote))
 			break
 		}
 	}
@@ -182,7 +182,7 @@ func verifySignature(s seen, c VerifyConfig) ([]string, error) {
 	payload, err := base64.StdEncoding.DecodeString(e.Payload)
 	switch {
 	case e.PayloadType != PayloadType:
-		return nil, fault.New(fault.Denied, op, "the signature is for %q, not for %q", clip(e.PayloadType), PayloadType)
+		return nil, fault.New(fault.Denied, op, "the signature is for %q, not for %q", fault.Clip(e.PayloadType, maxQuote), PayloadType)
 	case err != nil || !bytes.Equal(payload, s.manifest):
 		return nil, fault.New(fault.Denied, op, "Signature verification failed: it signs another manifest; the bundle was altered")
 	case len(e.Signatures) == 0:

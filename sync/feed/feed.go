@@ -65,10 +65,5 @@ func label(name string, most int) string {
 	return path.Clean("/" + name)[1:]
 }
 
-// clip keeps a quoted piece of foreign input short enough for one line.
-func clip(s string) string {
-	if len(s) > 96 {
-		return s[:96] + "…"
-	}
-	return s
-}
+// maxQuote is how many bytes of foreign input a message quotes.
+const maxQuote = 96

@@ -50,7 +50,7 @@ func pack(ctx context.Context, paths []string, lim Limits, w io.Writer) (int, er
 		return 0, fault.Wrap(op, err)
 	}
 	if n == 0 {
-		return 0, fault.New(fault.NotFound, op, "there is no OSV record (.json) in %s", clip(strings.Join(paths, ", ")))
+		return 0, fault.New(fault.NotFound, op, "there is no OSV record (.json) in %s", fault.Clip(strings.Join(paths, ", "), maxQuote))
 	}
 	return n, nil
 }
@@ -103,9 +103,9 @@ func unpackTar(w *walker, r io.Reader) error {
 		case n > w.lim.Entries:
 			return fault.New(fault.TooLarge, "", "it has more than %d entries", w.lim.Entries)
 		case !clean(h, w.lim.Name):
-			return fault.New(fault.Corrupt, "", "entry %d is %q, not an advisory file", n, clip(h.Name))
+			return fault.New(fault.Corrupt, "", "entry %d is %q, not an advisory file", n, fault.Clip(h.Name, maxQuote))
 		case h.Size > w.lim.Record+1:
-			return fault.New(fault.TooLarge, "", "%s has more than %d bytes", clip(h.Name), w.lim.Record)
+			return fault.New(fault.TooLarge, "", "%s has more than %d bytes", fault.Clip(h.Name, maxQuote), w.lim.Record)
 		}
 		if err := w.record(h.Name, t); err != nil {
 			return out.first(err)

@@ -91,7 +91,7 @@ func dial(ctx context.Context, addr string, conf DialConfig) (*tls.Conn, error) 
 	host, _, err := net.SplitHostPort(addr)
 	switch {
 	case err != nil:
-		return nil, fault.New(fault.Invalid, "", "%q is not HOST:PORT", clip(addr))
+		return nil, fault.New(fault.Invalid, "", "%q is not HOST:PORT", fault.Clip(addr, maxQuote))
 	case len(conf.Roots) == 0 && conf.CAPin == "":
 		return nil, fault.New(fault.Invalid, "", "no certificate authority is pinned for %s: enroll first", addr)
 	case len(conf.Cert.Certificate) == 0:

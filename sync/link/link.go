@@ -77,7 +77,7 @@ func PeerOf(conn net.Conn) (Peer, error) {
 func Address(raw string) (string, error) {
 	bad := func(why string) error {
 		return fault.New(fault.Invalid, "", "%q is not a server address: %s; want https://HOST or https://HOST:PORT (default port %s)",
-			clip(raw), why, DefaultPort)
+			fault.Clip(raw, maxQuote), why, DefaultPort)
 	}
 	text := strings.TrimSpace(raw)
 	if !strings.Contains(text, "://") {
@@ -108,9 +108,5 @@ func Address(raw string) (string, error) {
 	return addr, nil
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+// maxQuote is how many bytes of foreign input a message quotes.
+const maxQuote = 80
