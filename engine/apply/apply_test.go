@@ -295,7 +295,7 @@ func TestAgentSpeaksForItsOwnHostOnly(t *testing.T) {
 		item(t, 2, model.ItemFacts, hostA.String(), model.Facts{Hostname: "not mine"}))
 	a, _ := site.host(hostA)
 	b, _ := site.host(hostB)
-	if a.Hostname != "a" || a.Owner != model.NodeID(hostA) || b.Hostname != "b" || b.Owner != gateway {
+	if a.Hostname != "a" || a.Agent != model.NodeID(hostA) || b.Hostname != "b" || b.Agent != gateway {
 		t.Fatalf("a: %+v\nb: %+v", a, b)
 	}
 }

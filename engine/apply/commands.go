@@ -75,8 +75,8 @@ func (a *applier) open(cmd model.Command, hosts []model.HostID, at model.Time) e
 		if err != nil {
 			return err
 		}
-		if ok && !slices.Contains(owners, row.Owner) {
-			owners = append(owners, row.Owner)
+		if ok && !slices.Contains(owners, row.Agent) {
+			owners = append(owners, row.Agent)
 		}
 	}
 	if a.env.Role == model.RoleController {
@@ -208,14 +208,14 @@ func (a *applier) undirect(cmd model.Command, t model.Task) error {
 	owners := map[model.NodeID]bool{}
 	take := func(t model.Task) error {
 		h, ok, err := a.tx.Host(t.Host)
-		if err != nil || !ok || owners[h.Owner] {
+		if err != nil || !ok || owners[h.Agent] {
 			return err
 		}
-		if !ended && h.Owner != model.NodeID(h.ID) {
+		if !ended && h.Agent != model.NodeID(h.ID) {
 			return nil // a gateway may have other hosts of this command
 		}
-		owners[h.Owner] = true
-		return a.tx.RemoveDirective(h.Owner, cmd.ID.String())
+		owners[h.Agent] = true
+		return a.tx.RemoveDirective(h.Agent, cmd.ID.String())
 	}
 	if ended {
 		return a.tx.EachTask(cmd.ID, take)

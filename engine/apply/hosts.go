@@ -60,8 +60,8 @@ func (s fromAgent) hostOf(id model.HostID) (*model.Host, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	if h.Owner != s.member.ID {
-		return nil, fault.New(fault.Denied, "receive report", "host %s is reported by agent %s; agent %q may not report it", id, h.Owner, s.member.Name)
+	if h.Agent != s.member.ID {
+		return nil, fault.New(fault.Denied, "receive report", "host %s is reported by agent %s; agent %q may not report it", id, h.Agent, s.member.Name)
 	}
 	return &h, nil
 }
@@ -84,7 +84,7 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 		if err != nil {
 			return err
 		}
-		was = model.Host{ID: id, Site: model.SiteID(self), Owner: s.member.ID, Status: model.HostUnknown}
+		was = model.Host{ID: id, Site: model.SiteID(self), Agent: s.member.ID, Status: model.HostUnknown}
 	}
 	h, changed := by(was)
 	h, news := inventory.Status(h, model.HostUp, s.stamp.At, s.stamp.At)

@@ -29,11 +29,12 @@ const (
 	TooLarge    Kind = 10 // a stated bound was exceeded
 	ReadOnly    Kind = 11 // this node cannot write now (no quorum, failed disk, full disk)
 	Version     Kind = 12 // made by a version that this one cannot read
+	Busy        Kind = 13 // it would take more time or memory than is allowed now; ask for less, or later
 )
 
 var names = [...]string{
 	"other", "invalid", "not_found", "exists", "conflict", "denied", "login",
-	"expired", "unreachable", "corrupt", "too_large", "read_only", "version",
+	"expired", "unreachable", "corrupt", "too_large", "read_only", "version", "busy",
 }
 
 // String returns the stable lower-case name, as used in JSON.

@@ -18,6 +18,7 @@ const (
 // The items that rise from a site to its controller, beside ItemMove.
 const (
 	ItemHost        ItemKind = "host"         // Host; key: host id; newest wins
+	ItemStatus      ItemKind = "status"       // HostBeat; key: host id; newest wins; the rest of the row is as it was
 	ItemHostGone    ItemKind = "host_gone"    // no payload; key: host id; takes the place of ItemHost
 	ItemExposure    ItemKind = "exposure"     // Exposure; key: "exposure"; newest wins
 	ItemJudged      ItemKind = "judged"       // no payload; key: "judged"; every host's status holds as of AsOf

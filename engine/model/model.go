@@ -61,16 +61,28 @@ type Site struct {
 	ID       SiteID   `json:"id"`
 	Name     string   `json:"name"`
 	Location string   `json:"location,omitzero"`
+	Region   string   `json:"region,omitzero"`  // the operator's own word, as in eu-west
+	Country  string   `json:"country,omitzero"` // ISO 3166-1 alpha-2, as in DE, where the operator keeps to it
+	City     string   `json:"city,omitzero"`
 	Lat      *float64 `json:"lat,omitzero"` // degrees, -90 to 90
 	Lng      *float64 `json:"lng,omitzero"` // degrees, -180 to 180
 }
 
-// SiteCounts is the aggregate row of one site, kept by increments in the batch that changes a host.
+// SiteCounts is the aggregate row of one site, kept by increments in the batch that changes a host. The
+// row of the zero SiteID is the sum over all sites.
 type SiteCounts struct {
 	Site     SiteID           `json:"site"`
 	Hosts    int64            `json:"hosts"`
-	ByStatus map[string]int64 `json:"by_status"`          // HostStatus -> hosts
-	LastItem Time             `json:"last_item,omitzero"` // when the newest item of the site was applied here
+	ByStatus map[string]int64 `json:"by_status"`         // HostStatus -> hosts; no zeros
+	ByWorst  map[string]int64 `json:"by_worst,omitzero"` // Host.Worst -> hosts; no zeros
+	// Exposure is the sum of the hosts' counts: pairs of a host and a vulnerability.
+	Exposure SeverityCounts `json:"exposure,omitzero"`
+	Reboot   int64          `json:"reboot,omitzero"`  // hosts that need a reboot
+	Updates  int64          `json:"updates,omitzero"` // sum of the hosts' pending updates
+	// Compliance is the sum over the ComplianceN hosts that have one, in tenths of a percent, so that it is exact.
+	Compliance  int64 `json:"compliance,omitzero"`
+	ComplianceN int64 `json:"compliance_n,omitzero"`
+	LastItem    Time  `json:"last_item,omitzero"` // when the newest item of the site was applied here
 	// JudgedAt is when the site last judged all of its hosts: each row's status holds as of then, though
 	// the row did not change.
 	JudgedAt Time `json:"judged_at,omitzero"`
@@ -83,6 +95,7 @@ type HostStatus string
 const (
 	HostUnknown HostStatus = "unknown"
 	HostUp      HostStatus = "up"
+	HostLate    HostStatus = "late" // a report is missing, but not yet three
 	HostDown    HostStatus = "down" // no report for three intervals
 )
 
@@ -107,7 +120,11 @@ type Facts struct {
 	BootedAt     Time     `json:"booted_at,omitzero"`     // uptime is now minus this; to the second
 	RebootNeeded *bool    `json:"reboot_needed,omitzero"` // nil: this system does not tell
 	AgentVersion string   `json:"agent_version,omitzero"`
-	Tags         []string `json:"tags,omitzero"` // from the agent's configuration, sorted
+	Tags         []string `json:"tags,omitzero"`  // from the agent's configuration, sorted
+	Owner        string   `json:"owner,omitzero"` // who answers for this host: a person or a team, from the agent's configuration; at most 256 bytes
+	CPUs         int      `json:"cpus,omitzero"`  // logical processors
+	MemoryMB     int      `json:"memory_mb,omitzero"`
+	Serial       string   `json:"serial,omitzero"` // of the machine, as its firmware says
 	Simulated    bool     `json:"simulated,omitzero"`
 }
 
@@ -116,9 +133,10 @@ type Facts struct {
 type Host struct {
 	ID    HostID `json:"id"`
 	Site  SiteID `json:"site"`
-	Owner NodeID `json:"owner"` // the agent that reports it: NodeID(ID), or a gateway
+	Agent NodeID `json:"agent"` // who reports it: NodeID(ID), or a gateway
 	Facts
-	FactsAt Time `json:"facts_at,omitzero"`
+	FactsAt   Time `json:"facts_at,omitzero"`
+	FirstSeen Time `json:"first_seen,omitzero"` // when its site first heard of it
 
 	Status   HostStatus `json:"status"`
 	StatusAt Time       `json:"status_at,omitzero"` // when Status was last judged
@@ -135,6 +153,52 @@ type Host struct {
 
 	Exposure   SeverityCounts `json:"exposure,omitzero"` // distinct vulnerabilities of this host
 	ExposureAt Time           `json:"exposure_at,omitzero"`
+	// Updates is how many installed packages have a version that fixes a vulnerability of this host; nil:
+	// nobody has matched them yet.
+	Updates *int `json:"updates,omitzero"`
+	// Compliance is the part of the policies that apply which the host meets, in percent, 0 to 100, with one
+	// decimal; nil: no policy applies.
+	Compliance *float64 `json:"compliance,omitzero"`
+}
+
+// HostBeat is the part of a host's row that changes while nothing happens to it: a row of its own in the
+// store, and all of what rises when only that changed.
+type HostBeat struct {
+	Status   HostStatus `json:"status"`
+	StatusAt Time       `json:"status_at,omitzero"`
+	LastSeen Time       `json:"last_seen,omitzero"`
+}
+
+// Beat returns the host's beat.
+func (h Host) Beat() HostBeat { return HostBeat{h.Status, h.StatusAt, h.LastSeen} }
+
+// SetBeat puts b in the place of the host's beat.
+func (h *Host) SetBeat(b HostBeat) {
+	h.Status, h.StatusAt, h.LastSeen = b.Status, b.StatusAt, b.LastSeen
+}
+
+// The values of Host.Worst that are no name of a severity.
+const (
+	WorstClean     = "clean"     // matched, and nothing was found
+	WorstUnmatched = "unmatched" // nobody has matched this host yet: not known to be clean
+)
+
+// Worst returns the name of the highest severity that the host has a vulnerability of (critical, high,
+// medium, low, none, unknown), or WorstClean or WorstUnmatched.
+func (h Host) Worst() string {
+	c := h.Exposure
+	for _, s := range [...]struct {
+		n    int
+		name string
+	}{{c.Critical, "critical"}, {c.High, "high"}, {c.Medium, "medium"}, {c.Low, "low"}, {c.None, "none"}, {c.Unknown + c.Uncertain, "unknown"}} {
+		if s.n > 0 {
+			return s.name
+		}
+	}
+	if h.ExposureAt == 0 {
+		return WorstUnmatched
+	}
+	return WorstClean
 }
 
 // Package is one installed package. Source and SourceVersion are set where the ecosystem publishes
