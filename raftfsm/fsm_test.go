@@ -96,7 +96,7 @@ func history(t *testing.T, rnd *rand.Rand, length int) []*raft.Log {
 			r := model.Received{Stamp: stamp(n), Origin: nodeID(site), Epoch: 1}
 			for range 1 + rnd.IntN(4) {
 				seqs[site]++
-				h := model.Host{ID: model.HostID(nodeID(100 + rnd.IntN(20))), Site: model.SiteID(nodeID(site)), Owner: nodeID(5), Status: model.HostUp, FactsAt: stamp(n).At}
+				h := model.Host{ID: model.HostID(nodeID(100 + rnd.IntN(20))), Site: model.SiteID(nodeID(site)), Agent: nodeID(5), Status: model.HostUp, FactsAt: stamp(n).At}
 				h.Hostname = fmt.Sprint("host", n)
 				b, err := model.Encode(h)
 				if err != nil {

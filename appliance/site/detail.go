@@ -34,7 +34,7 @@ func (s *site) owner(id model.HostID) (model.NodeID, bool, error) {
 	v := s.rows.Store.View()
 	defer v.Close()
 	h, ok, err := v.Host(id)
-	return h.Owner, ok, err
+	return h.Agent, ok, err
 }
 
 func (s *site) eachHost(fn func(model.Host) error) error {
@@ -174,7 +174,7 @@ func (s *site) expired(v *index.View, now model.Time) ([]model.Move, error) {
 // taken what was sent after. Where this process has not seen the agent, its host's row must say so: not
 // up, and last heard before.
 func (s *site) unheard(h model.Host, since model.Time) bool {
-	if l, ok := s.hub.Live(h.Owner); ok {
+	if l, ok := s.hub.Live(h.Agent); ok {
 		return !l.Up && model.TimeOf(l.Since) < since
 	}
 	return h.Status != model.HostUp && h.LastSeen < since

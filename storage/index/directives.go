@@ -273,7 +273,7 @@ func (r *Reader) order(to model.NodeID, item string) (jsontext.Value, bool, erro
 		}
 		if !whole {
 			h, ok, err := r.Host(host)
-			if err != nil || !ok || h.Owner != to {
+			if err != nil || !ok || h.Agent != to {
 				return err
 			}
 		}

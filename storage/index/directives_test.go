@@ -52,7 +52,7 @@ func TestDirectives(t *testing.T) {
 		for n := 1; n <= 4; n++ {
 			h := host(n, model.SiteID(site))
 			if n == 2 || n == 4 {
-				h.Owner = gate
+				h.Agent = gate
 			}
 			if n != 4 { // host 4 is gone
 				ok(t, tx.PutHost(h))

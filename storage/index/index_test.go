@@ -83,7 +83,7 @@ func seeded(t testing.TB) *rand.Rand {
 func host(n int, site model.SiteID) model.Host {
 	id := hostID(n)
 	return model.Host{
-		ID: id, Site: site, Owner: model.NodeID(id), Status: model.HostUp, StatusAt: 1_700_000_000_000,
+		ID: id, Site: site, Agent: model.NodeID(id), Status: model.HostUp, StatusAt: 1_700_000_000_000,
 		Facts: model.Facts{
 			Hostname: fmt.Sprintf("web-%05d", n), FQDN: fmt.Sprintf("web-%05d.branch.example.org", n),
 			IPv4: []string{fmt.Sprintf("10.%d.%d.%d", n>>16, n>>8&255, n&255)}, MAC: []string{"02:00:00:00:00:01"},

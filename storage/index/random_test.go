@@ -53,7 +53,7 @@ func step(t *testing.T, tx *Tx, rng *rand.Rand, n int) {
 		}))
 	case 2, 3:
 		h := host(0, smallID(rng))
-		h.ID, h.Owner = smallID(rng), smallID(rng)
+		h.ID, h.Agent = smallID(rng), smallID(rng)
 		h.PackagesDigest = pick(rng, "", "d", "dd", "e")
 		h.Hostname = pick(rng, "Web", "db", "bü\"ro")
 		h.Status = pick(rng, model.HostUp, model.HostDown, model.HostUnknown)

@@ -121,7 +121,7 @@ func site(n byte) model.Site { return model.Site{ID: model.SiteID{n}, Name: fmt.
 func host(n byte, digest string) model.Host {
 	id := model.HostID{n}
 	return model.Host{
-		ID: id, Site: model.SiteID{1}, Owner: model.NodeID(id), Status: model.HostUnknown,
+		ID: id, Site: model.SiteID{1}, Agent: model.NodeID(id), Status: model.HostUnknown,
 		Facts: model.Facts{Hostname: fmt.Sprintf("h%d", n), Tags: []string{"é", "\x00\"<"}}, PackagesDigest: digest,
 	}
 }

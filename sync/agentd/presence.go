@@ -114,12 +114,12 @@ func (p *Presence) Run(ctx context.Context) error {
 	err := p.c.Hosts(func(h model.Host) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if was, ok := p.hosts[h.ID]; ok && was.owner == h.Owner {
+		if was, ok := p.hosts[h.ID]; ok && was.owner == h.Agent {
 			return nil // reported since the rows were read
 		}
-		p.hosts[h.ID] = &host{h.Owner, h.Status}
+		p.hosts[h.ID] = &host{h.Agent, h.Status}
 		if h.Status != model.HostUp {
-			p.agentLocked(h.Owner).fallen = true
+			p.agentLocked(h.Agent).fallen = true
 		}
 		return nil
 	})

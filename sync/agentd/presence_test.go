@@ -83,7 +83,7 @@ func watch(t *testing.T, rows ...model.Host) (*Presence, *register) {
 }
 
 func row(id model.HostID, owner model.Member, s model.HostStatus) model.Host {
-	return model.Host{ID: id, Owner: owner.ID, Status: s}
+	return model.Host{ID: id, Agent: owner.ID, Status: s}
 }
 
 func TestDownAfterThreeIntervals(t *testing.T) {
