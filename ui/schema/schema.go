@@ -15,6 +15,18 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail" doc:"what happened, to what, and what to do next"`
 	Kind   string `json:"kind" doc:"stable name of the sort of error" example:"not_found"`
+	// What follows is there where one piece of the input is to blame, as in a search.
+	Errors      []ProblemError `json:"errors,omitempty" doc:"which parts of the input are wrong"`
+	Pos         *int           `json:"pos,omitempty" doc:"of a search: byte of the text at which what is wrong begins"`
+	End         *int           `json:"end,omitempty" doc:"of a search: byte of the text before which it ends"`
+	Suggestions []string       `json:"suggestions,omitempty" doc:"what may have been meant there"`
+	Caret       string         `json:"caret,omitempty" doc:"of a search: two lines, the text and a mark under what is wrong"`
+}
+
+// ProblemError names one part of the input that is wrong.
+type ProblemError struct {
+	Location string `json:"location" doc:"which part" example:"query.q"`
+	Message  string `json:"message"`
 }
 
 // Login asks for a session.
@@ -54,7 +66,10 @@ type Uplink struct {
 type Site struct {
 	ID           string           `json:"id"`
 	Name         string           `json:"name"`
-	Location     string           `json:"location,omitempty"`
+	Location     string           `json:"location,omitempty" doc:"where it stands, for people"`
+	Region       string           `json:"region,omitempty" doc:"the operator's own word, as in eu-west"`
+	Country      string           `json:"country,omitempty" doc:"ISO 3166-1 alpha-2, as in DE"`
+	City         string           `json:"city,omitempty"`
 	Lat          *float64         `json:"lat,omitempty"`
 	Lng          *float64         `json:"lng,omitempty"`
 	Status       string           `json:"status" enum:"pending,enrolled,suspended,quarantined,removed" doc:"lifecycle"`
@@ -74,10 +89,23 @@ type Site struct {
 // SiteEnroll asks for a new site and its one-time token.
 type SiteEnroll struct {
 	Name     string   `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
-	Location string   `json:"location,omitempty" maxLength:"200"`
+	Location string   `json:"location,omitempty" maxLength:"200" doc:"where it stands, for people"`
+	Region   string   `json:"region,omitempty" maxLength:"64" doc:"the operator's own word, as in eu-west"`
+	Country  string   `json:"country,omitempty" maxLength:"64" doc:"ISO 3166-1 alpha-2, as in DE"`
+	City     string   `json:"city,omitempty" maxLength:"128"`
 	Lat      *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90"`
 	Lng      *float64 `json:"lng,omitempty" minimum:"-180" maximum:"180"`
 	TTL      string   `json:"ttl,omitempty" doc:"how long the token holds; 24h if absent" example:"24h"`
+}
+
+// SiteChange changes what an operator says about a site. What is absent stays; an empty text clears.
+type SiteChange struct {
+	Location *string  `json:"location,omitempty" maxLength:"200"`
+	Region   *string  `json:"region,omitempty" maxLength:"64"`
+	Country  *string  `json:"country,omitempty" maxLength:"64"`
+	City     *string  `json:"city,omitempty" maxLength:"128"`
+	Lat      *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90" doc:"with lng"`
+	Lng      *float64 `json:"lng,omitempty" minimum:"-180" maximum:"180" doc:"with lat"`
 }
 
 // AgentEnroll asks for a one-time token with which an agent enrolls at this site.
@@ -109,59 +137,6 @@ type Member struct {
 	TokenExpires *time.Time `json:"token_expires,omitempty"`
 	Pin          string     `json:"pin,omitempty"`
 	Link         string     `json:"link" enum:"up,down,never"`
-}
-
-// Host is one directory row. Each group of values has the time it was observed in AsOf.
-type Host struct {
-	ID             string     `json:"id"`
-	SiteID         string     `json:"site_id"`
-	Site           string     `json:"site" doc:"the site's name"`
-	Hostname       string     `json:"hostname"`
-	FQDN           string     `json:"fqdn,omitempty"`
-	IPv4           []string   `json:"ipv4,omitempty"`
-	IPv6           []string   `json:"ipv6,omitempty"`
-	MAC            []string   `json:"mac,omitempty"`
-	OS             OS         `json:"os"`
-	Kernel         string     `json:"kernel,omitempty"`
-	Arch           string     `json:"arch,omitempty"`
-	BootedAt       *time.Time `json:"booted_at,omitempty"`
-	RebootNeeded   *bool      `json:"reboot_needed,omitempty" doc:"absent: this system does not tell"`
-	AgentVersion   string     `json:"agent_version,omitempty"`
-	Tags           []string   `json:"tags,omitempty"`
-	Simulated      bool       `json:"simulated,omitempty"`
-	Status         string     `json:"status" enum:"up,down,unknown"`
-	StatusReason   string     `json:"status_reason,omitempty" doc:"why the status is unknown, as when the site's link is down"`
-	LastSeen       *time.Time `json:"last_seen,omitempty" doc:"when its agent was last known to report, to within three intervals"`
-	PackageN       int        `json:"package_n"`
-	CertificateN   int        `json:"certificate_n"`
-	NextCertExpiry *time.Time `json:"next_cert_expiry,omitempty"`
-	Exposure       Counts     `json:"exposure"`
-	AsOf           HostAsOf   `json:"as_of"`
-}
-
-// OS names an operating system in the terms of os-release(5).
-type OS struct {
-	ID       string `json:"id,omitempty"`
-	Name     string `json:"name,omitempty"`
-	Version  string `json:"version,omitempty"`
-	Codename string `json:"codename,omitempty"`
-}
-
-// HostAsOf says when each group of a host's values was observed; absent: never.
-type HostAsOf struct {
-	Facts        *time.Time `json:"facts,omitempty" doc:"names, addresses, system, kernel, boot time"`
-	Status       *time.Time `json:"status,omitempty"`
-	Packages     *time.Time `json:"packages,omitempty"`
-	Certificates *time.Time `json:"certificates,omitempty"`
-	Exposure     *time.Time `json:"exposure,omitempty"`
-}
-
-// Hosts is one page of the directory.
-type Hosts struct {
-	Hosts []Host    `json:"hosts"`
-	Total int       `json:"total" doc:"rows that match, on all pages"`
-	Next  string    `json:"next,omitempty" doc:"pass as after= for the next page; absent on the last"`
-	AsOf  time.Time `json:"as_of" doc:"when this answer was made"`
 }
 
 // HostDetail is a host with what only its site holds.
@@ -289,7 +264,8 @@ type Dispatch struct {
 	ID     string   `json:"id,omitempty" doc:"a UUID; made here if absent"`
 	Kind   string   `json:"kind" enum:"ping,inventory.refresh"`
 	Site   string   `json:"site" doc:"name or id"`
-	Hosts  []string `json:"hosts" minItems:"1" maxItems:"10000" doc:"host names or ids of that site; ['*'] for each of its hosts"`
+	Hosts  []string `json:"hosts,omitempty" maxItems:"10000" doc:"host names or ids of that site; ['*'] for each of its hosts"`
+	Query  string   `json:"query,omitempty" maxLength:"4096" doc:"in the place of hosts: the hosts of that site that this search finds" example:"os:debian<12 -tag:lab"`
 	TTL    string   `json:"ttl,omitempty" doc:"how long it may wait to run; 24h if absent"`
 	DryRun bool     `json:"dry_run,omitempty" doc:"only resolve and show the targets"`
 }
