@@ -72,6 +72,12 @@ func (a *applier) change(c model.Change) error {
 		return a.hostStatuses(c)
 	case model.Resync:
 		return a.resync(c)
+	case model.PutSearch:
+		return a.putSearch(c)
+	case model.DropSearch:
+		return a.dropSearch(c)
+	case model.PutSite:
+		return a.putSite(c)
 	}
 	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
 }

@@ -49,8 +49,24 @@ type Directory interface {
 	// EachHost calls fn with every host.
 	EachHost(fn func(model.Host) error) error
 
+	// HostHead returns whose a host is and its beat, without reading its row: for the changes that come
+	// by the thousand.
+	HostHead(id model.HostID) (site model.SiteID, beat model.HostBeat, ok bool, err error)
+	// PutHostBeat replaces the beat of a host that is there (HostHead said so), and nothing else of its
+	// row; without such a host the kind is fault.NotFound. PutHost writes the beat that its row carries,
+	// and every read of a host returns the newest beat in it, whoever wrote it.
+	PutHostBeat(id model.HostID, beat model.HostBeat) error
+
+	// Counts returns the aggregate row of a site; the zero id is all sites.
 	Counts(site model.SiteID) (model.SiteCounts, bool, error)
 	PutCounts(model.SiteCounts) error
+
+	// Trend returns what stands in the ring of (site, res) at the place res.Place(start); the zero site is
+	// all sites. That may be a slot of another Start, one lap older or (after a clock went back) newer:
+	// the caller compares.
+	Trend(site model.SiteID, res model.Resolution, start model.Time) (model.TrendSlot, bool, error)
+	// PutTrend writes slot at the place res.Place(slot.Start), over whatever stands there.
+	PutTrend(site model.SiteID, res model.Resolution, slot model.TrendSlot) error
 }
 
 // Intelligence is the part of Tx about advisories and what they mean for the hosts.
@@ -102,7 +118,7 @@ type Work interface {
 	EachTask(cmd model.CommandID, fn func(model.Task) error) error
 }
 
-// People is the part of Tx about accounts, logins and the audit record.
+// People is the part of Tx about accounts, logins, saved searches and the audit record.
 type People interface {
 	Account(name string) (model.Account, bool, error)
 	PutAccount(model.Account) error
@@ -111,6 +127,10 @@ type People interface {
 	DeleteSession(id model.SessionID) error
 	// EachSession calls fn with every login.
 	EachSession(fn func(model.Session) error) error
+
+	Search(name string) (model.SavedSearch, bool, error)
+	PutSearch(model.SavedSearch) error
+	DeleteSearch(name string) error // one that is not there is no error
 
 	// LastAudit returns the newest entry.
 	LastAudit() (model.AuditEntry, bool, error)

@@ -174,7 +174,10 @@ type Match struct {
 	Generation uint64         `json:"generation"`
 	At         Time           `json:"at"`
 	Counts     SeverityCounts `json:"counts"`
-	Findings   []Finding      `json:"findings"` // sorted by vulnerability, package, version, advisory
+	// FixableN is how many distinct packages have a finding with a fixed version; nil: a version that did
+	// not count them made this match.
+	FixableN *int      `json:"fixable_n,omitzero"`
+	Findings []Finding `json:"findings"` // sorted by vulnerability, package, version, advisory
 }
 
 // Exposure is the roll-up of one site: all that goes up about its findings.

@@ -32,6 +32,9 @@ const (
 	TagNote         Tag = 15
 	TagHostStatuses Tag = 16
 	TagResync       Tag = 17
+	TagPutSearch    Tag = 18
+	TagDropSearch   Tag = 19
+	TagPutSite      Tag = 20
 )
 
 // Stamp says who made a change and when.
@@ -190,6 +193,25 @@ type Resync struct {
 	Stamp
 }
 
+// PutSearch adds or replaces a saved search. Search.Account and Search.At are set from the stamp.
+type PutSearch struct {
+	Stamp
+	Search SavedSearch `json:"search"`
+}
+
+// DropSearch removes a saved search; one that is not there is no error.
+type DropSearch struct {
+	Stamp
+	Name string `json:"name"`
+}
+
+// PutSite changes what an operator says about a site that is there: where it is. Its id and name stay
+// as they are; the fields of Site take the place of the stored ones, so that an empty one clears.
+type PutSite struct {
+	Stamp
+	Site Site `json:"site"`
+}
+
 // Tag implements Change.
 func (Found) Tag() Tag        { return TagFound }
 func (Invite) Tag() Tag       { return TagInvite }
@@ -208,3 +230,6 @@ func (TrustSigner) Tag() Tag  { return TagTrustSigner }
 func (Note) Tag() Tag         { return TagNote }
 func (HostStatuses) Tag() Tag { return TagHostStatuses }
 func (Resync) Tag() Tag       { return TagResync }
+func (PutSearch) Tag() Tag    { return TagPutSearch }
+func (DropSearch) Tag() Tag   { return TagDropSearch }
+func (PutSite) Tag() Tag      { return TagPutSite }

@@ -170,6 +170,9 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagNote:         decodeAs[model.Note],
 	model.TagHostStatuses: decodeAs[model.HostStatuses],
 	model.TagResync:       decodeAs[model.Resync],
+	model.TagPutSearch:    decodeAs[model.PutSearch],
+	model.TagDropSearch:   decodeAs[model.DropSearch],
+	model.TagPutSite:      decodeAs[model.PutSite],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

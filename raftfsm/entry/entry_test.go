@@ -27,6 +27,7 @@ var samples = []model.Change{
 	&model.Found{}, &model.Invite{}, &model.Enroll{}, &model.Received{}, &model.Advisories{}, &model.Generation{},
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
+	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{},
 }
 
 func init() {
@@ -125,7 +126,7 @@ func TestEveryTagHasADecoder(t *testing.T) {
 			return true
 		})
 	}
-	if len(declared) < 17 {
+	if len(declared) < 20 {
 		t.Fatalf("only %d tags were found in the source", len(declared))
 	}
 	known := map[string]bool{}
