@@ -164,7 +164,7 @@ func (a *applier) matched(c model.Matched) error {
 			}
 		}
 		for _, was := range hosts {
-			h, changed := inventory.Exposure(was, m.Counts, m.At)
+			h, changed := inventory.Exposure(was, m)
 			if !changed {
 				continue
 			}

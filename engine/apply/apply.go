@@ -31,9 +31,10 @@ func Change(tx Tx, env Env, c model.Change) ([]model.Item, error) {
 }
 
 type applier struct {
-	tx  Tx
-	env Env
-	up  []model.Item
+	tx     Tx
+	env    Env
+	up     []model.Item
+	counts []*tally // of the sites whose aggregate rows this change touches, in the order it met them
 }
 
 func (a *applier) change(c model.Change) error {
@@ -45,13 +46,13 @@ func (a *applier) change(c model.Change) error {
 	case model.Enroll:
 		return a.enroll(c)
 	case model.Received:
-		return a.received(c)
+		return a.counted(a.received(c), c.At)
 	case model.Advisories:
 		return a.advisories(c)
 	case model.Generation:
 		return a.generation(c)
 	case model.Matched:
-		return a.matched(c)
+		return a.counted(a.matched(c), c.At)
 	case model.Rollup:
 		return a.rollup(c)
 	case model.Dispatch:
@@ -69,7 +70,7 @@ func (a *applier) change(c model.Change) error {
 	case model.Note:
 		return a.note(c.Stamp, c.Action, c.Object, c.OK, c.Reason, c.Detail)
 	case model.HostStatuses:
-		return a.hostStatuses(c)
+		return a.counted(a.hostStatuses(c), c.At)
 	case model.Resync:
 		return a.resync(c)
 	case model.PutSearch:

@@ -480,6 +480,7 @@ func TestJudgedRisesWithoutTheRows(t *testing.T) {
 	hq := newWorld(t, model.RoleController, groupID)
 	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
 	up[0].Seq = 1
+	hq.at = site.at
 	hq.receive(model.NodeID(berlin), up...)
 	if n := hq.counts(berlin); n.JudgedAt != all.At || n.LastItem == 0 {
 		t.Fatalf("at the controller: %+v", n)

@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"reflect"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
@@ -18,6 +20,9 @@ func (s fromAgent) take(item model.Item) error {
 	case model.ItemFacts:
 		var f model.Facts
 		if err := decode(item, &f); err != nil {
+			return err
+		}
+		if err := inventory.CheckFacts(&f); err != nil {
 			return err
 		}
 		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Facts(h, f, item.AsOf) })
@@ -84,10 +89,14 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 		if err != nil {
 			return err
 		}
-		was = model.Host{ID: id, Site: model.SiteID(self), Agent: s.member.ID, Status: model.HostUnknown}
+		was = model.Host{ID: id, Site: model.SiteID(self), Agent: s.member.ID, Status: model.HostUnknown, FirstSeen: s.stamp.At}
 	}
 	h, changed := by(was)
-	h, news := inventory.Status(h, model.HostUp, s.stamp.At, s.stamp.At)
+	beat, news := inventory.Beat(was.Beat(), model.HostUp, s.stamp.At, s.stamp.At)
+	if row != nil && !changed {
+		return s.putBeat(id, was.Site, was.Status, beat, news, s.stamp.At)
+	}
+	h.SetBeat(beat)
 	if h.PackagesDigest != was.PackagesDigest {
 		if h, err = s.switchInventory(h); err != nil {
 			return err
@@ -101,10 +110,21 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 			return err
 		}
 	}
-	if !changed && !news {
+	return s.emit(model.ItemHost, h.ID.String(), s.stamp.At, h)
+}
+
+// putBeat replaces a host's beat alone, and sends it up where the status is news.
+func (a *applier) putBeat(id model.HostID, site model.SiteID, was model.HostStatus, b model.HostBeat, news bool, at model.Time) error {
+	if err := a.tx.PutHostBeat(id, b); err != nil {
+		return err
+	}
+	if !news {
 		return nil
 	}
-	return s.emit(model.ItemHost, h.ID.String(), s.stamp.At, h)
+	if err := a.countStatus(site, was, b.Status); err != nil || a.env.Role != model.RoleSite {
+		return err
+	}
+	return a.emit(model.ItemStatus, id.String(), at, b)
 }
 
 // switchInventory gives a host the counts of its new inventory where that was matched before, and
@@ -115,7 +135,7 @@ func (a *applier) switchInventory(h model.Host) (model.Host, error) {
 		return h, err
 	}
 	if ok {
-		h, _ = inventory.Exposure(h, m.Counts, m.At)
+		h, _ = inventory.Exposure(h, m)
 		return h, nil
 	}
 	return h, a.tx.MarkDirty(h.PackagesDigest)
@@ -144,24 +164,31 @@ func (a *applier) forget(digest string) error {
 var errStop = fault.New(fault.Other, "", "stop")
 
 // putHost stores a host in place of was, nil for a new one, and moves its site's counts with it.
+// Where nothing but the beat differs, as in a resync, the row itself is not written again.
 func (a *applier) putHost(was *model.Host, h model.Host) error {
+	if was != nil {
+		same := *was
+		same.SetBeat(h.Beat())
+		switch {
+		case !reflect.DeepEqual(same, h):
+		case was.Beat() == h.Beat():
+			return nil
+		default:
+			if err := a.tx.PutHostBeat(h.ID, h.Beat()); err != nil || was.Status == h.Status {
+				return err
+			}
+			return a.countStatus(h.Site, was.Status, h.Status)
+		}
+	}
 	if err := a.tx.PutHost(h); err != nil {
 		return err
 	}
-	if was != nil && was.Site == h.Site && was.Status == h.Status {
-		return nil
-	}
-	n, err := a.counts(h.Site)
-	if err != nil {
-		return err
-	}
 	if was != nil {
-		n.ByStatus[string(was.Status)]--
-	} else {
-		n.Hosts++
+		if err := a.count(was, -1); err != nil {
+			return err
+		}
 	}
-	n.ByStatus[string(h.Status)]++
-	return a.tx.PutCounts(tidy(n))
+	return a.count(&h, 1)
 }
 
 // dropHost removes a host that is there, and what only it had.
@@ -169,54 +196,23 @@ func (a *applier) dropHost(was model.Host) error {
 	if err := a.tx.DeleteHost(was.ID); err != nil {
 		return err
 	}
-	n, err := a.counts(was.Site)
-	if err != nil {
-		return err
-	}
-	n.Hosts--
-	n.ByStatus[string(was.Status)]--
-	if err := a.tx.PutCounts(tidy(n)); err != nil {
+	if err := a.count(&was, -1); err != nil {
 		return err
 	}
 	return a.forget(was.PackagesDigest)
 }
 
-func (a *applier) counts(site model.SiteID) (model.SiteCounts, error) {
-	n, _, err := a.tx.Counts(site)
-	n.Site = site
-	if n.ByStatus == nil {
-		n.ByStatus = map[string]int64{}
-	}
-	return n, err
-}
-
-// tidy leaves no zero counts, so that equal fleets give equal rows.
-func tidy(n model.SiteCounts) model.SiteCounts {
-	for _, s := range [...]model.HostStatus{model.HostUnknown, model.HostUp, model.HostDown} {
-		if n.ByStatus[string(s)] == 0 {
-			delete(n.ByStatus, string(s))
-		}
-	}
-	return n
-}
-
 func (a *applier) hostStatuses(c model.HostStatuses) error {
 	for _, s := range c.Hosts {
-		was, ok, err := a.tx.Host(s.Host)
+		site, was, ok, err := a.tx.HostHead(s.Host)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			continue // removed since it was judged
 		}
-		h, news := inventory.Status(was, s.Status, s.LastSeen, c.At)
-		if err := a.putHost(&was, h); err != nil {
-			return err
-		}
-		if !news {
-			continue
-		}
-		if err := a.emit(model.ItemHost, h.ID.String(), c.At, h); err != nil {
+		beat, news := inventory.Beat(was, s.Status, s.LastSeen, c.At)
+		if err := a.putBeat(s.Host, site, was.Status, beat, news, c.At); err != nil {
 			return err
 		}
 	}
@@ -227,14 +223,11 @@ func (a *applier) hostStatuses(c model.HostStatuses) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.counts(model.SiteID(self))
+	t, err := a.tally(model.SiteID(self))
 	if err != nil {
 		return err
 	}
-	n.JudgedAt = c.At
-	if err := a.tx.PutCounts(n); err != nil {
-		return err
-	}
+	t.judged(c.At)
 	return a.emit(model.ItemJudged, "judged", c.At, nil)
 }
 

@@ -37,8 +37,8 @@ func (a *applier) received(c model.Received) error {
 		if !refusal(err) {
 			return err
 		}
-		if err := a.note(c.Stamp, "item.refuse", item.Key, false, err.Error(), map[string]string{
-			"origin": c.Origin.String(), "kind": string(item.Kind), "seq": fmt.Sprint(uint64(item.Seq)),
+		if err := a.note(c.Stamp, "item.refuse", quoted(item.Key), false, quoted(err.Error()), map[string]string{
+			"origin": c.Origin.String(), "kind": quoted(string(item.Kind)), "seq": fmt.Sprint(uint64(item.Seq)),
 		}); err != nil {
 			return err
 		}
@@ -93,6 +93,9 @@ func refusal(err error) bool {
 	return false
 }
 
+// quoted is foreign text as the audit record can hold it, whatever was sent.
+func quoted(s string) string { return fault.Printable(fault.Clip(s, 512)) }
+
 // decode reads an item's payload. What does not decode is the item's fault: Corrupt is kept for rows.
 func decode(item model.Item, v any) error {
 	if err := model.Decode(item.Payload, v); err != nil {
@@ -103,107 +106,6 @@ func decode(item model.Item, v any) error {
 
 func unexpected(item model.Item, from string) error {
 	return fault.New(fault.Invalid, "receive item", "a %s does not send %q items", from, item.Kind)
-}
-
-// fromSite applies what rises from a site to its controller.
-type fromSite struct {
-	*applier
-	site  model.SiteID
-	stamp model.Stamp
-}
-
-func (s fromSite) take(item model.Item) error {
-	switch item.Kind {
-	case model.ItemHost:
-		var h model.Host
-		if err := decode(item, &h); err != nil {
-			return err
-		}
-		if h.ID.String() != item.Key {
-			return fault.New(fault.Invalid, "receive host", "the row is of host %s, its key says %q", h.ID, item.Key)
-		}
-		h.Site = s.site // by the link, never by the payload
-		was, err := s.own(h.ID)
-		if err != nil {
-			return err
-		}
-		return s.putHost(was, h)
-	case model.ItemHostGone:
-		id, err := model.ParseHostID(item.Key)
-		if err != nil {
-			return fault.New(fault.Invalid, "receive host", "%w", err)
-		}
-		was, err := s.own(id)
-		if err != nil || was == nil {
-			return err
-		}
-		return s.dropHost(*was)
-	case model.ItemJudged:
-		n, err := s.counts(s.site)
-		if err != nil {
-			return err
-		}
-		n.JudgedAt = item.AsOf
-		return s.tx.PutCounts(n)
-	case model.ItemExposure:
-		var e model.Exposure
-		if err := decode(item, &e); err != nil {
-			return err
-		}
-		e.Site = s.site
-		return s.tx.PutExposure(e)
-	case model.ItemMove:
-		var m model.Move
-		if err := decode(item, &m); err != nil {
-			return err
-		}
-		return s.moveFrom(s.site, m)
-	case model.ItemCommandHeld:
-		return s.held(item)
-	}
-	return unexpected(item, "site")
-}
-
-// own returns the row of a host of this site, nil where there is none, and refuses an id that belongs to
-// another site: a site can never touch another's rows.
-func (s fromSite) own(id model.HostID) (*model.Host, error) {
-	was, ok, err := s.tx.Host(id)
-	if err != nil || !ok {
-		return nil, err
-	}
-	if was.Site != s.site {
-		return nil, fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
-	}
-	return &was, nil
-}
-
-// done keeps when the site's newest item was stored.
-func (s fromSite) done() error {
-	n, err := s.counts(s.site)
-	if err != nil {
-		return err
-	}
-	n.LastItem = s.stamp.At
-	return s.tx.PutCounts(n)
-}
-
-func (s fromSite) held(item model.Item) error {
-	id, err := model.ParseCommandID(item.Key)
-	if err != nil {
-		return fault.New(fault.Invalid, "receive command", "%w", err)
-	}
-	c, ok, err := s.tx.Command(id)
-	if err != nil {
-		return err
-	}
-	if !ok || c.Site != s.site {
-		return fault.New(fault.NotFound, "receive command", "command %s was not dispatched to site %s", id, s.site)
-	}
-	if c.SiteAt != 0 {
-		return nil
-	}
-	c.SiteAt = item.AsOf
-	return s.tx.PutCommand(c)
 }
 
 // fromController applies what comes down to a site.

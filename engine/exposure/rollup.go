@@ -74,3 +74,16 @@ func (r *Rollup) Result() model.Exposure {
 	out.Top = slices.Clone(top[:min(topN, len(top))])
 	return out
 }
+
+// FixableN returns how many distinct installed packages (name and version) have a sure finding that a
+// known version fixes: the pending updates that would make a difference.
+func FixableN(findings []model.Finding) int {
+	type installed struct{ name, version string }
+	seen := map[installed]bool{}
+	for _, f := range findings {
+		if f.Verdict == model.VerdictAffected && f.Fixed != "" {
+			seen[installed{f.Package, f.Version}] = true
+		}
+	}
+	return len(seen)
+}

@@ -1,8 +1,9 @@
 // Package inventory folds what an agent reports into the directory row of its host.
 //
-// It owns which report sets which group of values. The newest report is the one that comes last: an
-// origin's items are applied in the order of their numbers, and no clock is asked, since one that was
-// ahead for a while would freeze its host for as long. It stores nothing.
+// It owns which report sets which group of values, and the bounds of what may be said of one host. The
+// newest report is the one that comes last: an origin's items are applied in the order of their numbers,
+// and no clock is asked, since one that was ahead for a while would freeze its host for as long. It
+// stores nothing.
 package inventory
 
 import (
@@ -24,7 +25,7 @@ func Packages(h model.Host, ref model.InventoryRef, asOf model.Time) (model.Host
 	changed := h.PackagesAt != asOf
 	if h.PackagesDigest != ref.Digest {
 		changed = true
-		h.Exposure, h.ExposureAt = model.SeverityCounts{}, 0
+		h.Exposure, h.ExposureAt, h.Updates = model.SeverityCounts{}, 0, nil
 	}
 	h.PackagesDigest, h.PackageN, h.PackagesAt = ref.Digest, ref.PackageN, asOf
 	return h, changed
@@ -37,23 +38,20 @@ func Certificates(h model.Host, ref model.CertificatesRef, asOf model.Time) (mod
 	return h, changed
 }
 
-// Exposure returns h with the counts of a match computed at the given time. Equal counts leave the
-// row alone: that they still hold is said once for the whole site, by its roll-up.
-func Exposure(h model.Host, c model.SeverityCounts, at model.Time) (model.Host, bool) {
-	if h.ExposureAt != 0 && h.Exposure == c {
+// Exposure returns h with the counts of a match. Equal counts leave the row alone: that they still hold
+// is said once for the whole site, by its roll-up. The match's findings are not looked at.
+func Exposure(h model.Host, m model.Match) (model.Host, bool) {
+	if h.ExposureAt != 0 && h.Exposure == m.Counts && same(h.Updates, m.FixableN) {
 		return h, false
 	}
-	h.Exposure, h.ExposureAt = c, at
+	h.Exposure, h.ExposureAt, h.Updates = m.Counts, m.At, m.FixableN
 	return h, true
 }
 
-// Status returns h as judged at the given time. Only a change of status is worth telling the tier
-// above: news says so.
-func Status(h model.Host, s model.HostStatus, lastSeen, at model.Time) (row model.Host, news bool) {
-	news = h.Status != s
-	h.Status, h.StatusAt = s, at
-	if lastSeen > h.LastSeen {
-		h.LastSeen = lastSeen
-	}
-	return h, news
+func same(a, b *int) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+
+// Beat returns b as judged at the given time. Only a change of status is worth telling the tier above:
+// news says so.
+func Beat(b model.HostBeat, s model.HostStatus, lastSeen, at model.Time) (now model.HostBeat, news bool) {
+	return model.HostBeat{Status: s, StatusAt: at, LastSeen: max(lastSeen, b.LastSeen)}, b.Status != s
 }

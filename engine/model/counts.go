@@ -6,7 +6,7 @@ import "math"
 // SiteCounts are. What was added and taken out leaves no trace. LastItem and JudgedAt are not touched.
 func (n *SiteCounts) Add(h *Host, by int64) {
 	n.Hosts += by
-	n.ByStatus = countIn(n.ByStatus, string(h.Status), by)
+	n.AddStatus(h.Status, by)
 	n.ByWorst = countIn(n.ByWorst, h.Worst(), by)
 	n.Exposure.sum(h.Exposure, by)
 	if h.RebootNeeded != nil && *h.RebootNeeded {
@@ -19,6 +19,11 @@ func (n *SiteCounts) Add(h *Host, by int64) {
 		n.Compliance += by * int64(math.Round(*h.Compliance*10))
 		n.ComplianceN += by
 	}
+}
+
+// AddStatus counts a status alone (by = 1), or takes it out (by = -1): the part of Add that a beat moves.
+func (n *SiteCounts) AddStatus(s HostStatus, by int64) {
+	n.ByStatus = countIn(n.ByStatus, string(s), by)
 }
 
 // Sum adds the sums of d, by times: a site to the sum over all, or one host's change to its site.

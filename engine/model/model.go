@@ -186,6 +186,9 @@ const (
 // Worst returns the name of the highest severity that the host has a vulnerability of (critical, high,
 // medium, low, none, unknown), or WorstClean or WorstUnmatched.
 func (h Host) Worst() string {
+	if h.ExposureAt == 0 {
+		return WorstUnmatched
+	}
 	c := h.Exposure
 	for _, s := range [...]struct {
 		n    int
@@ -194,9 +197,6 @@ func (h Host) Worst() string {
 		if s.n > 0 {
 			return s.name
 		}
-	}
-	if h.ExposureAt == 0 {
-		return WorstUnmatched
 	}
 	return WorstClean
 }

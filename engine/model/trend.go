@@ -75,8 +75,8 @@ func (r Resolution) Place(t Time) int {
 }
 
 // TrendSlot is one point of a site's trend: its counts as they were when the last change of the slot was
-// applied. A slot in which nothing changed is not written; whoever reads carries the one before it
-// forward.
+// applied; LastItem and JudgedAt are not part of it. A slot in which nothing changed is not written;
+// whoever reads carries the one before it forward.
 type TrendSlot struct {
 	Start  Time       `json:"start"`
 	Counts SiteCounts `json:"counts"`

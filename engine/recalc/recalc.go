@@ -136,7 +136,8 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 			return 0, err
 		}
 		change.Matches = append(change.Matches, model.Match{
-			Digest: d, Generation: shelf.Generation, At: change.At, Counts: counts, Findings: findings,
+			Digest: d, Generation: shelf.Generation, At: change.At, Counts: counts,
+			FixableN: new(exposure.FixableN(findings)), Findings: findings,
 		})
 	}
 	if len(change.Matches) == 0 {

@@ -11,8 +11,8 @@ import (
 
 // Append stores items, in this order and all or none, numbered from Head()+1 on; it returns the
 // number of the last one, or Head() where items is empty. The Seq that they carry is ignored. Each
-// takes the place of a waiting item of the same key and the same family of kinds, except that events
-// (model.ItemKind.Event) never take a place nor lose one. On return they are durable.
+// takes the place of a waiting item of the same key and the same family of kinds, and a whole row that of
+// its status; events (model.ItemKind.Event) never take a place nor lose one. On return they are durable.
 //
 // It fails with fault.Invalid or fault.TooLarge for an item that could never be sent.
 func (q *Queue) Append(items []model.Item) (model.Seq, error) {
@@ -71,28 +71,49 @@ func putAll(tx *bbolt.Tx, s *state, items []model.Item, values [][]byte) error {
 	return nil
 }
 
-// put stores one item at seq and removes the one whose place it takes.
+// put stores one item at seq and removes those whose place it takes.
 func put(tx *bbolt.Tx, s *state, seq model.Seq, it model.Item, value []byte) error {
-	rows := tx.Bucket(bucketItems)
 	if !it.Kind.Event() {
-		places, place := tx.Bucket(bucketKeys), placeKey(it)
-		if old := places.Get(place); old != nil {
-			if v := rows.Get(old); v != nil {
-				s.count--
-				s.bytes -= uint64(len(v))
-				if err := rows.Delete(bytes.Clone(old)); err != nil {
-					return err
-				}
+		at := placeKey(it)
+		if _, err := vacate(tx, s, at); err != nil {
+			return err
+		}
+		places := tx.Bucket(bucketKeys)
+		if p := part(it.Kind); p != "" {
+			at := place(p, it.Key)
+			taken, err := vacate(tx, s, at)
+			if err == nil && taken {
+				err = places.Delete(at)
+			}
+			if err != nil {
+				return err
 			}
 		}
-		if err := places.Put(place, seqKey(seq)); err != nil {
+		if err := places.Put(at, seqKey(seq)); err != nil {
 			return err
 		}
 	}
+	rows := tx.Bucket(bucketItems)
 	rows.FillPercent = 0.95 // keys only rise
 	s.count++
 	s.bytes += uint64(len(value))
 	return rows.Put(seqKey(seq), value)
+}
+
+// vacate removes the waiting item that holds a place, if there is one; taken says that the place was held.
+func vacate(tx *bbolt.Tx, s *state, at []byte) (taken bool, err error) {
+	old := tx.Bucket(bucketKeys).Get(at)
+	if old == nil {
+		return false, nil
+	}
+	rows := tx.Bucket(bucketItems)
+	v := rows.Get(old)
+	if v == nil {
+		return true, nil
+	}
+	s.count--
+	s.bytes -= uint64(len(v))
+	return true, rows.Delete(bytes.Clone(old))
 }
 
 // After returns waiting items with a Seq above seq, rising: at most maxItems, and no more than

@@ -124,13 +124,23 @@ func family(k model.ItemKind) model.ItemKind {
 	return k
 }
 
+// part is the kind whose waiting item of the same key a whole item makes void, since it says that and
+// more; empty for most. The other way round nothing is void: a status does not replace a row.
+func part(k model.ItemKind) model.ItemKind {
+	if k == model.ItemHost || k == model.ItemHostGone {
+		return model.ItemStatus
+	}
+	return ""
+}
+
 // placeKey names what an item is the newest state of: family, a zero byte, key.
-func placeKey(it model.Item) []byte {
-	f := family(it.Kind)
-	b := make([]byte, 0, len(f)+1+len(it.Key))
+func placeKey(it model.Item) []byte { return place(family(it.Kind), it.Key) }
+
+func place(f model.ItemKind, key string) []byte {
+	b := make([]byte, 0, len(f)+1+len(key))
 	b = append(b, f...)
 	b = append(b, 0)
-	return append(b, it.Key...)
+	return append(b, key...)
 }
 
 // encodeItem returns the value of an item. The sequence number stands in the key only, so that a new

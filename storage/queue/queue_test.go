@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,23 @@ func TestNewestPerKeyWins(t *testing.T) {
 	if q.Len() != 0 || q.Bytes() != 0 {
 		t.Fatalf("after a full drain there are %d items of %d bytes", q.Len(), q.Bytes())
 	}
+}
+
+// A status says a part of what a row says. Were it kept when a newer row takes the place of the one before
+// it, it would be sent first, and the receiver would be told of a host that it does not know.
+func TestARowTakesThePlaceOfItsStatus(t *testing.T) {
+	q := open(t, filepath.Join(t.TempDir(), "q.db"))
+	mustAppend(t, q, item(model.ItemHost, "a", "1"), item(model.ItemStatus, "a", "2"), item(model.ItemStatus, "b", "3"), item(model.ItemStatus, "a", "4"))
+	same(t, all(t, q), "1 host a 1", "3 status b 3", "4 status a 4")
+	mustAppend(t, q, item(model.ItemHost, "a", "5"))
+	same(t, all(t, q), "3 status b 3", "5 host a 5")
+	mustAppend(t, q, item(model.ItemStatus, "a", "6"), item(model.ItemHostGone, "a", ""), item(model.ItemHostGone, "b", ""))
+	same(t, all(t, q), "7 host_gone a", "8 host_gone b")
+	if err := q.SetEpoch(q.Epoch() + 1); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, q, item(model.ItemStatus, "a", "9"))
+	same(t, all(t, q), "1 host_gone a", "2 host_gone b", "3 status a 9")
 }
 
 func TestEventsAreNeverCompacted(t *testing.T) {
@@ -249,19 +267,21 @@ func TestRandomAgainstModel(t *testing.T) {
 		case r < 7:
 			var items []model.Item
 			for range 1 + rnd.IntN(4) {
-				kinds := []model.ItemKind{model.ItemHost, model.ItemHostGone, model.ItemFacts, model.ItemMove}
-				it := item(kinds[rnd.IntN(4)], fmt.Sprint(rnd.IntN(5)), fmt.Sprint(step))
+				kinds := []model.ItemKind{model.ItemHost, model.ItemHostGone, model.ItemFacts, model.ItemMove, model.ItemStatus}
+				it := item(kinds[rnd.IntN(len(kinds))], fmt.Sprint(rnd.IntN(5)), fmt.Sprint(step))
 				items = append(items, it)
 				head++
 				it.Seq = head
-				if it.Kind != model.ItemMove {
-					for i, w := range waiting {
-						if w.Key == it.Key && w.Kind != model.ItemMove && (w.Kind == model.ItemFacts) == (it.Kind == model.ItemFacts) {
-							waiting = append(waiting[:i], waiting[i+1:]...)
-							break
-						}
+				whole := func(k model.ItemKind) bool { return k == model.ItemHost || k == model.ItemHostGone }
+				waiting = slices.DeleteFunc(waiting, func(w model.Item) bool {
+					switch {
+					case w.Key != it.Key || it.Kind == model.ItemMove:
+						return false
+					case whole(it.Kind):
+						return whole(w.Kind) || w.Kind == model.ItemStatus
 					}
-				}
+					return w.Kind == it.Kind
+				})
 				waiting = append(waiting, it)
 			}
 			if got := mustAppend(t, q, items...); got != head {

@@ -105,7 +105,8 @@ func report(seq model.Seq, name string) model.Received {
 	}}
 }
 
-// waiting returns what waits in the outbox: kind and key, and the host's status.
+// waiting returns what waits in the outbox: its kind with the host's name (its id where only the status is
+// sent), and the host's status.
 func (s *siteStores) waiting() map[string]model.HostStatus {
 	s.t.Helper()
 	items, err := s.out.After(0, 1<<20, 1<<30)
@@ -115,10 +116,17 @@ func (s *siteStores) waiting() map[string]model.HostStatus {
 	out := map[string]model.HostStatus{}
 	for _, it := range items {
 		var h model.Host
-		if it.Kind == model.ItemHost {
+		switch it.Kind {
+		case model.ItemHost:
 			if err := model.Decode(it.Payload, &h); err != nil {
 				s.t.Fatal(err)
 			}
+		case model.ItemStatus:
+			var b model.HostBeat
+			if err := model.Decode(it.Payload, &b); err != nil {
+				s.t.Fatal(err)
+			}
+			h.Hostname, h.Status = it.Key, b.Status
 		}
 		out[string(it.Kind)+" "+h.Hostname] = h.Status
 	}
@@ -183,7 +191,7 @@ func TestOutboxAndRowsAreOne(t *testing.T) {
 	if err := s.p.Propose(t.Context(), down); !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), "no more power") {
 		t.Errorf("a failed commit: %v", err)
 	}
-	if got := s.waiting(); got["host web"] != model.HostDown {
+	if got := s.waiting(); got["status "+down.Hosts[0].Host.String()] != model.HostDown {
 		t.Fatalf("the crash was not at the place to be tested: %v", got)
 	}
 	// It is final, even if the disk seems well again.
