@@ -22,8 +22,13 @@ import (
 	"github.com/skerryhq/skerry/sync/wire"
 )
 
-// MaxRunBytes is how many bytes of payload a run of items has at most; one item may exceed it alone.
-const MaxRunBytes = 1 << 20
+// Bounds of one run of items, and of what is proposed at once. They are what another member waits for at
+// the most: proposals are served in turn, so a member with everything to send again has a place between
+// two of another's, and no more.
+const (
+	MaxRunItems = 512
+	MaxRunBytes = 1 << 20 // of payload; one item may exceed it alone
+)
 
 // Stream is one ordered, authenticated stream; net.Conn satisfies it.
 type Stream interface {
@@ -39,7 +44,7 @@ type Source interface {
 	Epoch() model.Epoch
 	// Next returns items after the given place, Seq rising, and the place up to which nothing is
 	// missing with them. It blocks until there is an item, or the place moved without one, or ctx ends.
-	// At most maxItems, and maxBytes of payload unless the first item alone has more.
+	// At most maxItems, and maxBytes of payload, unless the first item alone has more.
 	Next(ctx context.Context, after model.Seq, maxItems, maxBytes int) (items []model.Item, through model.Seq, err error)
 	// Acked says that the other side durably holds everything through at. Losing this is harmless: the
 	// other side says it again when the next stream opens.

@@ -7,8 +7,8 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// Received is the Sink of a server: each run is proposed as one model.Received, whose watermark is
-// applied in the same batch as its rows.
+// Received is the Sink of a server: each run is proposed as a model.Received, whose watermark is applied
+// in the same batch as its rows.
 type Received struct {
 	Origin model.NodeID // whom the session proved the other side to be
 	Actor  string       // for the audit record: site:ID, agent:ID, controller:ID
@@ -27,8 +27,31 @@ type Received struct {
 // Held implements Sink.
 func (r *Received) Held(context.Context) (model.Position, error) { return r.Watermark(r.Origin) }
 
-// Accept implements Sink.
+// Accept implements Sink. A run that is longer than this side would send (an older peer's, or a greedy
+// one's) is proposed in pieces.
 func (r *Received) Accept(ctx context.Context, epoch model.Epoch, items []model.Item) (model.Position, error) {
+	for {
+		n := piece(items)
+		at, err := r.propose(ctx, epoch, items[:n])
+		if err != nil || n == len(items) {
+			return at, err
+		}
+		items = items[n:]
+	}
+}
+
+// piece returns how many items, at least one, are proposed at once.
+func piece(items []model.Item) int {
+	size := 0
+	for i := range items {
+		if size += len(items[i].Payload); i == MaxRunItems || i > 0 && size > MaxRunBytes {
+			return i
+		}
+	}
+	return len(items)
+}
+
+func (r *Received) propose(ctx context.Context, epoch model.Epoch, items []model.Item) (model.Position, error) {
 	at := model.Position{Epoch: epoch, Seq: items[len(items)-1].Seq}
 	var more []model.Change
 	if r.Prepare != nil {

@@ -42,7 +42,7 @@ func (e *engine) send(ctx context.Context) error {
 
 // next asks the source and does not trust it with what would make the other side skip items.
 func (e *engine) next(ctx context.Context, after model.Seq) ([]model.Item, model.Seq, error) {
-	items, through, err := e.Source.Next(ctx, after, model.MaxItemsRun, MaxRunBytes)
+	items, through, err := e.Source.Next(ctx, after, MaxRunItems, MaxRunBytes)
 	if err != nil {
 		return nil, 0, err
 	}
