@@ -36,6 +36,11 @@ func (a *applier) invite(c model.Invite) error {
 	case c.Site != nil && (c.Site.ID != model.SiteID(m.ID) || c.Site.Name != m.Name):
 		return fault.New(fault.Invalid, op, "the site row is of another site than the invitation")
 	}
+	if c.Site != nil {
+		if err := checkSite(op, *c.Site); err != nil {
+			return err
+		}
+	}
 	other, taken, err := a.tx.MemberNamed(m.Kind, m.Name)
 	if err != nil {
 		return err
@@ -58,7 +63,11 @@ func (a *applier) invite(c model.Invite) error {
 		return err
 	}
 	if c.Site != nil {
-		if err := a.tx.PutSite(*c.Site); err != nil {
+		was, _, err := a.tx.Site(c.Site.ID)
+		if err != nil {
+			return err
+		}
+		if err := a.tx.PutSite(fillSite(*c.Site, was)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -62,6 +63,16 @@ func checkSite(op string, s model.Site) error {
 		return fault.New(fault.Invalid, op, "the longitude %s is not in -180 to 180 degrees", degrees(s.Lng))
 	}
 	return nil
+}
+
+// fillSite keeps what was said of a site before, where a new token for it says nothing.
+func fillSite(s, was model.Site) model.Site {
+	s.Location, s.Region = cmp.Or(s.Location, was.Location), cmp.Or(s.Region, was.Region)
+	s.Country, s.City = cmp.Or(s.Country, was.Country), cmp.Or(s.City, was.City)
+	if s.Lat == nil && s.Lng == nil {
+		s.Lat, s.Lng = was.Lat, was.Lng
+	}
+	return s
 }
 
 func sameSite(x, y model.Site) bool {

@@ -1,0 +1,128 @@
+package apply_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/index"
+)
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+func (w *world) search(name string) (s model.SavedSearch, ok bool) {
+	s = look(w, func(v *index.View) (model.SavedSearch, error) {
+		s, found, err := v.Search(name)
+		ok = found
+		return s, err
+	})
+	return s, ok
+}
+
+func TestSavedSearches(t *testing.T) {
+	for _, role := range []model.Role{model.RoleController, model.RoleSite} {
+		w := newWorld(t, role, groupID)
+		put := model.PutSearch{Stamp: w.stamp(), Search: model.SavedSearch{
+			Name: "down-in-eu", Query: "status:down region:eu", Sort: "-seen", Columns: []string{"name", "site"}, Account: "mallory", At: 1,
+		}}
+		w.must(put)
+		got, ok := w.search("down-in-eu")
+		if !ok || got.Query != put.Search.Query || got.Sort != "-seen" || len(got.Columns) != 2 || got.Account != "ann" || got.At != put.At {
+			t.Errorf("%+v, %v", got, ok)
+		}
+		if e := w.audit(); e.Action != "search.add" || e.Object != "down-in-eu" || !e.OK {
+			t.Errorf("audited as %+v", e)
+		}
+		put.Search.Query = ""
+		put.Stamp = w.stamp()
+		w.must(put)
+		if got, _ := w.search("down-in-eu"); got.Query != "" || w.audit().Action != "search.change" {
+			t.Errorf("replaced by %+v, %+v", got, w.audit())
+		}
+		for name, bad := range map[string]model.SavedSearch{
+			"no name":      {},
+			"a long name":  {Name: strings.Repeat("a", 65)},
+			"a large name": {Name: "Down"},
+			"a path":       {Name: "a/b"},
+			"no column":    {Name: "a", Columns: []string{""}},
+			"long column":  {Name: "a", Columns: []string{strings.Repeat("c", 65)}},
+		} {
+			if _, err := w.do(model.PutSearch{Stamp: w.stamp(), Search: bad}); !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		w.refused(fault.TooLarge, model.PutSearch{Stamp: w.stamp(), Search: model.SavedSearch{Name: "a", Query: strings.Repeat("x", 4097)}})
+		w.refused(fault.TooLarge, model.PutSearch{Stamp: w.stamp(), Search: model.SavedSearch{Name: "a", Columns: make([]string, 65)}})
+		w.refused(fault.TooLarge, model.PutSearch{Stamp: w.stamp(), Search: model.SavedSearch{Name: "a", Sort: strings.Repeat("x", 65)}})
+		drop := model.DropSearch{Stamp: w.stamp(), Name: "down-in-eu"}
+		w.must(drop)
+		before := w.audit()
+		if _, ok := w.search("down-in-eu"); ok || before.Action != "search.remove" {
+			t.Errorf("after it was dropped: %v, %+v", ok, before)
+		}
+		w.must(drop) // asked twice
+		if w.audit().Seq != before.Seq {
+			t.Error("dropping what is not there was recorded")
+		}
+	}
+}
+
+func TestPutSite(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	site := func() model.Site {
+		return look(hq, func(v *index.View) (model.Site, error) { s, _, err := v.Site(berlin); return s, err })
+	}
+	put := func(s model.Site) model.PutSite {
+		s.ID = berlin
+		return model.PutSite{Stamp: hq.stamp(), Site: s}
+	}
+	full := put(model.Site{Location: "Rack 4", Region: "eu-central", Country: "DE", City: "Berlin", Lat: new(52.52), Lng: new(13.405)})
+	hq.must(full)
+	if s := site(); s.Name != "berlin" || s.Region != "eu-central" || s.Country != "DE" || s.City != "Berlin" || *s.Lat != 52.52 || *s.Lng != 13.405 || s.Location != "Rack 4" {
+		t.Errorf("%+v", s)
+	}
+	e := hq.audit()
+	if e.Action != "site.change" || e.Object != berlin.String() || e.Detail["city"] != "Berlin" || e.Detail["lat"] != "52.52" {
+		t.Errorf("audited as %+v", e)
+	}
+	hq.must(full)
+	if hq.audit().Seq != e.Seq {
+		t.Error("the same again was recorded")
+	}
+	hq.must(put(model.Site{Name: "berlin", City: "Potsdam"})) // an empty field clears
+	if s := site(); s.City != "Potsdam" || s.Country != "" || s.Lat != nil || s.Name != "berlin" {
+		t.Errorf("%+v", s)
+	}
+	for name, tc := range map[string]struct {
+		site model.Site
+		kind fault.Kind
+	}{
+		"another name":      {model.Site{Name: "paris"}, fault.Invalid},
+		"half a coordinate": {model.Site{Lat: new(1.0)}, fault.Invalid},
+		"beyond the pole":   {model.Site{Lat: new(90.1), Lng: new(0.0)}, fault.Invalid},
+		"round the world":   {model.Site{Lat: new(0.0), Lng: new(-181.0)}, fault.Invalid},
+		"an escape":         {model.Site{City: "a\x1b[1m"}, fault.Invalid},
+		"no UTF-8":          {model.Site{City: "\xff"}, fault.Invalid},
+		"long":              {model.Site{Region: strings.Repeat("r", 129)}, fault.TooLarge},
+	} {
+		if _, err := hq.do(put(tc.site)); !fault.Is(err, tc.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	hq.refused(fault.NotFound, model.PutSite{Stamp: hq.stamp(), Site: model.Site{ID: oslo}})
+	// The same bounds hold where a site is invited.
+	m := model.Member{ID: model.NodeID(oslo), Kind: model.MemberSite, Name: "oslo", TokenHash: "h", TokenExpires: hq.at + 1000}
+	hq.refused(fault.Invalid, model.Invite{Stamp: hq.stamp(), Member: m, Site: &model.Site{ID: oslo, Name: "oslo", Lat: new(91.0), Lng: new(1.0)}})
+	// A new token keeps what was said since the first.
+	first := model.Invite{Stamp: hq.stamp(), Member: m, Site: &model.Site{ID: oslo, Name: "oslo", City: "Oslo"}}
+	hq.must(first)
+	hq.must(model.PutSite{Stamp: hq.stamp(), Site: model.Site{ID: oslo, City: "Bergen", Lat: new(60.4), Lng: new(5.3)}})
+	first.Site = &model.Site{ID: oslo, Name: "oslo", Country: "NO"}
+	hq.must(first)
+	s := look(hq, func(v *index.View) (model.Site, error) { s, _, err := v.Site(oslo); return s, err })
+	if s.City != "Bergen" || s.Country != "NO" || s.Lat == nil || *s.Lat != 60.4 {
+		t.Errorf("after a new token: %+v", s)
+	}
+}
