@@ -16,6 +16,7 @@ type fromAgent struct {
 }
 
 func (s fromAgent) take(item model.Item) error {
+	item.AsOf = inventory.Capped(item.AsOf, s.stamp.At)
 	switch item.Kind {
 	case model.ItemFacts:
 		var f model.Facts
@@ -25,6 +26,7 @@ func (s fromAgent) take(item model.Item) error {
 		if err := inventory.CheckFacts(&f); err != nil {
 			return err
 		}
+		f.BootedAt = inventory.Capped(f.BootedAt, s.stamp.At)
 		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Facts(h, f, item.AsOf) })
 	case model.ItemPackages:
 		var ref model.InventoryRef

@@ -155,6 +155,19 @@ func TestARowOfAWrongClockIsKept(t *testing.T) {
 	}
 }
 
+func TestAReportOfAWrongClockIsKept(t *testing.T) {
+	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
+	site.enrolled(model.MemberHost, model.NodeID(hostA), "a")
+	at := site.at
+	far := at + 30*86_400_000
+	report := item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a", BootedAt: far})
+	report.AsOf = far
+	site.receive(model.NodeID(hostA), report)
+	if h, ok := site.host(hostA); !ok || h.FactsAt != at || h.BootedAt != at || h.LastSeen != at {
+		t.Errorf("now it is %s, and the row is %+v", at, h)
+	}
+}
+
 // The outbox keeps the newest of each kind and key, and sends in the order of the numbers. Whatever it
 // left out, the rows above end as those below.
 func TestCompactedItemsEndAsTheRows(t *testing.T) {

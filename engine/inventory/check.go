@@ -102,13 +102,18 @@ func Clean(h model.Host, at model.Time) (model.Host, error) {
 		return h, fault.New(fault.Invalid, op, "a compliance of %v %% is not in 0 to 100", *c)
 	}
 	h.LastSeen, h.StatusAt = min(h.LastSeen, at), min(h.StatusAt, at)
-	far := at.Add(MaxAhead)
 	for _, t := range []*model.Time{&h.FactsAt, &h.FirstSeen, &h.PackagesAt, &h.CertificatesAt, &h.ExposureAt, &h.BootedAt} {
-		if *t > far {
-			*t = at
-		}
+		*t = Capped(*t, at)
 	}
 	return h, nil
+}
+
+// Capped returns t, the time of an observation, or at where t is more than MaxAhead ahead of it.
+func Capped(t, at model.Time) model.Time {
+	if t > at.Add(MaxAhead) {
+		return at
+	}
+	return t
 }
 
 // CheckBeat checks a beat that came by itself, at the given time of this server. A time more than

@@ -149,7 +149,10 @@ func TestRefusedItemsKeepTheirPlace(t *testing.T) {
 		{"too many certificates", agentA, item(1, model.ItemCertificates, hostA, make([]model.Certificate, MaxCertificates+1)), "5001 certificates"},
 		{"bad fingerprint", agentA, item(1, model.ItemCertificates, hostA, []model.Certificate{{Path: "/p", Fingerprint: "zz"}}), "fingerprint"},
 		{"facts without a name", agentA, item(1, model.ItemFacts, hostA, model.Facts{}), "no host name"},
-		{"too many addresses", agentA, item(1, model.ItemFacts, hostA, model.Facts{Hostname: "h", IPv4: make([]string, 17)}), "17 values"},
+		{"too many addresses", agentA, item(1, model.ItemFacts, hostA, model.Facts{Hostname: "h", IPv4: make([]string, 17)}), "17 IPv4 addresses"},
+		{"a host name of a megabyte", agentA, item(1, model.ItemFacts, hostA, model.Facts{Hostname: strings.Repeat("x", 1<<20)}), "has 1048576 bytes; the limit is 255"},
+		{"no address", agentA, item(1, model.ItemFacts, hostA, model.Facts{Hostname: "h", IPv6: []string{"10.0.0.1"}}), "is no IPv6 address"},
+		{"invalid UTF-8", agentA, item(1, model.ItemFacts, hostA, "{\"hostname\":\"\xff\"}"), "it is not facts"},
 		{"escape in a host name", agentA, item(1, model.ItemFacts, hostA, model.Facts{Hostname: "h\x1b[2J"}), "control characters"},
 	}
 	for _, c := range cases {

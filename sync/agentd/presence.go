@@ -11,8 +11,12 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// missed is how many intervals an agent may be silent before its hosts are down.
-const missed = 3
+// How many intervals an agent may be silent before its hosts are late, and before they are down. One is no
+// news: the agent may be heard a moment after it.
+const (
+	lateAfter = 2
+	downAfter = 3
+)
 
 // maxStatuses bounds the hosts of one proposal.
 const maxStatuses = 2000
@@ -30,11 +34,11 @@ type PresenceConfig struct {
 }
 
 // Presence judges whether the agent of each host reports. A host is up as soon as its agent is heard
-// on a link (any frame counts), and down after three intervals of silence. A gateway speaks for all of
+// on a link (any frame counts), late after two intervals of silence and down after three. A gateway speaks for all of
 // its hosts at once: what it cannot reach, it reports as such itself.
 //
-// After a start nobody is judged down before three intervals: that this site was off says nothing
-// about its hosts.
+// After a start nobody is judged late, nor down before three intervals: that this site was off says
+// nothing about its hosts.
 type Presence struct {
 	c    PresenceConfig
 	wake chan struct{} // an agent whose hosts are down was heard
@@ -188,11 +192,13 @@ func (p *Presence) changed() (out []model.HostStatusAt, all bool) {
 		}
 		want := model.HostUp
 		switch {
-		case now.Sub(since) >= missed*p.c.Interval:
+		case now.Sub(since) >= downAfter*p.c.Interval:
 			want = model.HostDown
 		case a.heard.IsZero():
 			want = h.status // nobody was heard yet, and it is too early to say
 			all = false
+		case now.Sub(since) >= lateAfter*p.c.Interval:
+			want = model.HostLate
 		}
 		if want != h.status {
 			out = append(out, model.HostStatusAt{Host: id, Status: want, LastSeen: model.TimeOf(a.heard)})

@@ -86,7 +86,7 @@ func row(id model.HostID, owner model.Member, s model.HostStatus) model.Host {
 	return model.Host{ID: id, Agent: owner.ID, Status: s}
 }
 
-func TestDownAfterThreeIntervals(t *testing.T) {
+func TestLateThenDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := watch(t)
 		p.Heard(agentA)
@@ -97,14 +97,20 @@ func TestDownAfterThreeIntervals(t *testing.T) {
 			p.Heard(agentA) // pings are enough
 		}
 		r.expect(t)
-		time.Sleep(179 * time.Second)
+		time.Sleep(119 * time.Second)
 		r.expect(t)
+		time.Sleep(60 * time.Second)
+		r.expect(t, "12m0s: a late, seen 10m0s")
 		time.Sleep(20 * time.Second)
 		r.expect(t, "13m0s: a down, seen 10m0s")
 		time.Sleep(time.Hour)
 		r.expect(t) // said once
 		p.Heard(agentA)
 		r.expect(t, "1h13m19s: a up, seen 1h13m19s") // at once, not at the next look
+		time.Sleep(2*time.Minute + 20*time.Second)
+		r.expect(t, "1h15m30s: a late, seen 1h13m19s")
+		p.Heard(agentA)
+		r.expect(t, "1h15m39s: a up, seen 1h15m39s")
 	})
 }
 

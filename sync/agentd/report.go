@@ -8,18 +8,18 @@ import (
 	"unicode"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// Bounds of one host's report. Texts are in bytes and hold no control characters.
+// Bounds of one host's report beside those of its facts, which engine/inventory has. Texts are in bytes
+// and hold no control characters.
 const (
 	MaxPackages     = 20_000
 	MaxCertificates = 5_000
-	maxWord         = 64   // manager, architecture, ecosystem, versions of software, one address
-	maxName         = 256  // names and versions of packages, host names, tags, fields of the OS
+	maxWord         = 64   // manager, architecture, ecosystem
+	maxName         = 256  // names and versions of packages, fields of the OS
 	maxPath         = 4096 // paths; subjects and issuers of certificates
-	maxList         = 16   // addresses of one family
-	maxTags         = 64
 	maxCertNames    = 1000
 	// MaxVersions bounds the different versions of one source package (or package without one). Each is
 	// compared with every advisory of that name, so without a bound a short list could keep a site busy.
@@ -34,28 +34,7 @@ func checkFacts(host model.HostID, raw []byte) error {
 	if f.Hostname == "" {
 		return fault.New(fault.Invalid, "", "host %s reports no host name", host)
 	}
-	for _, l := range []struct {
-		label string
-		list  []string
-		n     int
-		size  int
-	}{{"IPv4 address", f.IPv4, maxList, maxWord}, {"IPv6 address", f.IPv6, maxList, maxWord}, {"MAC address", f.MAC, maxList, maxWord}, {"tag", f.Tags, maxTags, maxName}} {
-		if len(l.list) > l.n {
-			return fault.New(fault.TooLarge, "", "%d values of %q; the bound is %d", len(l.list), l.label, l.n)
-		}
-		for _, v := range l.list {
-			if err := text(l.size, l.label, v); err != nil {
-				return err
-			}
-		}
-	}
-	if err := checkOS(f.OS); err != nil {
-		return err
-	}
-	if err := text(maxWord, "architecture", f.Arch, "agent version", f.AgentVersion); err != nil {
-		return err
-	}
-	return text(maxName, "host name", f.Hostname, "FQDN", f.FQDN, "kernel", f.Kernel)
+	return inventory.CheckFacts(&f)
 }
 
 func checkOS(o model.OS) error {
