@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"context"
 	"reflect"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func fleet(t *testing.T, seed uint64, owner byte) *Fleet {
+func newFleet(t *testing.T, seed uint64, owner byte) *Fleet {
 	t.Helper()
 	f, err := NewFleet(seed, model.NodeID{owner}, start)
 	if err != nil {
@@ -20,18 +21,27 @@ func fleet(t *testing.T, seed uint64, owner byte) *Fleet {
 	return f
 }
 
+func hostOf(t *testing.T, f *Fleet, n int) (model.Facts, []byte) {
+	t.Helper()
+	facts, packages, err := f.Host(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return facts, packages
+}
+
 func TestFleetIsAFunctionOfItsSeed(t *testing.T) {
-	a, b, other, elsewhere := fleet(t, 7, 1), fleet(t, 7, 1), fleet(t, 8, 1), fleet(t, 7, 2)
+	a, b, other, elsewhere := newFleet(t, 7, 1), newFleet(t, 7, 1), newFleet(t, 8, 1), newFleet(t, 7, 2)
 	same, ids := true, map[model.HostID]bool{}
 	for n := range 2000 {
-		x, p := a.Host(n)
-		y, q := b.Host(n)
-		if !reflect.DeepEqual(x, y) || p != q || a.ID(n) != b.ID(n) {
+		x, p := hostOf(t, a, n)
+		y, q := hostOf(t, b, n)
+		if !reflect.DeepEqual(x, y) || !bytes.Equal(p, q) || a.ID(n) != b.ID(n) {
 			t.Fatalf("host %d differs between two fleets of one seed", n)
 		}
-		z, _ := other.Host(n)
+		z, _ := hostOf(t, other, n)
 		same = same && reflect.DeepEqual(x, z)
-		if w, r := elsewhere.Host(n); !reflect.DeepEqual(x, w) || p != r {
+		if w, r := hostOf(t, elsewhere, n); !reflect.DeepEqual(x, w) || !bytes.Equal(p, r) {
 			t.Fatalf("host %d depends on who reports it", n)
 		}
 		if elsewhere.ID(n) == a.ID(n) {
@@ -44,32 +54,72 @@ func TestFleetIsAFunctionOfItsSeed(t *testing.T) {
 	}
 }
 
-// TestSkew checks that the fleet is worth searching: roles differ, most hosts are kept well, some not.
+// TestSkew checks that the fleet is worth searching: systems differ, a few tags are everywhere and most
+// are rare, and what a site can match is there in good and in bad care.
 func TestSkew(t *testing.T) {
-	f := fleet(t, 1, 1)
-	tags, old, fresh := map[string]int{}, 0, 0
-	for n := range 5000 {
-		facts, p := f.Host(n)
+	f := newFleet(t, 1, 1)
+	systems, tags, kernels, owners := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	inventories := map[string]int{}
+	const hosts = 5000
+	for n := range hosts {
+		facts, packages := hostOf(t, f, n)
+		systems[facts.OS.ID]++
+		kernels[facts.Kernel]++
+		owners[facts.Owner]++
 		for _, tag := range facts.Tags {
 			tags[tag]++
 		}
-		switch {
-		case p < profileN/4:
-			fresh++
-		case p > profileN*3/4:
-			old++
+		if facts.Hostname == "" || facts.FQDN == "" || len(facts.IPv4) != 1 || !facts.Simulated || facts.BootedAt > model.TimeOf(start) {
+			t.Fatalf("host %d: %+v", n, facts)
+		}
+		if packages == nil {
+			continue
+		}
+		inventories[string(packages)]++
+		var inv model.Inventory
+		if err := model.Decode(packages, &inv); err != nil {
+			t.Fatal(err)
+		}
+		if inv.OS != facts.OS || len(inv.Packages) < 10 {
+			t.Fatalf("host %d runs %+v and has %d packages of %+v", n, facts.OS, len(inv.Packages), inv.OS)
 		}
 	}
-	if fresh < 2*old || old < 200 || tags["web"] < 2*tags["storage"] || tags["storage"] == 0 {
-		t.Fatalf("%d fresh, %d old, tags %v", fresh, old, tags)
+	if len(systems) < 9 || systems["debian"] < hosts/5 || systems["rhel"] < hosts/20 || systems["windows-server"] == 0 || systems["ubuntu"] != 0 {
+		t.Errorf("systems %v", systems)
 	}
-	if n := len(f.Inventory(0).Packages); n < 150 || reflect.DeepEqual(f.Inventory(0), f.Inventory(profileN-1)) {
-		t.Fatalf("%d packages in the newest installation", n)
+	if len(tags) < 800 || tags["env:prod"] < 10*tags["frozen"] || len(kernels) < 100 || len(owners) < 200 {
+		t.Errorf("%d tags, env:prod %d and frozen %d; %d kernels, %d owners", len(tags), tags["env:prod"], tags["frozen"], len(kernels), len(owners))
+	}
+	matched := 0
+	for _, n := range inventories {
+		matched += n
+	}
+	if got, err := Inventoried(1, hosts); err != nil || got != matched || matched < hosts/2 || matched == hosts {
+		t.Errorf("%d of %d hosts have an inventory; Inventoried says %d, %v", matched, hosts, got, err)
+	}
+	if len(inventories) < profileN || len(inventories) > 4*profileN {
+		t.Errorf("%d different inventories", len(inventories))
+	}
+}
+
+func TestProfilesGoFromKeptToForgotten(t *testing.T) {
+	im, err := newImages(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, old := im.installation(0), im.installation(profileN-1)
+	if len(fresh) < 150 || reflect.DeepEqual(fresh, old) {
+		t.Fatalf("%d packages in the newest installation", len(fresh))
 	}
 }
 
 func TestOutboxNumbersEveryItemOnce(t *testing.T) {
-	o := newOutbox(fleet(t, 1, 1), 10, 1, model.TimeOf(start), nil)
+	f := newFleet(t, 1, 1)
+	const hosts = 40
+	o, err := newOutbox(f, hosts, 1, model.TimeOf(start), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o.append([]model.Item{{Kind: model.ItemMove, Key: "m"}})
 	var after model.Seq
 	seen := map[model.ItemKind]int{}
@@ -82,15 +132,24 @@ func TestOutboxNumbersEveryItemOnce(t *testing.T) {
 			break
 		}
 		for _, i := range items {
-			if i.Seq != after+1 || len(i.Payload) == 0 && i.Kind != model.ItemMove {
+			if i.Seq <= after || len(i.Payload) == 0 && i.Kind != model.ItemMove {
 				t.Fatalf("item %d after %d, %d bytes", i.Seq, after, len(i.Payload))
 			}
 			after = i.Seq
 			seen[i.Kind]++
 		}
 	}
-	if after != o.Head() || seen[model.ItemFacts] != 10 || seen[model.ItemPackages] != 10 || seen[model.ItemMove] != 1 {
-		t.Fatalf("ended at %d of %d: %v", after, o.Head(), seen)
+	packages, err := Inventoried(1, hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after != o.Head() || seen[model.ItemFacts] != hosts || seen[model.ItemPackages] != packages || packages == hosts || seen[model.ItemMove] != 1 {
+		t.Fatalf("ended at %d of %d: %v; %d hosts have packages", after, o.Head(), seen, packages)
+	}
+	acked := 0
+	o.acked = func(sent, _ int) { acked = sent }
+	if err := o.DropThrough(o.fixed); err != nil || acked != hosts {
+		t.Fatalf("all of them are durable, %d of %d were said to be; %v", acked, hosts, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -8,27 +8,34 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// outbox is what a real agent keeps on disk, computed instead: its first items are the facts and the
-// inventory of each host in turn, made when they are asked for; behind them stand the results of
-// commands, in memory.
+// outbox is what a real agent keeps on disk, computed instead: its first items are the facts (2n+1) and the
+// inventory (2n+2, where it has one) of each host in turn, made when they are asked for; behind them stand
+// the results of commands, in memory.
 type outbox struct {
 	fleet *Fleet
 	hosts int
+	fixed model.Seq // the last host's last item
 	epoch model.Epoch
 	asOf  model.Time
 
 	mu      sync.Mutex // guards what follows
 	dropped model.Seq
-	moves   []model.Item  // numbered from 2*hosts+1
+	moves   []model.Item  // numbered from fixed+1
 	grown   chan struct{} // closed and replaced when moves grow
 	acked   func(sent, total int)
 }
 
-func newOutbox(f *Fleet, hosts int, epoch model.Epoch, asOf model.Time, acked func(sent, total int)) *outbox {
-	return &outbox{fleet: f, hosts: hosts, epoch: epoch, asOf: asOf, grown: make(chan struct{}), acked: acked}
+func newOutbox(f *Fleet, hosts int, epoch model.Epoch, asOf model.Time, acked func(sent, total int)) (*outbox, error) {
+	_, packages, err := f.Host(hosts - 1)
+	if err != nil {
+		return nil, err
+	}
+	fixed := model.Seq(2 * hosts)
+	if packages == nil {
+		fixed--
+	}
+	return &outbox{fleet: f, hosts: hosts, fixed: fixed, epoch: epoch, asOf: asOf, grown: make(chan struct{}), acked: acked}, nil
 }
-
-func (o *outbox) fixed() model.Seq { return model.Seq(2 * o.hosts) }
 
 // Epoch implements uplink.Outbox.
 func (o *outbox) Epoch() model.Epoch { return o.epoch }
@@ -40,7 +47,7 @@ func (o *outbox) Head() model.Seq {
 	return o.headLocked()
 }
 
-func (o *outbox) headLocked() model.Seq { return o.fixed() + model.Seq(len(o.moves)) }
+func (o *outbox) headLocked() model.Seq { return o.fixed + model.Seq(len(o.moves)) }
 
 // Dropped implements uplink.Outbox.
 func (o *outbox) Dropped() model.Seq {
@@ -54,9 +61,12 @@ func (o *outbox) After(after model.Seq, maxItems, maxBytes int) ([]model.Item, e
 	var out []model.Item
 	size := 0
 	for seq := after + 1; len(out) < maxItems && seq <= o.Head(); seq++ {
-		item, err := o.item(seq)
+		item, ok, err := o.item(seq)
 		if err != nil {
 			return nil, err
+		}
+		if !ok {
+			continue
 		}
 		if size += len(item.Payload) + len(item.Key); size > maxBytes && len(out) > 0 {
 			break
@@ -66,25 +76,27 @@ func (o *outbox) After(after model.Seq, maxItems, maxBytes int) ([]model.Item, e
 	return out, nil
 }
 
-func (o *outbox) item(seq model.Seq) (model.Item, error) {
-	if seq > o.fixed() {
+// item returns the item of a number; false: it is that of an inventory which the host does not have.
+func (o *outbox) item(seq model.Seq) (model.Item, bool, error) {
+	if seq > o.fixed {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		return o.moves[seq-o.fixed()-1], nil
+		return o.moves[seq-o.fixed-1], true, nil
 	}
 	n := int(seq-1) / 2
-	facts, p := o.fleet.Host(n)
+	facts, packages, err := o.fleet.Host(n)
 	item := model.Item{Seq: seq, Kind: model.ItemFacts, Key: o.fleet.ID(n).String(), AsOf: o.asOf}
-	if seq%2 == 0 {
-		item.Kind, item.Payload = model.ItemPackages, o.fleet.encoded[p]
-		return item, nil
-	}
-	b, err := model.Encode(facts)
 	if err != nil {
-		return item, fmt.Errorf("encode simulated host %d: %w", n, err)
+		return item, false, err
 	}
-	item.Payload = b
-	return item, nil
+	if seq%2 == 0 {
+		item.Kind, item.Payload = model.ItemPackages, packages
+		return item, packages != nil, nil
+	}
+	if item.Payload, err = model.Encode(facts); err != nil {
+		return item, false, fmt.Errorf("encode simulated host %d: %w", n, err)
+	}
+	return item, true, nil
 }
 
 // append adds results of commands.
@@ -103,10 +115,13 @@ func (o *outbox) append(moves []model.Item) {
 func (o *outbox) DropThrough(seq model.Seq) error {
 	o.mu.Lock()
 	o.dropped = max(o.dropped, seq)
-	sent := min(o.dropped, o.fixed())
+	hosts := int(min(o.dropped, o.fixed)) / 2
+	if o.dropped >= o.fixed {
+		hosts = o.hosts
+	}
 	o.mu.Unlock()
 	if o.acked != nil {
-		o.acked(int(sent)/2, o.hosts)
+		o.acked(hosts, o.hosts)
 	}
 	return nil
 }

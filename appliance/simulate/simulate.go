@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -64,15 +63,18 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	box := newOutbox(fleet, c.Hosts, epoch, model.TimeOf(start), c.Acked)
+	box, err := newOutbox(fleet, c.Hosts, epoch, model.TimeOf(start), c.Acked)
+	if err != nil {
+		return err
+	}
 	up := uplink.New(uplink.Config{
-		Self: id.Member, Name: id.Name, Software: "skerry simulate " + c.Version, Upper: id.Upper,
+		Self: id.Member, Name: id.Name, Software: software(c.Version), Upper: id.Upper,
 		Dial: func(ctx context.Context) (exchange.Session, error) {
 			d := id.Dial(time.Now)
 			d.Log = c.Log
 			return link.Dial(ctx, addr, d)
 		},
-		Outbox: box, Sink: &orders{box: box},
+		Outbox: box, Sink: &orders{obey: func(_ context.Context, o model.Order) error { return box.obey(o) }},
 		// All that can be lost is computed anew from the start.
 		Resync: func(context.Context) error { return nil },
 		Now:    time.Now, Log: c.Log,
@@ -97,7 +99,7 @@ func identity(ctx context.Context, c Config) (enroll.Identity, error) {
 	if err != nil {
 		return id, err
 	}
-	id, err = enroll.Join(ctx, c.URL, token, key, enroll.Newcomer{Name: "simulated fleet", Software: "skerry simulate " + c.Version})
+	id, err = enroll.Join(ctx, c.URL, token, key, enroll.Newcomer{Name: "simulated fleet", Software: software(c.Version)})
 	if err != nil {
 		return id, err
 	}
@@ -122,57 +124,3 @@ func nextEpoch(path string) (model.Epoch, error) {
 	return model.Epoch(n + 1), nil
 }
 
-// orders obeys at once and always succeeds.
-type orders struct {
-	box *outbox
-
-	mu   sync.Mutex // guards held
-	held model.Position
-}
-
-// Held implements exchange.Sink.
-func (o *orders) Held(context.Context) (model.Position, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.held, nil
-}
-
-// Accept implements exchange.Sink.
-func (o *orders) Accept(_ context.Context, epoch model.Epoch, items []model.Item) (model.Position, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, item := range items {
-		if item.Kind == model.ItemOrder && !o.held.Covers(epoch, item.Seq) {
-			if err := o.obey(item); err != nil {
-				return o.held, err
-			}
-		}
-		o.held = model.Position{Epoch: epoch, Seq: item.Seq}
-	}
-	return o.held, nil
-}
-
-func (o *orders) obey(item model.Item) error {
-	var order model.Order
-	if err := model.Decode(item.Payload, &order); err != nil {
-		return fault.New(fault.Corrupt, "simulate", "order %q: %w", item.Key, err)
-	}
-	at := model.TimeOf(time.Now())
-	var moves []model.Item
-	for _, h := range order.Hosts {
-		for _, s := range []model.CommandState{model.CommandDelivered, model.CommandRunning, model.CommandSucceeded} {
-			m := model.Move{Command: order.Command.ID, Host: h, State: s, At: at}
-			if s == model.CommandSucceeded {
-				m.Output = "simulated " + order.Command.Kind
-			}
-			b, err := model.Encode(m)
-			if err != nil {
-				return fmt.Errorf("encode move: %w", err)
-			}
-			key := m.Command.String() + "/" + h.String() + "/" + string(s)
-			moves = append(moves, model.Item{Kind: model.ItemMove, Key: key, AsOf: at, Payload: b})
-		}
-	}
-	o.box.append(moves)
-	return nil
-}
