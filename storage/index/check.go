@@ -26,16 +26,21 @@ func (r Report) OK() bool { return r.FaultN == 0 }
 // hold exactly what the rows say. What is wrong is in the report; the error is of ctx or of the disk.
 // It takes seconds for each million rows and does not hinder writers.
 func (s *Store) Check(ctx context.Context) (Report, error) {
+	s.applying.RLock() // the view and the index in memory are of the same commit
 	v := s.View()
+	known := v.memory.Len()
+	s.applying.RUnlock()
 	defer v.Close()
-	c := &checker{ctx: ctx, r: &v.Reader, want: map[key.Space]int{}}
+	c := &checker{ctx: ctx, store: s, r: &v.Reader, known: known, want: map[key.Space]int{}}
 	err := c.all()
 	return c.report, err
 }
 
 type checker struct {
 	ctx    context.Context
+	store  *Store
 	r      *Reader
+	known  int // hosts in the index in memory when r was opened
 	report Report
 	want   map[key.Space]int // index entries that the rows ask for, less those that are missing
 }
@@ -45,8 +50,11 @@ func (c *checker) all() error {
 	for _, err := range []error{
 		rows(c, key.SpaceMember, func(_ []byte, m model.Member) ([]byte, [][]byte) { return key.Member(m.ID), memberEntries(m) }),
 		rows(c, key.SpaceSite, func(_ []byte, s model.Site) ([]byte, [][]byte) { return none(key.Site(s.ID)) }),
-		rows(c, key.SpaceCounts, func(_ []byte, s model.SiteCounts) ([]byte, [][]byte) { return none(key.Counts(s.Site)) }),
-		rows(c, key.SpaceHost, func(_ []byte, h model.Host) ([]byte, [][]byte) { return key.Host(h.ID), hostEntries(h) }),
+		c.counts(),
+		c.trends(),
+		c.hosts(),
+		c.beats(),
+		c.local(),
 		rows(c, key.SpaceAdvisory, func(_ []byte, a model.Advisory) ([]byte, [][]byte) {
 			return key.Advisory(a.AdvisoryKey), advisoryEntries(a)
 		}),
@@ -66,6 +74,7 @@ func (c *checker) all() error {
 		rows(c, key.SpaceAccount, func(_ []byte, a model.Account) ([]byte, [][]byte) { return none(key.Account(a.Name)) }),
 		rows(c, key.SpaceSession, func(_ []byte, s model.Session) ([]byte, [][]byte) { return none(key.Session(s.ID)) }),
 		rows(c, key.SpaceAudit, func(_ []byte, e model.AuditEntry) ([]byte, [][]byte) { return none(key.Audit(e.Seq)) }),
+		rows(c, key.SpaceSearch, func(_ []byte, s model.SavedSearch) ([]byte, [][]byte) { return none(key.Search(s.Name)) }),
 		rows(c, key.SpaceWatermark, func(k []byte, _ model.Position) ([]byte, [][]byte) { return none(k) }),
 		rows(c, key.SpaceDirective, func(k []byte, d directive) ([]byte, [][]byte) {
 			to, seq, err := key.ReadDirective(k)
@@ -97,8 +106,22 @@ func (c *checker) fault(format string, args ...any) {
 	}
 }
 
-// rows checks one keyspace of rows. Of returns the key that a row ought to have, and its index entries.
+// rows checks one keyspace of rows in JSON. Of returns the key that a row ought to have, and its index
+// entries.
 func rows[T any](c *checker, space key.Space, of func(k []byte, row T) (own []byte, entries [][]byte)) error {
+	return c.each(space, func(k, v []byte) ([]byte, [][]byte, error) {
+		var row T
+		if err := c.r.rows.decode(v, &row); err != nil {
+			return nil, nil, err
+		}
+		own, entries := of(k, row)
+		return own, entries, nil
+	})
+}
+
+// each checks one keyspace of rows. Fn reads a row and returns the key that it ought to have and its index
+// entries; its error is about the row.
+func (c *checker) each(space key.Space, fn func(k, v []byte) (own []byte, entries [][]byte, err error)) error {
 	if err := c.ctx.Err(); err != nil {
 		return context.Cause(c.ctx)
 	}
@@ -106,12 +129,11 @@ func rows[T any](c *checker, space key.Space, of func(k []byte, row T) (own []by
 		if c.report.Rows++; c.report.Rows%1024 == 0 && c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
 		}
-		var row T
-		if err := c.r.rows.decode(v, &row); err != nil {
+		own, entries, err := fn(k, v)
+		if err != nil {
 			c.fault("%s: %v", key.Describe(k), err)
 			return nil
 		}
-		own, entries := of(k, row)
 		if !bytes.Equal(own, k) {
 			c.fault("%s holds the row of %s", key.Describe(k), key.Describe(own))
 		}
@@ -167,15 +189,16 @@ func (r *Reader) asked(k []byte) ([][]byte, error) {
 			return nil, err
 		}
 		return entriesOf(r, key.Member(id), memberEntries)
-	case key.SpaceHostSite, key.SpaceHostPackages:
-		_, id, err := key.ReadHostSite(k)
-		if key.Space(k[0]) == key.SpaceHostPackages {
-			_, id, err = key.ReadHostPackages(k)
-		}
+	case key.SpaceHostPackages:
+		_, id, err := key.ReadHostPackages(k)
 		if err != nil {
 			return nil, err
 		}
-		return entriesOf(r, key.Host(id), hostEntries)
+		h, ok, err := r.Host(id)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return hostEntries(h), nil
 	case key.SpaceAdvisoryPackage:
 		_, _, a, err := key.ReadAdvisoryPackage(k)
 		if err != nil {

@@ -24,11 +24,10 @@ func memberEntries(m model.Member) [][]byte {
 }
 
 func hostEntries(h model.Host) [][]byte {
-	e := [][]byte{key.HostSite(h.Site, h.ID)}
-	if h.PackagesDigest != "" {
-		e = append(e, key.HostPackages(h.PackagesDigest, h.ID))
+	if h.PackagesDigest == "" {
+		return nil
 	}
-	return sorted(e)
+	return [][]byte{key.HostPackages(h.PackagesDigest, h.ID)}
 }
 
 func advisoryEntries(a model.Advisory) [][]byte {

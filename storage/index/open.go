@@ -5,14 +5,17 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
 
@@ -48,15 +51,36 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, lockError(dir, err)
 	}
-	s := &Store{dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{})}
+	s := &Store{
+		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), lost: map[model.SiteID]bool{},
+	}
+	if s.costly == 0 {
+		s.costly = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if s.limits == (limits{}) {
+		s.limits = defaultLimits
+	}
+	s.after = o.After
+	if s.after == nil {
+		s.after = time.After
+	}
 	s.cache = pebble.NewCache(o.CacheBytes)
 	if err := s.openCurrent(); err != nil {
 		s.cache.Unref()
 		_ = lock.Close() // the error that matters is the first
 		return nil, err
 	}
+	go s.keep()
+	if _, ids := s.life.journal.state(); ids > 0 {
+		s.wakeKeeper()
+	}
 	return s, nil
 }
+
+// defaultLimits: a checkpoint of a million hosts takes about a second of one core, and a journal of 100,000
+// about as long to read back.
+var defaultLimits = limits{rows: 100_000, every: 5 * time.Minute, atEnd: 1000, replay: 100_000}
 
 // makeDir makes dir and its missing parents, and makes each of them durable: a commit is worth nothing
 // in a folder that a power cut takes away.
@@ -91,8 +115,30 @@ func (s *Store) openCurrent() error {
 		return s.create()
 	}
 	s.removeOthers(number)
-	s.life, s.applied, err = s.openNumber(number, false)
-	return err
+	db, schema, err := s.openDB(number, false)
+	if err != nil {
+		return err
+	}
+	older := uint64(0)
+	if schema < key.Schema {
+		older = number
+		number, db, err = s.copyForward(number, db, schema)
+		if err != nil {
+			return err
+		}
+	}
+	if s.life, s.applied, err = s.enliven(db, number); err != nil {
+		return err
+	}
+	if older == 0 {
+		return nil
+	}
+	if err := s.writeCurrent(number); err != nil {
+		_ = closeDB(db)
+		return err
+	}
+	s.setAside(older, schema)
+	return nil
 }
 
 // create makes the first database. Until the pointer names it nothing was promised to anybody, so one
@@ -118,22 +164,50 @@ func (s *Store) create() error {
 	return nil
 }
 
-// openNumber opens the database in the numbered folder and checks its schema.
+// openNumber opens the database in the numbered folder, brings it to the schema of today where it is
+// older, and makes its index in memory.
 func (s *Store) openNumber(number uint64, fresh bool) (*life, uint64, error) {
+	db, schema, err := s.openDB(number, fresh)
+	if err == nil && schema < key.Schema {
+		err = s.migrate(db, number, schema)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.enliven(db, number)
+}
+
+// openDB opens the database in the numbered folder and returns the schema it has.
+func (s *Store) openDB(number uint64, fresh bool) (*pebble.DB, uint64, error) {
 	dir := s.folder(number)
-	db, err := openDB(dir, s.options(fresh))
+	db, err := openPebble(dir, s.options(fresh))
 	if err != nil {
 		return nil, 0, diskError("open index", dir, err)
 	}
-	applied, err := checkSchema(db, dir, s.rows, fresh)
+	schema, err := checkSchema(db, dir, s.rows, fresh)
 	if err != nil {
 		_ = closeDB(db)
 		return nil, 0, err
 	}
-	return &life{db: db, number: number}, applied, nil
+	return db, schema, nil
 }
 
-func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+// enliven makes the index in memory of an open database, and closes it where that fails.
+func (s *Store) enliven(db *pebble.DB, number uint64) (*life, uint64, error) {
+	l := &life{db: db, number: number}
+	r := Reader{from: db, rows: s.rows}
+	applied, err := r.number(key.MetaApplied)
+	if err == nil {
+		err = s.recall(l)
+	}
+	if err != nil {
+		_ = closeDB(db)
+		return nil, 0, fault.Wrap("open index", err)
+	}
+	return l, applied, nil
+}
+
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	err = caught(func() error {
 		db, err = pebble.Open(dir, o)
 		return err
@@ -160,8 +234,8 @@ func (s *Store) options(fresh bool) *pebble.Options {
 	return o
 }
 
-// checkSchema compares the schema row with key.Schema, writes it into a fresh store, and returns the
-// applied position. Schema 1 is the first, so there is nothing older to bring forward yet.
+// checkSchema returns the schema of a database, and refuses one that is newer than key.Schema. A fresh store
+// is given it.
 func checkSchema(db *pebble.DB, dir string, rows *rowCodec, fresh bool) (uint64, error) {
 	r := Reader{from: db, rows: rows}
 	schema, err := r.number(key.MetaSchema)
@@ -174,12 +248,13 @@ func checkSchema(db *pebble.DB, dir string, rows *rowCodec, fresh bool) (uint64,
 		if err != nil {
 			return 0, diskError("create index", dir, err)
 		}
+		schema = key.Schema
 	case schema == 0:
 		return 0, fault.New(fault.Corrupt, "open index", "%s holds a database that is not a Skerry index; name another folder, or restore this one from a snapshot", dir)
 	case schema > key.Schema:
 		return 0, fault.New(fault.Version, "open index", "%s has schema %d and this program reads up to %d; start the version of Skerry that wrote it, or a newer one", dir, schema, key.Schema)
 	}
-	return r.number(key.MetaApplied)
+	return schema, nil
 }
 
 // diskError turns an error of the file system or of Pebble into one that says what to do.

@@ -73,7 +73,7 @@ func TestSchema(t *testing.T) {
 	ok(t, s.Close())
 	for range 2 { // refused, and left as it is
 		_, err = Open(testDir, Options{Disk: disk})
-		kind(t, err, fault.Version, "has schema 2", "reads up to 1")
+		kind(t, err, fault.Version, "has schema 3", "reads up to 2")
 	}
 
 	disk = NewMemDisk()
@@ -313,11 +313,12 @@ func TestPowerCutInLargeCommit(t *testing.T) {
 	disk := NewMemDisk()
 	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
 	ok(t, err)
-	const n = 12_000
+	const n = 40_000
 	tx := s.Begin()
 	for i := range n {
 		ok(t, tx.PutHost(host(i, model.SiteID{1})))
 	}
+	ok(t, tx.writeHosts())
 	if size := tx.batch.Len(); size < memTable/2 {
 		t.Fatalf("the commit has only %d bytes", size)
 	}

@@ -35,6 +35,22 @@ func (t *Tx) PutSession(s model.Session) error { return t.put(key.Session(s.ID),
 // DeleteSession implements apply.Tx; a login that is not there is no error.
 func (t *Tx) DeleteSession(id model.SessionID) error { return t.remove(key.Session(id)) }
 
+// Search returns a saved search.
+func (r *Reader) Search(name string) (model.SavedSearch, bool, error) {
+	return get[model.SavedSearch](r, key.Search(name))
+}
+
+// Searches returns every saved search by name.
+func (r *Reader) Searches() ([]model.SavedSearch, error) {
+	return all[model.SavedSearch](r, key.SpaceSearch.Prefix(), 0)
+}
+
+// PutSearch implements apply.Tx.
+func (t *Tx) PutSearch(s model.SavedSearch) error { return t.put(key.Search(s.Name), s) }
+
+// DeleteSearch implements apply.Tx; a search that is not there is no error.
+func (t *Tx) DeleteSearch(name string) error { return t.remove(key.Search(name)) }
+
 // LastAudit returns the newest entry.
 func (r *Reader) LastAudit() (model.AuditEntry, bool, error) {
 	e, err := r.Audit(0, 1)

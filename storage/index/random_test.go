@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -102,6 +103,7 @@ func TestIndexesEqualRows(t *testing.T) {
 		sound(t, s)
 		v := s.View()
 		compareQueries(t, &v.Reader)
+		compareSites(t, v)
 		ok(t, v.Close())
 	}
 	if r := sound(t, s); r.Rows < 20 || r.Entries < 20 {
@@ -146,12 +148,6 @@ func compareQueries(t *testing.T, r *Reader) {
 		same("hosts of match "+m.Digest, n, len(ids(func(h model.Host) bool { return h.PackagesDigest == m.Digest })))
 		return nil
 	}))
-	for n := range 10 {
-		site := model.SiteID(hostID(n))
-		var got []model.HostID
-		ok(t, r.HostsOfSite(site, collect(&got)))
-		same("hosts of site", got, ids(func(h model.Host) bool { return h.Site == site }))
-	}
 	for _, q := range []model.HostQuery{{}, {Text: "WE"}, {Text: "BÜ\""}, {Status: model.HostDown}, {Site: model.SiteID(hostID(3))}, {Site: model.SiteID(hostID(3)), Text: "b", Status: model.HostUp}, {Text: "0-000000000004"}} {
 		want := ids(func(h model.Host) bool {
 			text := strings.ToLower(q.Text)
@@ -175,6 +171,25 @@ func compareQueries(t *testing.T, r *Reader) {
 	compareMembers(t, r, same)
 	compareAdvisories(t, r, same)
 	compareWork(t, r, same)
+}
+
+// compareSites compares what the index in memory says of sites with the rows.
+func compareSites(t *testing.T, v *View) {
+	t.Helper()
+	for n := range 10 {
+		site := model.SiteID(hostID(n))
+		var got, want []model.HostID
+		ok(t, v.HostsOfSite(site, func(h model.Host) error { got = append(got, h.ID); return nil }))
+		ok(t, v.EachHost(func(h model.Host) error {
+			if h.Site == site {
+				want = append(want, h.ID)
+			}
+			return nil
+		}))
+		if !slices.Equal(got, want) {
+			t.Fatalf("hosts of site %v: got %v; a full scan says %v", site, got, want)
+		}
+	}
 }
 
 func compareMembers(t *testing.T, r *Reader, same func(string, any, any)) {
@@ -291,20 +306,36 @@ func compareWork(t *testing.T, r *Reader, same func(string, any, any)) {
 // TestCheckFinds: a check that cannot fail proves nothing.
 func TestCheckFinds(t *testing.T) {
 	h := host(1, model.SiteID{9})
+	h.PackagesDigest = "d"
 	a := model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "debian", ID: "ID-1"}, Cursor: model.Cursor{At: 1, Seq: 1}}
 	for name, c := range map[string]struct {
 		damage func(tx *Tx) error
 		say    string
 	}{
-		"missing entry":  {func(tx *Tx) error { return tx.remove(key.HostSite(h.Site, h.ID)) }, "is missing for host/"},
-		"stale entry":    {func(tx *Tx) error { return tx.mark(key.HostSite(model.SiteID{8}, h.ID)) }, "no row asks for it"},
+		"missing entry": {func(tx *Tx) error { return tx.remove(key.HostPackages("d", h.ID)) }, "is missing for host/"},
+		"stale entry":   {func(tx *Tx) error { return tx.mark(key.HostPackages("e", h.ID)) }, "no row asks for it"},
+		"lost beat":     {func(tx *Tx) error { return tx.remove(key.HostBeat(h.ID)) }, "has no beat"},
+		"ghost beat":    {func(tx *Tx) error { return tx.batch.Set(key.HostBeat(hostID(2)), appendBeat(nil, h.Beat()), nil) }, "is the beat of a host that is not there"},
+		"bad beat":      {func(tx *Tx) error { return tx.batch.Set(key.HostBeat(h.ID), []byte{1, 2}, nil) }, "are not the beat of a host"},
+		"lost row": {func(tx *Tx) error {
+			return errors.Join(tx.remove(key.Host(h.ID)), tx.remove(key.HostPackages("d", h.ID)), tx.remove(key.HostBeat(h.ID)))
+		}, "knows 1 hosts, and there are 0 rows"},
+		"bad trend": {func(tx *Tx) error {
+			return tx.batch.Set(key.Trend(h.Site, model.ResHour, 7e9), appendCounts([]byte{formCounts, countsLayout, 2}, &model.SiteCounts{}), nil)
+		}, "holds the row of trend/"},
+		"bad counts":  {func(tx *Tx) error { return tx.batch.Set(key.Counts(h.Site), []byte{formCounts, countsLayout, 2}, nil) }, "no row of counts"},
+		"journal":     {func(tx *Tx) error { return tx.batch.Set(key.HostJournal(77, 0), h.ID[:], nil) }, "does not follow"},
+		"journal ids": {func(tx *Tx) error { return tx.batch.Set(key.HostJournal(1, 0), h.ID[:15], nil) }, "are not ids of hosts"},
+		"checkpoint": {func(tx *Tx) error {
+			return tx.batch.Set(key.SearchCheckpoint(7, 0), append([]byte{headLayout, 27: 9}, 0), nil)
+		}, "not what its head says"},
 		"entry of none":  {func(tx *Tx) error { return tx.mark(key.MemberName("site", "x", model.NodeID{4})) }, "no row asks for it"},
 		"stale cursor":   {func(tx *Tx) error { return tx.mark(key.AdvisoryCursor(model.Cursor{At: 1, Seq: 7}, a.AdvisoryKey)) }, "no row asks for it"},
 		"stale command":  {func(tx *Tx) error { return tx.mark(key.CommandOpen(model.CommandID{1})) }, "no row asks for it"},
 		"stale name":     {func(tx *Tx) error { return tx.mark(key.AdvisoryIdentifier("cve-9", a.AdvisoryKey)) }, "no row asks for it"},
 		"stale package":  {func(tx *Tx) error { return tx.mark(key.AdvisoryPackage("npm", "left-pad", a.AdvisoryKey)) }, "no row asks for it"},
 		"lost directive": {func(tx *Tx) error { return tx.remove(key.Directive(model.NodeID{}, 1)) }, "no row asks for it"},
-		"wrong key":      {func(tx *Tx) error { return tx.put(key.Host(hostID(2)), h) }, "holds the row of host/"},
+		"wrong key":      {func(tx *Tx) error { return tx.put(key.Host(hostID(2)), h) }, "holds the row of host "},
 		"both": {func(tx *Tx) error {
 			return tx.put(key.AdvisoryGone(a.AdvisoryKey), advisoryGone{a.AdvisoryKey, a.Cursor})
 		}, "remembered as removed"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/storage/key"
+	"github.com/skerryhq/skerry/storage/search"
 )
 
 // Reader holds every read. View and Tx embed it, so that the two can never differ in what they find.
@@ -15,8 +16,11 @@ import (
 // Iterations are in ascending key order and stop at the first error of fn, which they return as it is.
 // All other errors are of the store: kind fault.Corrupt for bytes that do not decode.
 type Reader struct {
-	from pebble.Reader
-	rows *rowCodec
+	from   pebble.Reader
+	rows   *rowCodec
+	memory *search.Index
+	// settle writes the hosts that a transaction still holds back, before from is read; nil in a View.
+	settle func() error
 }
 
 // View is a consistent snapshot; it never changes. It may be used by several goroutines.
@@ -38,48 +42,66 @@ func (v *View) Close() error {
 	return fault.Wrap("close view", err)
 }
 
-// get reads one row.
-func get[T any](r *Reader, k []byte) (row T, ok bool, err error) {
-	v, closer, err := r.from.Get(k)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return row, false, nil
+// read calls fn with the value at k, which is only valid until fn returns; false: there is none. Errors of
+// fn are about the value.
+func (r *Reader) read(k []byte, fn func(v []byte) error) (bool, error) {
+	if err := r.settled(k); err != nil {
+		return false, err
 	}
-	if err != nil {
-		return row, false, readError(k, err)
-	}
-	defer closer.Close()
-	if err := r.rows.decode(v, &row); err != nil {
-		return row, false, readError(k, err)
-	}
-	return row, true, nil
+	return readFrom(r.from, k, fn)
 }
 
-// has reports whether there is a row at k.
-func (r *Reader) has(k []byte) (bool, error) {
-	_, closer, err := r.from.Get(k)
+// settled sees to it that from holds what this transaction wrote to the keyspace of k; nil is all of them.
+func (r *Reader) settled(k []byte) error {
+	if r.settle == nil {
+		return nil
+	}
+	if len(k) > 0 {
+		switch key.Space(k[0]) {
+		case key.SpaceHost, key.SpaceHostBeat, key.SpaceHostPackages:
+		default:
+			return nil
+		}
+	}
+	return r.settle()
+}
+
+func readFrom(from pebble.Reader, k []byte, fn func(v []byte) error) (bool, error) {
+	v, closer, err := from.Get(k)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, readError(k, err)
 	}
-	return true, closer.Close()
+	defer closer.Close()
+	if err := fn(v); err != nil {
+		return false, readError(k, err)
+	}
+	return true, nil
+}
+
+// get reads one row.
+func get[T any](r *Reader, k []byte) (row T, ok bool, err error) {
+	ok, err = r.read(k, func(v []byte) error { return r.rows.decode(v, &row) })
+	return row, ok, err
+}
+
+// has reports whether there is a row at k.
+func (r *Reader) has(k []byte) (bool, error) {
+	return r.read(k, func([]byte) error { return nil })
 }
 
 // number reads a meta number; 0 if it was never written.
-func (r *Reader) number(m key.Meta) (uint64, error) {
-	v, closer, err := r.from.Get(key.Of(m))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, readError(key.Of(m), err)
-	}
-	defer closer.Close()
-	if len(v) != 8 {
-		return 0, readError(key.Of(m), fault.New(fault.Corrupt, "", "%d bytes are not a number", len(v)))
-	}
-	return binary.BigEndian.Uint64(v), nil
+func (r *Reader) number(m key.Meta) (n uint64, err error) {
+	_, err = r.read(key.Of(m), func(v []byte) error {
+		if len(v) != 8 {
+			return fault.New(fault.Corrupt, "", "%d bytes are not a number", len(v))
+		}
+		n = binary.BigEndian.Uint64(v)
+		return nil
+	})
+	return n, err
 }
 
 // scan calls fn with every key that starts with prefix, and its value. Both are only valid until fn
@@ -116,6 +138,9 @@ func (r *Reader) walk(lower, upper []byte, start, step func(*pebble.Iterator) bo
 
 // iterate opens an iterator for fn and reports its error behind fn's own.
 func (r *Reader) iterate(lower, upper []byte, fn func(*pebble.Iterator) error) error {
+	if err := r.settled(lower); err != nil {
+		return err
+	}
 	it, err := r.from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return readError(lower, err)
@@ -175,13 +200,9 @@ func readError(k []byte, err error) error {
 
 // raw appends the value at k to buf.
 func (r *Reader) raw(k, buf []byte) ([]byte, bool, error) {
-	v, closer, err := r.from.Get(k)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return buf, false, nil
-	}
-	if err != nil {
-		return buf, false, readError(k, err)
-	}
-	buf = append(buf, v...)
-	return buf, true, closer.Close()
+	ok, err := r.read(k, func(v []byte) error {
+		buf = append(buf, v...)
+		return nil
+	})
+	return buf, ok, err
 }

@@ -21,7 +21,12 @@ import (
 //	DIR/LOCK       held while open
 //	DIR/current    decimal number and a newline
 //	DIR/1/…        a Pebble database
-const currentName = "current"
+//	DIR/schema-1/… the one before the last change of schema, for going back to an older program
+//	DIR/1.search0  a part of a checkpoint that is being taken
+const (
+	currentName = "current"
+	searchName  = ".search"
+)
 
 func (s *Store) folder(number uint64) string {
 	return s.disk.fs.PathJoin(s.dir, strconv.FormatUint(number, 10))
@@ -109,12 +114,21 @@ func (s *Store) numbers() []uint64 {
 	return all
 }
 
-// removeOthers removes databases that a crash, or a View held to the end, left beside the current one.
+// removeOthers removes what a crash, or a View held to the end, left beside the current database.
 func (s *Store) removeOthers(number uint64) {
 	for _, n := range s.numbers() {
 		if n != number {
 			s.removeNumber(n)
 		}
+	}
+	names, err := s.disk.fs.List(s.dir)
+	for _, name := range names {
+		if strings.Contains(name, searchName) && err == nil {
+			err = s.disk.fs.Remove(s.disk.fs.PathJoin(s.dir, name))
+		}
+	}
+	if err != nil {
+		s.log.Warn("index: cannot remove an unfinished checkpoint", "folder", s.dir, "error", err)
 	}
 }
 
@@ -152,12 +166,19 @@ func (s *Store) Replace(from string) error {
 		_ = closeDB(next.db)
 		return fault.Wrap(op, err)
 	}
+	s.applying.Lock()
+	defer s.applying.Unlock()
 	s.mu.Lock()
 	if s.life != old {
 		s.mu.Unlock()
 		_ = closeDB(next.db)
 		return fault.New(fault.Conflict, op, "the index of %s was closed meanwhile; it opens with the new rows", s.dir)
 	}
+	for site := range s.lost {
+		next.memory.Reach(site, false)
+	}
+	_, upto, _ := old.memory.Changes(0, 0)
+	s.before += upto + 1
 	s.life, s.applied, s.failed = next, applied, nil
 	s.announceLocked()
 	done := old.retireLocked(func() {

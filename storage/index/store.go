@@ -13,17 +13,26 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/search"
 )
 
 // Options says how to open a store. The zero value is usable.
 type Options struct {
 	Log        *slog.Logger // nil: nothing is logged
 	CacheBytes int64        // memory for blocks read from disk; 0: 64 MiB
+	Costly     int          // searches of the costly kind that run at once; 0: half the processors, at least 1
 	Disk       *Disk        // nil: the file system of this machine
+	// After is time.After for tests; the index in memory is checkpointed five minutes after a change.
+	After func(time.Duration) <-chan time.Time
+
+	limits limits // zero: defaultLimits; for tests
 }
 
 // Store is an open directory store.
@@ -35,18 +44,35 @@ type Store struct {
 	rows  *rowCodec
 	lock  *pebble.Lock
 
+	costly int
+	limits limits
+	after  func(time.Duration) <-chan time.Time
+	wake   chan struct{} // see keep
+	stop   chan struct{}
+	kept   chan struct{} // closed when keep has ended
+	closed sync.Once     // for stop
+
+	// applying is held from a commit until the index in memory holds it; who reads under it sees both alike.
+	// The two counters are equal while nobody holds it so.
+	applying    sync.RWMutex
+	begun, done atomic.Uint64
+	lost        map[model.SiteID]bool // sites that nobody can vouch for (SetReach); guarded by applying
+
 	mu      sync.Mutex    // guards what follows
 	life    *life         // nil once closed
 	applied uint64        // as the last commit stored it
 	version uint64        // commits of this process, from 1
 	changed chan struct{} // closed and replaced with each new version
 	failed  error         // latched: the disk did not take a commit
+	before  uint64        // changes that the indexes in memory before the present one counted
 }
 
 // life is one open Pebble database. Replace puts another in its place while Views of the old one are
 // still being read; the last of them closes it.
 type life struct {
 	db      *pebble.DB
+	memory  *search.Index // the hosts of db; whoever commits writes it
+	journal *journal
 	number  uint64 // of its folder
 	users   int    // Views and transactions; guarded by Store.mu
 	retired func() // set when no longer current: called, without Store.mu, by the last user
@@ -100,7 +126,7 @@ func (s *Store) announceLocked() {
 func (s *Store) View() *View {
 	l := s.use()
 	snap := l.db.NewSnapshot()
-	return &View{Reader: Reader{from: snap, rows: s.rows}, snap: snap, store: s, life: l}
+	return &View{Reader: Reader{from: snap, rows: s.rows, memory: l.memory}, snap: snap, store: s, life: l}
 }
 
 // use counts the caller as a user of the current database.
@@ -151,6 +177,11 @@ func (s *Store) Checkpoint(dir string) error {
 // Close waits for nothing: Views still open keep the folder locked until they are closed, and an error
 // of kind fault.Conflict says how many there are. A second Close does nothing.
 func (s *Store) Close() error {
+	s.closed.Do(func() {
+		close(s.stop)
+		<-s.kept
+		s.checkpointNow(s.limits.atEnd)
+	})
 	s.mu.Lock()
 	l := s.life
 	if l == nil {

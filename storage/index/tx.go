@@ -9,6 +9,7 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
+	"github.com/skerryhq/skerry/storage/search"
 )
 
 var _ apply.Tx = (*Tx)(nil)
@@ -23,6 +24,14 @@ type Tx struct {
 	life  *life
 	// directive is the highest Seq given to a directive; 0 until the first one of this transaction.
 	directive model.Seq
+
+	hosts   map[model.HostID]*hostState
+	queue   []*hostState // to be written
+	touched []*hostState // written, or to be written, at least once
+	arena   []byte       // see keep
+	scratch []byte
+	sites   []model.Site // that were put
+	judged  []judgement
 }
 
 // Begin starts a transaction. The caller sees to it that there is one at a time. It panics on a
@@ -30,7 +39,9 @@ type Tx struct {
 func (s *Store) Begin() *Tx {
 	l := s.use()
 	b := l.db.NewIndexedBatch()
-	return &Tx{Reader: Reader{from: b, rows: s.rows}, batch: b, store: s, life: l}
+	t := &Tx{Reader: Reader{from: b, rows: s.rows, memory: l.memory}, batch: b, store: s, life: l, hosts: map[model.HostID]*hostState{}}
+	t.settle = t.writeHosts
+	return t
 }
 
 // Discard drops everything written. It does nothing after Commit.
@@ -78,11 +89,14 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 	if err := t.setNumber(key.MetaApplied, applied); err != nil {
 		return err
 	}
-	mode := pebble.NoSync
-	if durable {
-		mode = pebble.Sync
+	if err := t.writeHosts(); err != nil {
+		return err
 	}
-	if err := caught(func() error { return t.batch.Commit(mode) }); err != nil {
+	changes, rows := t.changes()
+	if err := t.writeJournal(rows); err != nil {
+		return err
+	}
+	if err := t.apply(changes, rows, durable); err != nil {
 		err = fault.New(fault.ReadOnly, op, "%s did not take the write: %w; nothing more is written until the disk is well and this node restarts", s.dir, err)
 		s.mu.Lock()
 		s.failed = err
@@ -94,6 +108,28 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 	s.announceLocked()
 	s.mu.Unlock()
 	return nil
+}
+
+// apply commits the batch and brings the index in memory to it, and then waits for the disk where it is to
+// be durable. Readers see a commit before it is durable either way; those who wait for it are only told
+// afterwards.
+func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) error {
+	s, db := t.store, t.life.db
+	err := func() error {
+		s.applying.Lock()
+		defer s.applying.Unlock()
+		s.begun.Add(1)
+		defer s.done.Add(1)
+		if err := caught(func() error { return t.batch.Commit(pebble.NoSync) }); err != nil {
+			return err
+		}
+		t.remember(changes, rows)
+		return nil
+	}()
+	if err != nil || !durable {
+		return err
+	}
+	return caught(func() error { return db.LogData(nil, pebble.Sync) })
 }
 
 func (t *Tx) setNumber(m key.Meta, n uint64) error {

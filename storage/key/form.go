@@ -38,6 +38,8 @@ func start(s Space, room int) []byte { return append(make([]byte, 0, 1+room), by
 
 func appendNumber(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
 
+func appendShort(b []byte, n uint16) []byte { return binary.BigEndian.AppendUint16(b, n) }
+
 // After returns the smallest key that is greater than every key with the given prefix. The prefix must
 // not be all 0xFF; no keyspace has that byte.
 func After(prefix []byte) []byte {
@@ -92,6 +94,18 @@ func (c *cursor) number() uint64 {
 	}
 	n := binary.BigEndian.Uint64(c.rest)
 	c.rest = c.rest[8:]
+	return n
+}
+
+func (c *cursor) short() uint16 {
+	if c.bad == "" && len(c.rest) < 2 {
+		c.bad = "too short for a number"
+	}
+	if c.bad != "" {
+		return 0
+	}
+	n := binary.BigEndian.Uint16(c.rest)
+	c.rest = c.rest[2:]
 	return n
 }
 
@@ -151,7 +165,7 @@ func (c *cursor) done() error {
 	return fault.New(fault.Corrupt, "read key", "%x: %s; restore this folder from a snapshot", k, c.bad)
 }
 
-// Describe returns the key as text for people, as in host-site/0190…/0190…; a key that does not
+// Describe returns the key as text for people, as in task/0190…/0190…; a key that does not
 // decode is shown in hexadecimal.
 func Describe(k []byte) string {
 	for _, e := range Table() {
@@ -182,6 +196,8 @@ func split(e Entry, k []byte) ([]string, error) {
 			parts = append(parts, fmt.Sprint(c.number()))
 		case FormText:
 			parts = append(parts, c.text())
+		case FormShort:
+			parts = append(parts, fmt.Sprint(c.short()))
 		}
 	}
 	return parts, c.done()

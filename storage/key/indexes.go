@@ -43,22 +43,6 @@ func ReadMemberName(k []byte) (kind model.MemberKind, name string, id model.Node
 	return kind, name, id, c.done()
 }
 
-// HostSite returns the index key of a host by its site.
-func HostSite(site model.SiteID, host model.HostID) []byte {
-	return append(append(start(SpaceHostSite, 32), site[:]...), host[:]...)
-}
-
-// HostsOf returns the prefix of the hosts of one site.
-func HostsOf(site model.SiteID) []byte { return append(start(SpaceHostSite, 16), site[:]...) }
-
-// ReadHostSite reads a key made by HostSite.
-func ReadHostSite(k []byte) (site model.SiteID, host model.HostID, err error) {
-	c := read(SpaceHostSite, k)
-	site = c.id()
-	host = c.id()
-	return site, host, c.done()
-}
-
 // HostPackages returns the index key of a host by the digest of its inventory.
 func HostPackages(digest string, host model.HostID) []byte {
 	return append(HostsWith(digest), host[:]...)

@@ -21,15 +21,18 @@ const design = "../index/DESIGN.md"
 
 func markdown() string {
 	var b strings.Builder
-	b.WriteString("| byte | keyspace | parts, in order | value | writer | since | index |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| byte | keyspace | parts, in order | value | writer | since | derived |\n|---|---|---|---|---|---|---|\n")
 	for _, e := range Table() {
 		var parts []string
 		for _, p := range e.Parts {
 			parts = append(parts, p.Name+" "+p.Form.String())
 		}
 		index := ""
-		if e.Index {
-			index = "yes"
+		switch {
+		case e.Index:
+			index = "index"
+		case e.Local:
+			index = "local"
 		}
 		b.WriteString("| `" + hexByte(byte(e.Space)) + "` | " + strings.Join([]string{
 			e.Space.String(), strings.Join(parts, ", "), e.Value, e.Writer,
@@ -108,6 +111,7 @@ func samples(rng *rand.Rand) []sample {
 	n, n2 := rng.Uint64()>>rng.IntN(64), rng.Uint64()>>rng.IntN(64)
 	ak := model.AdvisoryKey{Source: c, ID: d}
 	low := strings.ToLower(b)
+	trendAt := model.Time(n2 >> 20)
 	one := func(v any, err error) ([]any, error) { return []any{v}, err }
 	return []sample{
 		{SpaceMember, Member(id), []any{model.NodeID(id)}, func(k []byte) ([]any, error) { v, err := ReadMember(k); return one(v, err) }},
@@ -118,9 +122,18 @@ func samples(rng *rand.Rand) []sample {
 		}},
 		{SpaceSite, Site(id), []any{model.SiteID(id)}, func(k []byte) ([]any, error) { v, err := ReadSite(k); return one(v, err) }},
 		{SpaceHost, Host(id), []any{model.HostID(id)}, func(k []byte) ([]any, error) { v, err := ReadHost(k); return one(v, err) }},
-		{SpaceHostSite, HostSite(id, id2), []any{model.SiteID(id), model.HostID(id2)}, func(k []byte) ([]any, error) {
-			x, y, err := ReadHostSite(k)
+		{SpaceHostBeat, HostBeat(id), []any{model.HostID(id)}, func(k []byte) ([]any, error) { v, err := ReadHostBeat(k); return one(v, err) }},
+		{SpaceHostJournal, HostJournal(n, uint16(n2)), []any{n, uint64(uint16(n2))}, func(k []byte) ([]any, error) {
+			x, y, err := ReadHostJournal(k)
+			return []any{x, uint64(y)}, err
+		}},
+		{SpaceSearchCheckpoint, SearchCheckpoint(n, n2), []any{n, n2}, func(k []byte) ([]any, error) {
+			x, y, err := ReadSearchCheckpoint(k)
 			return []any{x, y}, err
+		}},
+		{SpaceTrend, Trend(id, model.ResHour, trendAt), []any{model.SiteID(id), uint64(model.ResHour), uint64(model.ResHour.Place(trendAt))}, func(k []byte) ([]any, error) {
+			x, y, z, err := ReadTrend(k)
+			return []any{x, uint64(y), uint64(z)}, err
 		}},
 		{SpaceHostPackages, HostPackages(a, id), []any{a, model.HostID(id)}, func(k []byte) ([]any, error) {
 			x, y, err := ReadHostPackages(k)
@@ -160,7 +173,8 @@ func samples(rng *rand.Rand) []sample {
 			return []any{x, y, uint64(z)}, err
 		}},
 		// Keys that are only ever built: the row under them holds the parts.
-		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, nil},
+		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, func(k []byte) ([]any, error) { v, err := ReadCounts(k); return one(v, err) }},
+		{SpaceSearch, Search(a), []any{a}, nil},
 		{SpaceMatch, Match(a), []any{a}, nil},
 		{SpaceFindings, Findings(a), []any{a}, nil},
 		{SpaceExposure, Exposure(id), []any{model.SiteID(id)}, nil},
@@ -244,7 +258,7 @@ func TestPrefixes(t *testing.T) {
 		{AdvisoriesFor("Debian:1", "zlib"), [][]byte{AdvisoryPackage("Debian:1", "zlib", a)}, [][]byte{AdvisoryPackage("Debian:12", "zlib", a), AdvisoryPackage("Debian:1", "zlib1g", a)}},
 		{AdvisoriesNaming("CVE-1"), [][]byte{AdvisoryIdentifier("cve-1", a), AdvisoryIdentifier("Cve-1", a)}, [][]byte{AdvisoryIdentifier("CVE-12", a)}},
 		{MembersNamed("site", "b"), [][]byte{MemberName("site", "b", model.NodeID(id))}, [][]byte{MemberName("host", "b", model.NodeID(id)), MemberName("site", "bb", model.NodeID(id))}},
-		{HostsOf(model.SiteID{0xFF}), [][]byte{HostSite(model.SiteID{0xFF}, id2)}, [][]byte{HostSite(model.SiteID{0xFF, 1}, id2)}},
+		{TrendOf(model.SiteID{0xFF}, model.ResDay), [][]byte{Trend(model.SiteID{0xFF}, model.ResDay, 1<<40)}, [][]byte{Trend(model.SiteID{0xFF}, model.ResHour, 1<<40), Trend(model.SiteID{0xFF, 1}, model.ResDay, 1)}},
 		{DirectivesOf(model.NodeID{0xFF}), [][]byte{Directive(model.NodeID{0xFF}, ^model.Seq(0))}, [][]byte{Directive(model.NodeID{0xFF, 1}, 1)}},
 	} {
 		end := After(c.prefix)

@@ -16,8 +16,53 @@ func Site(id model.SiteID) []byte { return append(start(SpaceSite, 16), id[:]...
 // Counts returns the key of a site's aggregate row.
 func Counts(id model.SiteID) []byte { return append(start(SpaceCounts, 16), id[:]...) }
 
+// Trend returns the key of the slot of a site's trend (zero: all sites) that holds the time at.
+func Trend(site model.SiteID, res model.Resolution, at model.Time) []byte {
+	b := append(append(start(SpaceTrend, 19), site[:]...), byte(res))
+	return appendShort(b, uint16(res.Place(at)))
+}
+
+// TrendOf returns the prefix of the slots of a site's trend in one resolution.
+func TrendOf(site model.SiteID, res model.Resolution) []byte {
+	return append(append(start(SpaceTrend, 17), site[:]...), byte(res))
+}
+
+// ReadTrend reads a key made by Trend.
+func ReadTrend(k []byte) (site model.SiteID, res model.Resolution, place uint16, err error) {
+	c := read(SpaceTrend, k)
+	site = c.id()
+	res = model.Resolution(c.one())
+	place = c.short()
+	return site, res, place, c.done()
+}
+
 // Host returns the key of a host's row.
 func Host(id model.HostID) []byte { return append(start(SpaceHost, 16), id[:]...) }
+
+// AppendHost appends what Host returns.
+func AppendHost(b []byte, id model.HostID) []byte {
+	return append(append(b, byte(SpaceHost)), id[:]...)
+}
+
+// HostBeat returns the key of a host's beat.
+func HostBeat(id model.HostID) []byte { return append(start(SpaceHostBeat, 16), id[:]...) }
+
+// AppendHostBeat appends what HostBeat returns.
+func AppendHostBeat(b []byte, id model.HostID) []byte {
+	return append(append(b, byte(SpaceHostBeat)), id[:]...)
+}
+
+// HostJournal returns the key of one part of the list of hosts whose rows a commit changed; commits are
+// numbered by this node alone.
+func HostJournal(commit uint64, part uint16) []byte {
+	return appendShort(appendNumber(start(SpaceHostJournal, 10), commit), part)
+}
+
+// SearchCheckpoint returns the key of one part of a checkpoint of the index in memory, by the commit that
+// it reaches.
+func SearchCheckpoint(commit, part uint64) []byte {
+	return appendNumber(appendNumber(start(SpaceSearchCheckpoint, 16), commit), part)
+}
 
 // Advisory returns the key of an advisory's row.
 func Advisory(k model.AdvisoryKey) []byte {
@@ -68,6 +113,9 @@ func Account(name string) []byte { return appendText(start(SpaceAccount, len(nam
 // Session returns the key of a login's row.
 func Session(id model.SessionID) []byte { return append(start(SpaceSession, 16), id[:]...) }
 
+// Search returns the key of a saved search.
+func Search(name string) []byte { return appendText(start(SpaceSearch, len(name)+2), name) }
+
 // Audit returns the key of an audit entry.
 func Audit(seq model.Seq) []byte { return appendNumber(start(SpaceAudit, 8), uint64(seq)) }
 
@@ -94,10 +142,38 @@ func ReadSite(k []byte) (model.SiteID, error) {
 	return model.SiteID(c.id()), c.done()
 }
 
+// ReadCounts reads a key made by Counts.
+func ReadCounts(k []byte) (model.SiteID, error) {
+	c := read(SpaceCounts, k)
+	return model.SiteID(c.id()), c.done()
+}
+
 // ReadHost reads a key made by Host.
 func ReadHost(k []byte) (model.HostID, error) {
 	c := read(SpaceHost, k)
 	return model.HostID(c.id()), c.done()
+}
+
+// ReadHostBeat reads a key made by HostBeat.
+func ReadHostBeat(k []byte) (model.HostID, error) {
+	c := read(SpaceHostBeat, k)
+	return model.HostID(c.id()), c.done()
+}
+
+// ReadHostJournal reads a key made by HostJournal.
+func ReadHostJournal(k []byte) (commit uint64, part uint16, err error) {
+	c := read(SpaceHostJournal, k)
+	commit = c.number()
+	part = c.short()
+	return commit, part, c.done()
+}
+
+// ReadSearchCheckpoint reads a key made by SearchCheckpoint.
+func ReadSearchCheckpoint(k []byte) (commit, part uint64, err error) {
+	c := read(SpaceSearchCheckpoint, k)
+	commit = c.number()
+	part = c.number()
+	return commit, part, c.done()
 }
 
 // ReadAdvisory reads a key made by Advisory.

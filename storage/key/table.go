@@ -9,7 +9,7 @@ package key
 
 // Schema is the version of the whole layout: keyspaces, parts and the form of values. It moves in the
 // same commit as any of them.
-const Schema = 1
+const Schema = 2
 
 // Space is the first byte of a key: the keyspace it belongs to. The numbers are on disk: append in the
 // gaps, never reuse.
@@ -24,10 +24,14 @@ const (
 
 	SpaceSite   Space = 0x18
 	SpaceCounts Space = 0x19
+	SpaceTrend  Space = 0x1A
 
-	SpaceHost         Space = 0x20
-	SpaceHostSite     Space = 0x21
-	SpaceHostPackages Space = 0x22
+	SpaceHost             Space = 0x20
+	SpaceHostSite         Space = 0x21 // of schema 1 alone: site id, host id; the number stays taken
+	SpaceHostPackages     Space = 0x22
+	SpaceHostBeat         Space = 0x23
+	SpaceHostJournal      Space = 0x24
+	SpaceSearchCheckpoint Space = 0x25
 
 	SpaceAdvisory           Space = 0x30
 	SpaceAdvisoryGone       Space = 0x31
@@ -49,6 +53,7 @@ const (
 	SpaceAccount Space = 0x60
 	SpaceSession Space = 0x61
 	SpaceAudit   Space = 0x62
+	SpaceSearch  Space = 0x63
 
 	SpaceWatermark    Space = 0x70
 	SpaceDirective    Space = 0x71
@@ -64,6 +69,7 @@ const (
 	FormID     Form = 2 // 16 bytes of an identifier
 	FormNumber Form = 3 // 8 bytes, big-endian
 	FormText   Form = 4 // bytes with 0x00 written as 0x00 0xFF, then 0x00 0x01
+	FormShort  Form = 5 // 2 bytes, big-endian
 )
 
 // String returns the form as the byte diagrams write it.
@@ -77,6 +83,8 @@ func (f Form) String() string {
 		return "be64"
 	case FormText:
 		return "text"
+	case FormShort:
+		return "be16"
 	}
 	return "?"
 }
@@ -97,6 +105,9 @@ type Entry struct {
 	Writer string
 	Since  int  // the first Schema that has it
 	Index  bool // derived from rows of another keyspace, and checked against them
+	// Local says that the keyspace is this node's own: derived from rows as well, but at another pace on
+	// each node, so that it is no part of what equal logs make equal.
+	Local bool
 }
 
 // Table returns every keyspace, by rising byte.
@@ -105,35 +116,39 @@ func Table() []Entry {
 	num := func(n string) Part { return Part{n, FormNumber} }
 	text := func(n string) Part { return Part{n, FormText} }
 	return []Entry{
-		{SpaceMeta, "meta", []Part{{"item", FormByte}}, "see Meta", "Open, Commit, PutSelf, PutShelf", 1, false},
-		{SpaceMember, "member", []Part{id("member")}, "model.Member", "PutMember", 1, false},
-		{SpaceMemberPin, "member-pin", []Part{text("pin"), id("member")}, "-", "PutMember", 1, true},
-		{SpaceMemberName, "member-name", []Part{text("kind"), text("name"), id("member")}, "-", "PutMember", 1, true},
-		{SpaceSite, "site", []Part{id("site")}, "model.Site", "PutSite", 1, false},
-		{SpaceCounts, "counts", []Part{id("site")}, "model.SiteCounts", "PutCounts", 1, false},
-		{SpaceHost, "host", []Part{id("host")}, "model.Host", "PutHost", 1, false},
-		{SpaceHostSite, "host-site", []Part{id("site"), id("host")}, "-", "PutHost", 1, true},
-		{SpaceHostPackages, "host-packages", []Part{text("digest"), id("host")}, "-", "PutHost", 1, true},
-		{SpaceAdvisory, "advisory", []Part{text("source"), text("id")}, "model.Advisory", "PutAdvisory", 1, false},
-		{SpaceAdvisoryGone, "advisory-gone", []Part{text("source"), text("id")}, "model.Cursor", "DeleteAdvisory", 1, false},
-		{SpaceAdvisoryPackage, "advisory-package", []Part{text("ecosystem"), text("package"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
-		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true},
-		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true},
-		{SpaceImport, "import", []Part{num("seq")}, "model.ImportRecord", "PutImport", 1, false},
-		{SpaceMatch, "match", []Part{text("digest")}, "model.Match without findings", "PutMatch", 1, false},
-		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false},
-		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false},
-		{SpaceSigner, "signer", []Part{text("key id")}, "model.SignerKey", "PutSigner", 1, false},
-		{SpaceFindings, "findings", []Part{text("digest")}, "the findings of a model.Match", "PutMatch", 1, false},
-		{SpaceCommand, "command", []Part{id("command")}, "model.Command", "PutCommand", 1, false},
-		{SpaceCommandOpen, "command-open", []Part{id("command")}, "-", "PutCommand", 1, true},
-		{SpaceTask, "task", []Part{id("command"), id("host")}, "model.Task", "PutTask", 1, false},
-		{SpaceAccount, "account", []Part{text("name")}, "model.Account", "PutAccount", 1, false},
-		{SpaceSession, "session", []Part{id("session")}, "model.Session", "PutSession", 1, false},
-		{SpaceAudit, "audit", []Part{num("seq")}, "model.AuditEntry", "PutAudit", 1, false},
-		{SpaceWatermark, "watermark", []Part{id("origin")}, "model.Position", "PutWatermark", 1, false},
-		{SpaceDirective, "directive", []Part{id("to"), num("seq")}, "kind, key, as-of", "PutDirective", 1, false},
-		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true},
+		{SpaceMeta, "meta", []Part{{"item", FormByte}}, "see Meta", "Open, Commit, PutSelf, PutShelf", 1, false, false},
+		{SpaceMember, "member", []Part{id("member")}, "model.Member", "PutMember", 1, false, false},
+		{SpaceMemberPin, "member-pin", []Part{text("pin"), id("member")}, "-", "PutMember", 1, true, false},
+		{SpaceMemberName, "member-name", []Part{text("kind"), text("name"), id("member")}, "-", "PutMember", 1, true, false},
+		{SpaceSite, "site", []Part{id("site")}, "model.Site", "PutSite", 1, false, false},
+		{SpaceCounts, "counts", []Part{id("site")}, "model.SiteCounts", "PutCounts", 1, false, false},
+		{SpaceTrend, "trend", []Part{id("site"), {"resolution", FormByte}, {"place", FormShort}}, "model.TrendSlot", "PutTrend", 2, false, false},
+		{SpaceHost, "host", []Part{id("host")}, "model.Host without its beat", "PutHost", 1, false, false},
+		{SpaceHostPackages, "host-packages", []Part{text("digest"), id("host")}, "-", "PutHost", 1, true, false},
+		{SpaceHostBeat, "host-beat", []Part{id("host")}, "model.HostBeat", "PutHost, PutHostBeat", 2, false, false},
+		{SpaceHostJournal, "host-journal", []Part{num("commit"), {"part", FormShort}}, "ids of hosts, 16 bytes each", "Commit", 2, false, true},
+		{SpaceSearchCheckpoint, "search-checkpoint", []Part{num("commit"), num("part")}, "part 0: see the head; others: of storage/search", "the checkpointer", 2, false, true},
+		{SpaceAdvisory, "advisory", []Part{text("source"), text("id")}, "model.Advisory", "PutAdvisory", 1, false, false},
+		{SpaceAdvisoryGone, "advisory-gone", []Part{text("source"), text("id")}, "model.Cursor", "DeleteAdvisory", 1, false, false},
+		{SpaceAdvisoryPackage, "advisory-package", []Part{text("ecosystem"), text("package"), text("source"), text("id")}, "-", "PutAdvisory", 1, true, false},
+		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true, false},
+		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true, false},
+		{SpaceImport, "import", []Part{num("seq")}, "model.ImportRecord", "PutImport", 1, false, false},
+		{SpaceMatch, "match", []Part{text("digest")}, "model.Match without findings", "PutMatch", 1, false, false},
+		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false, false},
+		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false, false},
+		{SpaceSigner, "signer", []Part{text("key id")}, "model.SignerKey", "PutSigner", 1, false, false},
+		{SpaceFindings, "findings", []Part{text("digest")}, "the findings of a model.Match", "PutMatch", 1, false, false},
+		{SpaceCommand, "command", []Part{id("command")}, "model.Command", "PutCommand", 1, false, false},
+		{SpaceCommandOpen, "command-open", []Part{id("command")}, "-", "PutCommand", 1, true, false},
+		{SpaceTask, "task", []Part{id("command"), id("host")}, "model.Task", "PutTask", 1, false, false},
+		{SpaceAccount, "account", []Part{text("name")}, "model.Account", "PutAccount", 1, false, false},
+		{SpaceSession, "session", []Part{id("session")}, "model.Session", "PutSession", 1, false, false},
+		{SpaceAudit, "audit", []Part{num("seq")}, "model.AuditEntry", "PutAudit", 1, false, false},
+		{SpaceSearch, "search", []Part{text("name")}, "model.SavedSearch", "PutSearch", 2, false, false},
+		{SpaceWatermark, "watermark", []Part{id("origin")}, "model.Position", "PutWatermark", 1, false, false},
+		{SpaceDirective, "directive", []Part{id("to"), num("seq")}, "kind, key, as-of", "PutDirective", 1, false, false},
+		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true, false},
 	}
 }
 

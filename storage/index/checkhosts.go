@@ -1,0 +1,131 @@
+package index
+
+import (
+	"fmt"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// hosts checks the rows of hosts, that each has a beat, and that the index in memory knows exactly these
+// hosts, by what their rows say.
+func (c *checker) hosts() error {
+	n := 0
+	err := c.each(key.SpaceHost, func(k, v []byte) ([]byte, [][]byte, error) {
+		n++
+		id, err := key.ReadHost(k)
+		if err != nil {
+			return nil, nil, err
+		}
+		var h model.Host
+		if err := c.r.rows.readHost(v, id, &h); err != nil {
+			return nil, nil, err
+		}
+		if ok, err := c.r.has(key.HostBeat(id)); err != nil {
+			return nil, nil, err
+		} else if !ok {
+			c.fault("%s has no beat", key.Describe(k))
+		}
+		if err := c.r.addBeat(&h); err != nil {
+			return nil, nil, err
+		}
+		if len(c.r.memory.Verify(&h)) > 0 {
+			if err := c.again(id); err != nil {
+				return nil, nil, err
+			}
+		}
+		return k, hostEntries(h), nil
+	})
+	if err == nil && n != c.known {
+		c.fault("the search index knows %d hosts, and there are %d rows", c.known, n)
+	}
+	return err
+}
+
+// again compares a host that seemed to differ while nothing is committed.
+func (c *checker) again(id model.HostID) error {
+	s := c.store
+	s.applying.RLock()
+	defer s.applying.RUnlock()
+	v := s.View()
+	defer v.Close()
+	h, ok, err := v.Host(id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if _, known := v.memory.Head(id); known {
+			c.fault("the search index knows host %s, which has no row", id)
+		}
+		return nil
+	}
+	for _, what := range v.memory.Verify(&h) {
+		c.fault("the search index and the row of host %s differ: %s", id, what)
+	}
+	return nil
+}
+
+// beats checks that each beat belongs to a host.
+func (c *checker) beats() error {
+	return c.r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
+		id, err := key.ReadHostBeat(k)
+		if err == nil {
+			_, err = readBeat(v)
+		}
+		if err != nil {
+			c.fault("%s: %v", key.Describe(k), err)
+			return nil
+		}
+		ok, err := c.r.has(key.Host(id))
+		if err == nil && !ok {
+			c.fault("%s is the beat of a host that is not there", key.Describe(k))
+		}
+		return err
+	})
+}
+
+func (c *checker) counts() error {
+	return c.each(key.SpaceCounts, func(k, v []byte) ([]byte, [][]byte, error) {
+		site, err := key.ReadCounts(k)
+		if err != nil {
+			return nil, nil, err
+		}
+		var n model.SiteCounts
+		err = c.r.rows.readCounts(v, site, &n)
+		return k, nil, err
+	})
+}
+
+func (c *checker) trends() error {
+	return c.each(key.SpaceTrend, func(k, v []byte) ([]byte, [][]byte, error) {
+		site, res, _, err := key.ReadTrend(k)
+		if err != nil {
+			return nil, nil, err
+		}
+		var s model.TrendSlot
+		if err := c.r.rows.readTrend(v, site, &s); err != nil {
+			return nil, nil, err
+		}
+		if res.Slots() == 0 {
+			return nil, nil, fmt.Errorf("there is no resolution %d", res)
+		}
+		return key.Trend(site, res, s.Start), nil, nil
+	})
+}
+
+// local checks what this node keeps of the index in memory: the next start would do without it, but it
+// would be the first to know.
+func (c *checker) local() error {
+	h, ok, err := c.r.newestCheckpoint()
+	if err == nil && ok {
+		err = c.r.eachPart(h, func([]byte) error { return c.ctx.Err() })
+	}
+	if err == nil {
+		_, err = c.r.readJournal(h.commit, func(model.HostID) {})
+	}
+	if err != nil && c.ctx.Err() == nil {
+		c.fault("%v", err)
+		return nil
+	}
+	return err
+}

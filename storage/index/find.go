@@ -1,0 +1,206 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
+	"github.com/skerryhq/skerry/storage/search"
+)
+
+// present returns the index in memory of the current database, and the number of changes that those before
+// it counted.
+func (s *Store) present() (*search.Index, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil {
+		panic("index: use of the closed store " + s.dir)
+	}
+	return s.life.memory, s.before
+}
+
+// Find returns one page of hosts, with the status that is shown: unknown for the hosts of a site that nobody
+// can vouch for now (SetReach). Errors have the kind fault.Invalid for a limit, an order or a cursor that
+// cannot be, and fault.Busy for a search that takes more time or work than it may; ctx bounds the time.
+func (s *Store) Find(ctx context.Context, q query.Search) (query.Page, error) {
+	from := time.Now()
+	for steady := false; ; steady = true {
+		p, moved, err := s.find(ctx, q, steady)
+		if err != nil || !moved || steady || time.Since(from) > steadyTime {
+			return p, err
+		}
+	}
+}
+
+// steadyTime is how long a search may take for being done again, while commits wait, where one came in
+// between the index in memory and the rows. A page that is not is right for each host on it, but may lack
+// one that changed in that moment.
+const steadyTime = 5 * time.Millisecond
+
+// find is Find. Where it is not steady, it reports whether anything was committed meanwhile; the hosts that
+// no longer match are left out then.
+func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page query.Page, moved bool, err error) {
+	if steady {
+		s.applying.RLock()
+	}
+	begun := s.begun.Load()
+	moved = begun != s.done.Load()
+	found, v, err := s.ask(ctx, q)
+	if steady {
+		s.applying.RUnlock()
+		moved = found.Loose
+	} else {
+		moved = moved || found.Loose || s.begun.Load() != begun
+	}
+	if err != nil {
+		return page, false, err
+	}
+	defer v.Close()
+	env := query.Env{Now: q.Now, Site: v.siteNames()}
+	page.Total = found.Total
+	page.Hosts = make([]model.Host, len(found.Hits))
+	n := 0
+	for i := range found.Hits {
+		h := &page.Hosts[n]
+		ok, err := v.row(found.Hits[i].ID, h)
+		if err != nil {
+			return query.Page{}, false, err
+		}
+		h.SetBeat(found.Hits[i].Beat)
+		if ok && (!moved || q.Where == nil || query.Match(q.Where, h, env)) {
+			n++
+		}
+	}
+	page.Hosts = page.Hosts[:n]
+	if found.More && n > 0 {
+		c := query.CursorOf(q.Sort, &page.Hosts[n-1], env)
+		page.Next = &c
+	}
+	return page, moved, nil
+}
+
+// ask finds the hosts and opens a view of their rows.
+func (s *Store) ask(ctx context.Context, q query.Search) (search.Found, *View, error) {
+	v := s.View()
+	found, err := v.memory.Find(ctx, q)
+	if err != nil {
+		v.Close()
+		return found, nil, err
+	}
+	return found, v, nil
+}
+
+// siteNames returns a function that reads sites, each once; a site that does not read is one that is not
+// known, whose hosts are shown all the same.
+func (r *Reader) siteNames() func(model.SiteID) model.Site {
+	known := map[model.SiteID]model.Site{}
+	return func(id model.SiteID) model.Site {
+		site, ok := known[id]
+		if !ok {
+			site, _, _ = r.Site(id)
+			known[id] = site
+		}
+		return site
+	}
+}
+
+// Count returns how many hosts match. Errors are those of Find.
+func (s *Store) Count(ctx context.Context, where query.Expr, now model.Time) (int, error) {
+	m, _ := s.present()
+	return m.Count(ctx, where, now)
+}
+
+// Facets counts the values of fields among the hosts that match, at most top of each, and how many hosts
+// match. Errors are those of Find, and fault.Invalid for a field that is not counted.
+func (s *Store) Facets(ctx context.Context, where query.Expr, now model.Time, fields []query.Field, top int) ([]query.Facet, int, error) {
+	m, _ := s.present()
+	return m.Facets(ctx, where, now, fields, top)
+}
+
+// Group counts the pairs of values of two fields among the hosts that match, at most top pairs. Errors are
+// those of Facets.
+func (s *Store) Group(ctx context.Context, where query.Expr, now model.Time, a, b query.Field, top int) (query.Grouped, error) {
+	m, _ := s.present()
+	return m.Group(ctx, where, now, a, b, top)
+}
+
+// Values returns the most frequent values of a field that begin with prefix, for completion.
+func (s *Store) Values(f query.Field, prefix string, limit int) []query.Count {
+	m, _ := s.present()
+	return m.Values(f, prefix, limit)
+}
+
+// HostChanges returns the hosts that changed (other than by being heard again) or went since a place, at
+// most limit of them, and the place behind those; with limit 0 only the newest place. Lost says that some
+// cannot be told any more, so that everything must be looked at again. The places are of this process.
+func (s *Store) HostChanges(after uint64, limit int) (ids []model.HostID, upto uint64, lost bool) {
+	m, before := s.present()
+	if limit > 0 && after < before {
+		_, upto, _ = m.Changes(0, 0)
+		return nil, before + upto, true
+	}
+	ids, upto, lost = m.Changes(after-before, limit)
+	return ids, before + upto, lost
+}
+
+// SetReach says whether the hosts of a site are shown with the status that the site gave them, or as
+// unknown, because nobody can vouch for it now. It is kept in memory only: after a start every site is taken
+// to be reached.
+func (s *Store) SetReach(site model.SiteID, up bool) {
+	s.applying.Lock() // one writer of the index in memory at a time
+	defer s.applying.Unlock()
+	m, _ := s.present()
+	if up {
+		delete(s.lost, site)
+	} else {
+		s.lost[site] = true
+	}
+	m.Reach(site, up)
+}
+
+// HostsOfSite calls fn with every host of a site that the view has, by id.
+func (v *View) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
+	ids, err := v.store.idsOfSite(v.memory, site)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		h, ok, err := v.Host(id)
+		if err != nil {
+			return err
+		}
+		if !ok || h.Site != site {
+			continue // it came after the view was opened
+		}
+		if err := fn(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idsOfSite returns the hosts of a site, by id. Commits wait meanwhile, so that none is missing.
+func (s *Store) idsOfSite(m *search.Index, site model.SiteID) ([]model.HostID, error) {
+	s.applying.RLock()
+	defer s.applying.RUnlock()
+	q := query.Search{
+		Where: query.Term{Field: query.FieldSite, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapeExact, Text: site.String()}},
+		Limit: query.MaxPage,
+	}
+	var ids []model.HostID
+	for more := true; more; q.Skip += q.Limit {
+		found, err := m.Find(context.Background(), q)
+		if err != nil {
+			return nil, err
+		}
+		for _, hit := range found.Hits {
+			ids = append(ids, hit.ID)
+		}
+		more = found.More
+	}
+	slices.SortFunc(ids, func(a, b model.HostID) int { return bytes.Compare(a[:], b[:]) })
+	return ids, nil
+}

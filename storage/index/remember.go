@@ -1,0 +1,267 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+	"github.com/skerryhq/skerry/storage/search"
+)
+
+// recall makes the index in memory of a database that was just opened: from its checkpoint and the
+// journal, or, where anything of them does not fit, from the rows.
+func (s *Store) recall(l *life) error {
+	r := &Reader{from: l.db, rows: s.rows}
+	from, ids, err := r.sinceCheckpoint(s.limits.replay)
+	l.journal = &journal{commit: from.last, ids: from.named}
+	if err == nil && from.ok {
+		if err = s.recallCheckpoint(l, r, from.head, ids); err == nil {
+			return nil
+		}
+	}
+	if err != nil {
+		if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Version {
+			return err
+		}
+		s.log.Warn("index: the search index is made anew from the rows", "folder", s.folder(l.number), "reason", err)
+		if err := forget(l.db); err != nil {
+			return diskError("remove the checkpoint of the search index", s.folder(l.number), err)
+		}
+		l.journal = &journal{}
+	}
+	if err := s.rebuild(l, r); err != nil {
+		return err
+	}
+	l.journal.ids = max(l.journal.ids, l.memory.Len())
+	return nil
+}
+
+// forget removes what is kept of the index in memory, which begins anew.
+func forget(db *pebble.DB) error {
+	return caught(func() error {
+		b := db.NewBatch()
+		defer b.Close()
+		for _, space := range []key.Space{key.SpaceHostJournal, key.SpaceSearchCheckpoint} {
+			if err := b.DeleteRange(space.Prefix(), key.After(space.Prefix()), nil); err != nil {
+				return err
+			}
+		}
+		return b.Commit(pebble.NoSync)
+	})
+}
+
+// since is what is known of a checkpoint and of what followed it.
+type since struct {
+	head  head
+	ok    bool // there is one, and little enough follows it
+	last  uint64
+	named int
+}
+
+// sinceCheckpoint reads the head of the newest checkpoint and what the journal names behind it, at most
+// limit ids of which are of use.
+func (r *Reader) sinceCheckpoint(limit int) (x since, ids map[model.HostID]struct{}, err error) {
+	if x.head, x.ok, err = r.newestCheckpoint(); err != nil {
+		return x, nil, err
+	}
+	ids = map[model.HostID]struct{}{}
+	x.last, err = r.readJournal(x.head.commit, func(id model.HostID) {
+		if x.named++; x.named <= limit {
+			ids[id] = struct{}{}
+		}
+	})
+	x.ok = x.ok && x.named <= limit
+	return x, ids, err
+}
+
+// recallCheckpoint loads a checkpoint, reads the rows of ids again, and takes the beats from their rows.
+func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostID]struct{}) error {
+	m := search.New(s.costly)
+	if err := r.sites(m); err != nil {
+		return err
+	}
+	err := m.Load(func(yield func([]byte, error) bool) {
+		err := r.eachPart(h, func(part []byte) error {
+			if !yield(part, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if enough(err) != nil {
+			yield(nil, err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.again(m, ids); err != nil {
+		return err
+	}
+	if err := r.beats(m); err != nil {
+		return err
+	}
+	l.memory = m
+	return r.judgements(m)
+}
+
+// batchHosts is how many changes are handed to the index in memory at once.
+const batchHosts = 512
+
+// again brings the hosts with those ids to what their rows say.
+func (r *Reader) again(m *search.Index, ids map[model.HostID]struct{}) error {
+	changes := make([]search.Change, 0, len(ids))
+	for id := range ids {
+		h, ok, err := r.Host(id)
+		if err != nil {
+			return err
+		}
+		if ok {
+			changes = append(changes, search.Change{ID: id, Host: &h})
+		} else {
+			changes = append(changes, search.Change{ID: id, Gone: true})
+		}
+	}
+	m.Apply(changes)
+	return nil
+}
+
+// beats gives every host its beat.
+func (r *Reader) beats(m *search.Index) error {
+	changes := make([]search.Change, 0, batchHosts)
+	beats := make([]model.HostBeat, batchHosts)
+	err := r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
+		id, err := key.ReadHostBeat(k)
+		if err != nil {
+			return err
+		}
+		b := &beats[len(changes)]
+		if *b, err = readBeat(v); err != nil {
+			return readError(k, err)
+		}
+		if changes = append(changes, search.Change{ID: id, Beat: b}); len(changes) == batchHosts {
+			m.Apply(changes)
+			changes = changes[:0]
+		}
+		return nil
+	})
+	m.Apply(changes)
+	return err
+}
+
+// sites tells the index in memory what the sites are called and where they are.
+func (r *Reader) sites(m *search.Index) error {
+	return each(r, key.SpaceSite.Prefix(), func(s model.Site) error {
+		m.PutSite(s)
+		return nil
+	})
+}
+
+// judgements tells the index in memory when each site last judged its hosts.
+func (r *Reader) judgements(m *search.Index) error {
+	return r.scan(key.SpaceCounts.Prefix(), func(k, v []byte) error {
+		site, err := key.ReadCounts(k)
+		if err != nil {
+			return err
+		}
+		var n model.SiteCounts
+		if err := r.rows.readCounts(v, site, &n); err != nil {
+			return readError(k, err)
+		}
+		if n.JudgedAt != 0 && !site.IsZero() {
+			m.Judged(site, n.JudgedAt)
+		}
+		return nil
+	})
+}
+
+// rebuild makes the index in memory from the rows. Two goroutines read them, one half of the keys each.
+func (s *Store) rebuild(l *life, r *Reader) error {
+	m := search.New(s.costly)
+	if err := r.sites(m); err != nil {
+		return err
+	}
+	middle, err := r.middleHost()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	batches := make(chan []search.Change, 4)
+	var readers sync.WaitGroup
+	for _, bounds := range [][2][]byte{{key.SpaceHost.Prefix(), middle}, {middle, key.After(key.SpaceHost.Prefix())}} {
+		readers.Go(func() {
+			if err := r.batches(ctx, bounds[0], bounds[1], batches); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	go func() {
+		readers.Wait()
+		close(batches)
+	}()
+	for b := range batches {
+		m.Apply(b)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	l.memory = m
+	return r.judgements(m)
+}
+
+// batches sends the hosts of a range of keys.
+func (r *Reader) batches(ctx context.Context, lower, upper []byte, out chan<- []search.Change) error {
+	var hosts []model.Host
+	send := func() error {
+		changes := make([]search.Change, len(hosts))
+		for i := range hosts {
+			changes[i] = search.Change{ID: hosts[i].ID, Host: &hosts[i]}
+		}
+		hosts = nil
+		select {
+		case out <- changes:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	err := r.eachHost(lower, upper, func(h *model.Host) error {
+		if hosts == nil {
+			hosts = make([]model.Host, 0, batchHosts)
+		}
+		if hosts = append(hosts, *h); len(hosts) == batchHosts {
+			return send()
+		}
+		return nil
+	})
+	if err == nil && len(hosts) > 0 {
+		err = send()
+	}
+	return err
+}
+
+// middleHost returns a key about halfway between the first and the last host.
+func (r *Reader) middleHost() ([]byte, error) {
+	prefix := key.SpaceHost.Prefix()
+	first, last := key.After(prefix), key.After(prefix)
+	err := r.iterate(prefix, key.After(prefix), func(it *pebble.Iterator) error {
+		if it.First() {
+			first = bytes.Clone(it.Key())
+		}
+		if it.Last() {
+			last = bytes.Clone(it.Key())
+		}
+		return nil
+	})
+	if err != nil || len(first) < 9 || len(last) < 9 {
+		return key.After(prefix), err
+	}
+	a, b := binary.BigEndian.Uint64(first[1:]), binary.BigEndian.Uint64(last[1:])
+	return binary.BigEndian.AppendUint64(prefix, a+(b-a)/2), nil
+}
