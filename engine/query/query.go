@@ -41,7 +41,8 @@ type Term struct {
 	// matched with the system's id, its whole name and each single word of the name. FieldAny: see Field.
 	Pattern Pattern
 	// Version is what KindVersion and KindOS compare with for the four orders (CompareVersions), and for
-	// KindOS also for OpIs where HasVersion (os:debian:12, os:debian=12).
+	// KindOS also for OpIs where HasVersion (os:debian:12, os:debian=12): that version or one of its line, so
+	// that os:rhel:9 has 9.4. It is folded.
 	Version    string
 	HasVersion bool
 
@@ -87,6 +88,7 @@ const (
 	ShapeContains Shape = 4 // *web*
 	ShapeGlob     Shape = 5 // anything else with *: web*-0*1
 	ShapeAny      Shape = 6 // *: has any value at all, which is not empty
+	ShapeCounted  Shape = 7 // KindOS alone: the whole OSText and nothing else, as in os:"debian 12"
 )
 
 // Pattern is a piece of text to look for, without regard to case (Fold).
@@ -95,12 +97,14 @@ type Pattern struct {
 	Text  string // folded, without the stars; for ShapeGlob folded, with them
 }
 
-// Hit is one host of an answer, as it is shown: a status that nobody can vouch for now is unknown.
 // Search asks for one page.
 type Search struct {
 	Where Expr // nil is All
 	Sort  Sort // zero: by name, rising
 	After *Cursor
+	// Skip is how many hosts behind After (or the beginning) are left out: it costs a little for each, so it
+	// is for jumping, and cursors are for going on.
+	Skip  int
 	Limit int // 1 to MaxPage; zero is DefaultPage
 	// Now is what relative ages are measured from.
 	Now model.Time
