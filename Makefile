@@ -15,7 +15,7 @@ APP      := ui/web/app
 PAGE     := ui/web/dist/index.html
 SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help build web demo test check fix bench fuzz clean
+.PHONY: help build web demo test check fix bench bench-directory fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,9 +39,9 @@ $(APP)/node_modules/.package-lock.json: $(APP)/package-lock.json
 	cd $(APP) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-demo: build ## a federation at work on this machine; Ctrl-C ends it (ADVISORIES=PATH for your own data)
+demo: build ## a federation at work on this machine; Ctrl-C ends it (ADVISORIES=PATH, HOSTS=20000 SITES=20 simulated)
 	@go build -o bin/demo ./scripts/demo
-	@exec bin/demo -bin bin $(if $(ADVISORIES),-advisories '$(ADVISORIES)')
+	@exec bin/demo -bin bin $(if $(ADVISORIES),-advisories '$(ADVISORIES)') $(if $(HOSTS),-hosts '$(HOSTS)') $(if $(SITES),-sites '$(SITES)')
 
 test: build ## every test: units, floors, the system test with real processes, the page in a browser
 	go test -timeout 15m ./...
@@ -66,6 +66,14 @@ bench: ## every benchmark, with machine, versions and load (BENCH=REGEXP for som
 	@echo "version  $(VERSION), $$(go version)"
 	@echo "load     $$(cut -d' ' -f1-3 /proc/loadavg) before"
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+# HOSTS, SITES, SEED, QUERIES and PART as in the comment of scripts/directory; TUNED=1, PLANS=1, EVICT=1; TMPDIR must be on a disk.
+bench-directory: ## the directory beside a PostgreSQL 15 of its own, in one run
+	@go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry
+	@go build -ldflags '$(LDFLAGS)' -o bin/bench-directory ./scripts/directory
+	@bin/bench-directory -program bin/skerry $(if $(HOSTS),-hosts $(HOSTS)) $(if $(SITES),-sites $(SITES)) $(if $(SEED),-seed $(SEED)) \
+	  $(if $(QUERIES),-queries $(QUERIES)) $(if $(PART),-part $(PART)) $(if $(GROWTH),-growth $(GROWTH)) $(if $(DELTAS),-deltas $(DELTAS)) \
+	  $(if $(TUNED),-tuned) $(if $(PLANS),-plans) $(if $(EVICT),-evict)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

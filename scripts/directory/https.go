@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/skerryhq/skerry/appliance/fleet"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// web is a real controller in a process of its own, asked through its API: the way that the command line and
+// the page take.
+type web struct {
+	cmd  *exec.Cmd
+	dir  string
+	addr string
+	base string // of the API
+	done chan error
+}
+
+func (w *web) Name() string { return "HTTPS" }
+
+// startWeb starts the program on a data folder and returns when it answers.
+func startWeb(ctx context.Context, program, dir string) (*web, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "skerry.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, "role: controller\nname: bench\ndata: %s\nlisten: %s\n", dir, addr), 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	w := &web{dir: dir, addr: addr, base: "https://" + addr + "/api/v1", done: make(chan error, 1)}
+	w.cmd = exec.Command(program, "serve", "--config", config)
+	w.cmd.Stdout, w.cmd.Stderr = log, log
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := w.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { w.done <- w.cmd.Wait() }()
+	c := w.client()
+	defer c.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for {
+		_, err := get(ctx, c, w.base+"/node")
+		if err == nil {
+			return w, nil
+		}
+		select {
+		case end := <-w.done:
+			w.done <- end
+			return nil, fmt.Errorf("the controller ended by itself (%v); its log is %s", end, filepath.Join(dir, "log"))
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("the controller does not answer: %w; its log is %s", err, filepath.Join(dir, "log")), w.close())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// client makes a client with a connection of its own that stays open. The program's certificate is made
+// anew in each folder; that it is checked costs something once for a connection, and nothing later.
+func (w *web) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 1, MaxConnsPerHost: 1, DisableCompression: true,
+	}}
+}
+
+func get(ctx context.Context, c *http.Client, url string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := c.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %s", url, resp.Status, clip(string(b), 400))
+	}
+	return b, err
+}
+
+func (w *web) close() error {
+	_ = w.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-w.done:
+		return nil
+	case <-time.After(time.Minute):
+		_ = w.cmd.Process.Kill()
+		<-w.done
+		return errors.New("the controller did not stop within a minute of SIGTERM and was killed")
+	}
+}
+
+// Session opens a connection and keeps it.
+func (w *web) Session(context.Context) (Session, error) { return &webSession{w, w.client()}, nil }
+
+// Writer: writes come over the link, not over the API.
+func (w *web) Writer(context.Context) (Writer, error) {
+	return nil, errors.New("the API takes no reports of hosts")
+}
+
+type webSession struct {
+	w *web
+	c *http.Client
+}
+
+func (s *webSession) Close() { s.c.CloseIdleConnections() }
+
+// path is the request that a question becomes.
+func path(q fleet.Query) string {
+	v := url.Values{"q": {text(q)}}
+	switch q.Op {
+	case fleet.OpRollup:
+		return "/sites"
+	case fleet.OpCount:
+		v.Set("fields", "status")
+		v.Set("top", "1")
+		return "/hosts/facets?" + v.Encode()
+	case fleet.OpFacets:
+		v.Set("fields", strings.Join(facetNames, ","))
+		v.Set("top", strconv.Itoa(facetTop))
+		return "/hosts/facets?" + v.Encode()
+	}
+	sort := order(q.Sort)
+	v.Set("sort", sort.String())
+	v.Set("limit", strconv.Itoa(q.Limit))
+	if q.AfterHost != "" {
+		v.Set("after", query.Cursor{Sort: sort, Known: true, Text: query.Fold(q.AfterHost), ID: hostID(q.AfterID)}.String())
+	}
+	return "/hosts?" + v.Encode()
+}
+
+// Query reads the whole body; it is parsed when no clock runs.
+func (s *webSession) Query(ctx context.Context, q fleet.Query) (Answer, error) {
+	b, err := get(ctx, s.c, s.w.base+path(q))
+	return Answer{Bytes: len(b), Partial: q.Op == fleet.OpRollup, Lines: func() ([]string, error) { return webLines(q, b) }}, err
+}
+
+func webLines(q fleet.Query, b []byte) ([]string, error) {
+	switch q.Op {
+	case fleet.OpPage:
+		var v schema.Hosts
+		if err := json.Unmarshal(b, &v); err != nil {
+			return nil, err
+		}
+		var lines []string
+		for _, h := range v.Hosts {
+			id, err := model.ParseHostID(h.ID)
+			if err != nil {
+				return nil, err
+			}
+			seen := int64(0)
+			if h.LastSeen != nil {
+				seen = h.LastSeen.UnixMilli()
+			}
+			lines = append(lines, rowLine(id, h.Hostname, model.HostStatus(h.Status), seen, h.Exposure.Critical, h.Exposure.High, len(h.Tags)))
+		}
+		return lines, nil
+	case fleet.OpCount, fleet.OpFacets:
+		var v schema.Facets
+		if err := json.Unmarshal(b, &v); err != nil {
+			return nil, err
+		}
+		if q.Op == fleet.OpCount {
+			return []string{countLine(v.Total)}, nil
+		}
+		facets := map[string]facet{}
+		for _, f := range v.Facets {
+			x := facet{distinct: f.Distinct, none: f.None}
+			for _, c := range f.Values {
+				x.values = append(x.values, facetValue{c.Value, c.N})
+			}
+			facets[f.Field] = x
+		}
+		return facetLines(v.Total, facets), nil
+	}
+	var v []schema.Site
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, err
+	}
+	sums := make([]siteSums, len(v))
+	for i, s := range v {
+		id, err := model.ParseSiteID(s.ID)
+		if err != nil {
+			return nil, err
+		}
+		sums[i] = siteSums{site: id, hosts: s.Hosts, up: s.HostsBy["up"], late: s.HostsBy["late"], down: s.HostsBy["down"], unknown: s.HostsBy["unknown"]}
+	}
+	return rollupAnswer(sums).Lines()
+}
