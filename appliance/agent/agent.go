@@ -43,8 +43,9 @@ type Config struct {
 	Dial func(context.Context) (exchange.Session, error)
 	// Probe observes the host.
 	Probe Probe
-	// Tags are reported with the facts.
-	Tags []string
+	// Tags and Owner are reported with the facts.
+	Tags  []string
+	Owner string
 	// Interval is the pause between two looks at packages and certificates; default 15 minutes.
 	Interval time.Duration
 	// Log default: none.
@@ -100,7 +101,7 @@ func Open(c Config) (*Agent, error) {
 		}
 	}
 	a := &Agent{conf: c, log: c.Log, queue: q, broken: make(chan error, 1)}
-	a.collect = &collector{host: c.Host, probe: c.Probe, tags: c.Tags, out: q, log: c.Log, now: c.Now}
+	a.collect = &collector{host: c.Host, probe: c.Probe, tags: c.Tags, owner: c.Owner, out: q, log: c.Log, now: c.Now}
 	a.orders = newOrders(c.Host, q, c.Log, c.Now, map[string]handler{
 		model.CommandPing:             a.ping,
 		model.CommandInventoryRefresh: a.collect.refresh,

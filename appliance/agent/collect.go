@@ -28,6 +28,7 @@ type collector struct {
 	host  model.HostID
 	probe Probe
 	tags  []string
+	owner string
 	out   appender
 	log   *slog.Logger
 	now   func() time.Time
@@ -100,7 +101,7 @@ func (c *collector) sendFacts(ctx context.Context, force bool) (int, error) {
 	if err != nil {
 		return 0, c.failed(ctx, "facts", err)
 	}
-	f.Tags = slices.Sorted(slices.Values(c.tags))
+	f.Tags, f.Owner = slices.Sorted(slices.Values(c.tags)), c.owner
 	if d := f.BootedAt.Std().Sub(c.facts.BootedAt.Std()); d.Abs() <= bootTimeSlip {
 		f.BootedAt = c.facts.BootedAt
 	}

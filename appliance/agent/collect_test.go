@@ -47,7 +47,7 @@ func (s *shelf) take() string {
 func TestCollect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, out := newHost(), &shelf{}
-		c := &collector{host: newID[model.HostID](), probe: h.probe(), tags: []string{"b", "a"}, out: out, log: quiet, now: time.Now}
+		c := &collector{host: newID[model.HostID](), probe: h.probe(), tags: []string{"b", "a"}, owner: "ops", out: out, log: quiet, now: time.Now}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)
@@ -89,13 +89,13 @@ func TestCollect(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	h, out := newHost(), &shelf{}
-	c := &collector{host: newID[model.HostID](), probe: h.probe(), tags: []string{"b", "a"}, out: out, log: quiet, now: time.Now}
+	c := &collector{host: newID[model.HostID](), probe: h.probe(), tags: []string{"b", "a"}, owner: "ops", out: out, log: quiet, now: time.Now}
 	for range 2 { // sent whether it changed or not
 		text, err := c.refresh(t.Context())
 		if err != nil || text != "2 packages, 1 certificates" {
 			t.Errorf("%q, %v", text, err)
 		}
-		if it := out.items[0]; !strings.Contains(string(it.Payload), `"tags":["a","b"]`) || it.Key != c.host.String() {
+		if it := out.items[0]; !strings.Contains(string(it.Payload), `"tags":["a","b"],"owner":"ops"`) || it.Key != c.host.String() {
 			t.Errorf("facts: %s %s", it.Key, it.Payload)
 		}
 		if got := out.take(); got != "facts packages certificates" {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -147,7 +148,7 @@ func runCommand() *cobra.Command {
 					}
 					return session, nil
 				},
-				Probe: machine(s), Tags: s.Tags, Interval: s.Interval.Std(), Log: log,
+				Probe: machine(s), Tags: s.Tags, Owner: s.Owner, Interval: s.Interval.Std(), Log: log,
 			})
 			if err != nil {
 				return err
@@ -229,7 +230,7 @@ func observe(ctx context.Context, s config.AgentConfig) (report, error) {
 	if r.Facts, err = p.Facts(ctx); err != nil {
 		return r, err
 	}
-	r.Facts.Tags = slices.Sorted(slices.Values(s.Tags))
+	r.Facts.Tags, r.Facts.Owner = slices.Sorted(slices.Values(s.Tags)), s.Owner
 	inv, err := p.Inventory(ctx)
 	if err != nil {
 		r.Problems = append(r.Problems, err.Error())
@@ -274,9 +275,13 @@ func (r report) table(w io.Writer) error {
 		{"architecture", f.Arch},
 		{"booted at", f.BootedAt.String()},
 		{"reboot needed", reboot},
+		{"processors", some(f.CPUs, "")},
+		{"memory", some(f.MemoryMB, " MB")},
+		{"serial number", f.Serial},
 		{"packages", strings.Join(counts, ", ")},
 		{"certificates", fmt.Sprint(len(r.Certificates))},
 		{"tags", strings.Join(f.Tags, ", ")},
+		{"owner", f.Owner},
 		{"agent", f.AgentVersion},
 	} {
 		if row[1] == "" {
@@ -286,6 +291,14 @@ func (r report) table(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w, t.Render())
 	return err
+}
+
+// some is a number with its unit; zero is not known.
+func some(n int, unit string) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n) + unit
 }
 
 func addConfig(c *cobra.Command, file, data *string) {

@@ -72,6 +72,7 @@ func TestCommandLine(t *testing.T) {
 
 func TestFactsAsJSON(t *testing.T) {
 	t.Setenv("SKERRY_AGENT_TAGS", "lab,blue")
+	t.Setenv("SKERRY_AGENT_OWNER", "Storage team")
 	t.Setenv("SKERRY_AGENT_CERTIFICATES", filepath.Join("..", "probe", "testdata"))
 	var out, errs bytes.Buffer
 	if code := Main([]string{"facts", "-o", "json"}, nil, &out, &errs); code != 0 {
@@ -81,7 +82,7 @@ func TestFactsAsJSON(t *testing.T) {
 	if err := model.Decode(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Facts.Hostname == "" || r.Facts.AgentVersion != Version || strings.Join(r.Facts.Tags, " ") != "blue lab" || len(r.Certificates) != 1 {
+	if r.Facts.Hostname == "" || r.Facts.AgentVersion != Version || strings.Join(r.Facts.Tags, " ") != "blue lab" || r.Facts.Owner != "Storage team" || len(r.Certificates) != 1 {
 		t.Errorf("%+v, %d certificates", r.Facts, len(r.Certificates))
 	}
 	if len(r.Packages) == 0 && len(r.Problems) == 0 {

@@ -111,11 +111,19 @@ func (c AgentConfig) check() error {
 		return wrong("tags", "there are %d: at most 32", len(c.Tags))
 	}
 	for i, tag := range c.Tags {
-		if tag == "" || len(tag) > 64 || !utf8.ValidString(tag) || strings.ContainsFunc(tag, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if tag == "" || !plainText(tag, 64) {
 			return wrong(fmt.Sprintf("tags[%d]", i), "%q is no tag: want 1 to 64 bytes of plain text", fault.Clip(tag, maxQuote))
 		}
 	}
+	if !plainText(c.Owner, 256) {
+		return wrong("owner", "%q names nobody: want at most 256 bytes of plain text", fault.Clip(c.Owner, maxQuote))
+	}
 	return checkInterval("interval", c.Interval)
+}
+
+// plainText reports whether s has at most limit bytes, and none that cannot be shown.
+func plainText(s string, limit int) bool {
+	return len(s) <= limit && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func (l Log) check() error {

@@ -85,6 +85,8 @@ type AgentConfig struct {
 	Certificates []string `yaml:"certificates,omitempty"`
 	// Tags are labels that the host carries in the directory. At most 32 of 64 bytes.
 	Tags []string `yaml:"tags,omitempty"`
+	// Owner is who answers for this host, a person or a team. At most 256 bytes. Default: nobody is named.
+	Owner string `yaml:"owner,omitempty"`
 	// Interval is the pause between two looks at packages and certificates. 1 s to 24 h. Default 15 min.
 	Interval Duration `yaml:"interval"`
 }

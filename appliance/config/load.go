@@ -78,7 +78,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 }
 
 // LoadAgent reads the agent's file; an empty path means that there is none. Its variables are
-// SKERRY_AGENT_DATA, _LOG_LEVEL, _LOG_FORMAT, _CERTIFICATES, _TAGS and _INTERVAL. See Load.
+// SKERRY_AGENT_DATA, _LOG_LEVEL, _LOG_FORMAT, _CERTIFICATES, _TAGS, _OWNER and _INTERVAL. See Load.
 func LoadAgent(path string) (AgentConfig, error) { return LoadAgentWith(path, os.LookupEnv) }
 
 // LoadAgentWith is LoadAgent with another environment.
@@ -101,6 +101,7 @@ func LoadAgentWith(path string, env Lookup) (AgentConfig, error) {
 	over.text("log.format", "SKERRY_AGENT_LOG_FORMAT", &c.Log.Format)
 	over.list("certificates", "SKERRY_AGENT_CERTIFICATES", &c.Certificates)
 	over.list("tags", "SKERRY_AGENT_TAGS", &c.Tags)
+	over.text("owner", "SKERRY_AGENT_OWNER", &c.Owner)
 	over.duration("interval", "SKERRY_AGENT_INTERVAL", &c.Interval)
 	if over.err != nil {
 		return AgentConfig{}, over.err

@@ -54,6 +54,7 @@ func Facts(ctx context.Context, r Root) (model.Facts, error) {
 	}
 	f.Kernel, f.Arch = clip(f.Kernel, 256), clip(f.Arch, 64)
 	f.RebootNeeded = r.rebootNeeded()
+	f.CPUs, f.MemoryMB, f.Serial = r.cpus(), r.memoryMB(), r.serial()
 	return f, nil
 }
 
@@ -152,7 +153,7 @@ func addresses(list []Interface) (v4, v6, mac []string) {
 				v6 = append(v6, a.String())
 			}
 		}
-		if found && len(i.MAC) > 0 {
+		if n := len(i.MAC); found && (n == 6 || n == 8 || n == 20) { // of Ethernet, EUI-64, InfiniBand; tunnels have odd ones
 			mac = append(mac, i.MAC.String())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -24,6 +25,7 @@ func TestFacts(t *testing.T) {
 			{Flags: net.FlagRunning, Addrs: []string{"10.9.9.9/8"}},
 			{Flags: up, MAC: net.HardwareAddr{2, 1, 1, 1, 1, 1}, Addrs: []string{"fe80::2/64"}},
 			{Flags: up, Addrs: []string{"not an address"}},
+			{Flags: up, MAC: net.HardwareAddr{192, 0, 2, 1}, Addrs: []string{"192.0.2.10/24"}}, // a tunnel
 		}, nil
 	}}
 	f, err := Facts(t.Context(), r)
@@ -41,7 +43,7 @@ func TestFacts(t *testing.T) {
 	want := model.Facts{
 		Hostname: "web01", FQDN: "web01.branch.example", IPv4: []string{"192.0.2.10", "192.168.7.20"}, IPv6: []string{"2001:db8::10"},
 		MAC: []string{"52:54:00:ab:cd:ef"}, OS: model.OS{ID: "debian", Name: "Debian GNU/Linux 12 (bookworm)", Version: "12", Codename: "bookworm"},
-		RebootNeeded: new(false), AgentVersion: "1.2.3",
+		RebootNeeded: new(false), AgentVersion: "1.2.3", CPUs: 6, MemoryMB: 3912, Serial: "CZC9472XYZ",
 	}
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("%+v\nwant\n%+v", f, want)
@@ -59,6 +61,12 @@ func TestFactsOfThisMachine(t *testing.T) {
 	}
 	if f.BootedAt.IsZero() {
 		t.Error("no boot time")
+	}
+	if f.CPUs < 1 || f.MemoryMB < 1 {
+		t.Errorf("%d processors, %d MB of memory", f.CPUs, f.MemoryMB)
+	}
+	if err := inventory.CheckFacts(&f); err != nil {
+		t.Errorf("a site would refuse what this machine reports: %v", err)
 	}
 	t.Logf("%+v", f)
 }
