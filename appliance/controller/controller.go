@@ -89,12 +89,18 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		return err
 	}
 
-	sites := hub.New(hub.Config{
+	var sites *hub.Hub
+	reach := serve.NewReach(func(id model.NodeID) bool { l, _ := sites.Live(id); return l.Up }, store.SetReach)
+	if err := reach.Begin(rows); err != nil {
+		return err
+	}
+	sites = hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
 		// The epoch of the directives rises when a group is restored from a backup, which this version
 		// cannot do yet.
 		Epoch:    func() model.Epoch { return 1 },
 		Proposer: n, Reader: rows, ToAll: true, Now: time.Now, Log: o.Log,
+		Heard: func(m model.Member) { reach.Look(m.ID) }, // of its opening, and then of every frame
 	})
 	joins, err := enroll.NewServer(enroll.ServerConfig{
 		CA: ca, Members: rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: o.Log,
@@ -109,7 +115,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	defer socket.Close() // where nothing has come to serve it
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: o.Version, URL: door.URL(c), Data: c.Data,
-		Store: rows, Proposer: n, Links: serve.Links{Hub: sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
+		Store: rows, Directory: store, Check: rows.Check, Proposer: n, Links: serve.Links{Hub: sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -123,6 +129,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	g.Go(func() error {
 		return door.Run(ctx, socket, a, joins, rows, o.Log, func(ctx context.Context, l *link.Session, m model.Member) {
 			_ = sites.Serve(ctx, l, m) // it logs why the link ended
+			reach.Look(m.ID)
 		})
 	})
 	if o.Ready != nil {

@@ -213,7 +213,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	log := s.log
 	a := api.Config{
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
-		Store: s.rows, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
+		Store: s.rows, Directory: s.rows.Store, Check: s.rows.Check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
 		Ready: s.notReady, Log: log,
 	}
 	if !s.enrolled() {

@@ -40,8 +40,11 @@ type Config struct {
 	Links    Links  // links of the tier below: sites at a controller, agents at a site
 	Tokens   Tokens // nil: this server cannot enroll members now
 
-	Asker  Asker                 // controller only
-	Uplink func() *schema.Uplink // site only: its link to the controller
+	Asker     Asker                 // controller only
+	Uplink    func() *schema.Uplink // site only: its link to the controller
+	Directory Directory             // answers searches
+	// Check reads the whole store and reports whether its indexes are what its rows say; nil: not here.
+	Check func(context.Context) (schema.StorageReport, error)
 	// Detail is what a site holds of one host (site only). It fails with NotFound for an unknown one.
 	Detail func(ctx context.Context, host model.HostID) (model.HostDetail, error)
 	Upper  Upper           // site only: enrolls this site; nil: not possible while running
@@ -54,29 +57,44 @@ type Config struct {
 
 // Server is the interface as an http.Handler. Build it with New.
 type Server struct {
-	c       Config
-	handler http.Handler
-	api     huma.API
-	keys    keyring
-	logins  *limiter
-	hashing chan struct{} // a slot for each password being hashed
-	writing chan struct{} // held by the one ingest or import at a time
-	conns   int           // see maxConns
-	started time.Time
+	c         Config
+	handler   http.Handler
+	api       huma.API
+	keys      keyring
+	logins    *limiter
+	hashing   chan struct{}               // a slot for each password being hashed
+	writing   chan struct{}               // held by the one ingest or import at a time
+	checking  chan struct{}               // held by the one check of the store at a time
+	watchers  chan struct{}               // a slot for each result that is watched
+	exports   chan struct{}               // a slot for each export of hosts
+	direct    map[string]http.HandlerFunc // by path: the operations of raw
+	sessions  sessions
+	sitesRead places
+	pace      pace
+	ending    context.Context // ends when the server is asked to stop
+	end       context.CancelFunc
+	conns     int // see maxConns
+	started   time.Time
 }
 
 // New builds the interface. It starts nothing: see Serve and ServeSocket.
 func New(c Config) *Server {
 	c = c.withDefaults()
 	s := &Server{
-		c:       c,
-		keys:    keyring{dir: filepath.Join(c.Data, "keys")},
-		logins:  newLimiter(c.Now),
-		hashing: make(chan struct{}, 2),
-		writing: make(chan struct{}, 1),
-		conns:   maxConns,
-		started: c.Now(),
+		c:        c,
+		keys:     keyring{dir: filepath.Join(c.Data, "keys")},
+		logins:   newLimiter(c.Now),
+		hashing:  make(chan struct{}, 2),
+		writing:  make(chan struct{}, 1),
+		checking: make(chan struct{}, 1),
+		watchers: make(chan struct{}, maxWatchers),
+		exports:  make(chan struct{}, maxExports),
+		direct:   map[string]http.HandlerFunc{},
+		pace:     usualPace,
+		conns:    maxConns,
+		started:  c.Now(),
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect()
@@ -90,7 +108,13 @@ func New(c Config) *Server {
 	e.GET("/healthz", echo.WrapHandler(http.HandlerFunc(s.healthz)))
 	e.GET("/readyz", echo.WrapHandler(http.HandlerFunc(s.readyz)))
 	e.Any("/*", echo.WrapHandler(newPage(files, built, c)))
-	s.handler = s.middleware(e)
+	s.handler = s.middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := s.direct[r.URL.Path]; h != nil && r.Method == http.MethodGet {
+			h(w, r)
+			return
+		}
+		e.ServeHTTP(w, r)
+	}))
 	return s
 }
 

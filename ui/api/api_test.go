@@ -75,11 +75,14 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r := &rig{T: t, mem: newMemory(), links: fakeLinks{}, asker: &fakeAsker{}, now: noon}
 	r.mem.self = model.Found{Self: group, Role: model.RoleController, Name: "hq"}
 	c := Config{
-		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: r.mem, Proposer: r.mem, Links: r.links,
+		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: r.mem, Proposer: r.mem, Links: r.links, Directory: r.mem,
 		Tokens: fakeTokens{}, Asker: r.asker, Now: r.clock, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, f := range change {
 		f(&c)
+	}
+	if c.Role == model.RoleController {
+		r.mem.lost = func(id model.SiteID) bool { return !r.links[model.NodeID(id)].Up }
 	}
 	r.server = New(c)
 	return r
@@ -188,7 +191,7 @@ func TestRefusalsHaveOneShape(t *testing.T) {
 		"half a position":       {r.do("POST", "/api/v1/sites", `{"name":"a","lat":1}`), 400, fault.Invalid, "both or neither"},
 		"bad duration":          {r.do("POST", "/api/v1/sites", `{"name":"a","ttl":"1 day"}`), 400, fault.Invalid, "90m or 24h"},
 		"unknown parameter":     {r.do("GET", "/api/v1/hosts?colour=red", nil), 422, fault.Invalid, "colour"},
-		"unknown status":        {r.do("GET", "/api/v1/hosts?status=green", nil), 422, fault.Invalid, "status"},
+		"unknown status":        {r.do("GET", "/api/v1/hosts?q=status:green", nil), 422, fault.Invalid, "green"},
 		"too large":             {r.do("POST", "/api/v1/sites", `{"name":"`+long+`"}`), 413, fault.TooLarge, ""},
 		"wrong type of content": {r.do("POST", "/api/v1/federation/import", "x"), 415, fault.Invalid, "application/zstd"},
 		"agents of a site":      {r.do("GET", "/api/v1/agents", nil), 409, fault.Conflict, "this server is a controller"},

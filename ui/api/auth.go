@@ -86,23 +86,45 @@ func (s *Server) session(r *http.Request) (actor, error) {
 	if !ok {
 		return actor{}, gone
 	}
+	a, ok, err := s.sessionOf(id)
+	if err != nil {
+		return actor{}, fault.Wrap(doing, err)
+	}
+	if !ok {
+		return actor{}, gone
+	}
+	return a, nil
+}
+
+// sessionOf returns whose a login is; false: it has ended, or never was.
+func (s *Server) sessionOf(id model.SessionID) (actor, bool, error) {
+	now := s.c.Now()
+	if a, ok := s.sessions.find(id, now, s.c.Store.Version); ok {
+		return a, true, nil
+	}
+	edition, version := s.sessions.begin(), s.c.Store.Version()
 	v, done := s.c.Store.View()
 	defer done()
 	row, ok, err := v.Session(id)
-	if err != nil {
-		return actor{}, fault.Wrap(doing, err)
-	}
-	if !ok || !s.c.Now().Before(row.ExpiresAt.Std()) {
-		return actor{}, gone
+	if err != nil || !ok || !now.Before(row.ExpiresAt.Std()) {
+		return actor{}, false, err
 	}
 	account, ok, err := v.Account(row.Account)
-	if err != nil {
-		return actor{}, fault.Wrap(doing, err)
+	if err != nil || !ok || account.Disabled {
+		return actor{}, false, err
 	}
-	if !ok || account.Disabled {
-		return actor{}, gone
+	a := actor{name: "account:" + row.Account, account: row.Account, session: id}
+	s.sessions.keep(goodSession{who: a, expires: row.ExpiresAt.Std(), version: version, checked: now}, edition)
+	return a, true, nil
+}
+
+// stillIn reports whether the login of somebody who was let in holds.
+func (s *Server) stillIn(a actor) bool {
+	if a.session.IsZero() {
+		return true // came by the local socket
 	}
-	return actor{name: "account:" + row.Account, account: row.Account, session: id}, nil
+	_, ok, err := s.sessionOf(a.session)
+	return ok && err == nil
 }
 
 // sessionID is the name under which a session's row stands: half of the digest of the secret, so that

@@ -21,7 +21,7 @@ func TestDispatchResolvesItsTargets(t *testing.T) {
 		says   string
 	}{
 		"no such kind":     {schema.Dispatch{Kind: "rm -rf", Site: "berlin", Hosts: []string{"*"}}, 422, fault.Invalid, "kind: "},
-		"nobody":           {schema.Dispatch{Kind: "ping", Site: "berlin", Hosts: []string{}}, 422, fault.Invalid, "hosts: "},
+		"nobody":           {schema.Dispatch{Kind: "ping", Site: "berlin", Hosts: []string{}}, 400, fault.Invalid, "no hosts are named"},
 		"no such host":     {schema.Dispatch{Kind: "ping", Site: "berlin", Hosts: []string{"berlin-a", "x1", "x2"}}, 404, fault.NotFound, "no host x1, x2"},
 		"another's host":   {schema.Dispatch{Kind: "ping", Site: "oslo", Hosts: []string{"berlin-a"}}, 404, fault.NotFound, "site oslo has no host berlin-a"},
 		"a site of none":   {schema.Dispatch{Kind: "ping", Site: "oslo", Hosts: []string{"*"}}, 400, fault.Invalid, "nobody"},

@@ -19,28 +19,31 @@ func at(t model.Time) *time.Time {
 	return &v
 }
 
-func hostRow(h model.Host, site string) schema.Host {
-	status := h.Status
-	if status == "" {
-		status = model.HostUnknown
+// statusOf is a host's status; one that nobody has judged is unknown.
+func statusOf(h *model.Host) model.HostStatus {
+	if h.Status == "" {
+		return model.HostUnknown
 	}
-	row := schema.Host{
-		ID: h.ID.String(), SiteID: h.Site.String(), Site: site,
+	return h.Status
+}
+
+// hostRow is a host as it is shown. For pages appendHost writes the same, which a test proves.
+func hostRow(h model.Host, site model.Site, reason string) schema.Host {
+	return schema.Host{
+		ID: h.ID.String(), SiteID: h.Site.String(), Site: site.Name,
+		Region: site.Region, Country: site.Country, City: site.City, Lat: finite(site.Lat), Lng: finite(site.Lng),
 		Hostname: h.Hostname, FQDN: h.FQDN, IPv4: h.IPv4, IPv6: h.IPv6, MAC: h.MAC,
 		OS: schema.OS(h.OS), Kernel: h.Kernel, Arch: h.Arch, BootedAt: at(h.BootedAt),
-		RebootNeeded: h.RebootNeeded, AgentVersion: h.AgentVersion, Tags: h.Tags, Simulated: h.Simulated,
-		Status: string(status), LastSeen: at(h.LastSeen),
+		RebootNeeded: h.RebootNeeded, AgentVersion: h.AgentVersion, Tags: h.Tags,
+		Owner: h.Owner, CPUs: h.CPUs, MemoryMB: h.MemoryMB, Serial: h.Serial, Simulated: h.Simulated,
+		Status: string(statusOf(&h)), StatusReason: reason, LastSeen: at(h.LastSeen), FirstSeen: at(h.FirstSeen),
 		PackageN: h.PackageN, CertificateN: h.CertificateN, NextCertExpiry: at(h.NextCertExpiry),
-		Exposure: schema.Counts(h.Exposure),
+		Exposure: schema.Counts(h.Exposure), Worst: h.Worst(), Updates: h.Updates, Compliance: finite(h.Compliance),
 		AsOf: schema.HostAsOf{
 			Facts: at(h.FactsAt), Status: at(h.StatusAt), Packages: at(h.PackagesAt),
 			Certificates: at(h.CertificatesAt), Exposure: at(h.ExposureAt),
 		},
 	}
-	if status == model.HostUnknown {
-		row.StatusReason = "its site has not judged it yet"
-	}
-	return row
 }
 
 func exposureRow(e model.Exposure, site string) schema.Exposure {

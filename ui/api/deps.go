@@ -6,6 +6,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -28,9 +29,29 @@ type DirectoryView interface {
 	Site(id model.SiteID) (model.Site, bool, error)
 	Sites() ([]model.Site, error) // by name
 	Counts(site model.SiteID) (model.SiteCounts, bool, error)
-	Host(id model.HostID) (model.Host, bool, error)
-	Hosts(q model.HostQuery) (model.HostPage, error)
-	HostsOfSite(site model.SiteID, fn func(model.Host) error) error
+	Host(id model.HostID) (model.Host, bool, error) // its status as its site last judged
+	// Trends returns every slot that is kept, the oldest first, also those that a lap has gone over since;
+	// the zero site is all sites.
+	Trends(site model.SiteID, res model.Resolution) ([]model.TrendSlot, error)
+	Search(name string) (model.SavedSearch, bool, error)
+	Searches() ([]model.SavedSearch, error) // by name
+}
+
+// Directory answers questions about all hosts. Their statuses are those that are shown: unknown where the
+// site cannot be reached now. Each answer holds every change whose proposal has returned. What would take
+// too long or too much fails with fault.Busy. It is safe for concurrent use.
+type Directory interface {
+	Find(ctx context.Context, q query.Search) (query.Page, error)
+	Count(ctx context.Context, where query.Expr, now model.Time) (int, error)
+	// Facets counts the values of each field, the top most frequent ones, and the hosts that match.
+	Facets(ctx context.Context, where query.Expr, now model.Time, fields []query.Field, top int) ([]query.Facet, int, error)
+	Group(ctx context.Context, where query.Expr, now model.Time, a, b query.Field, top int) (query.Grouped, error)
+	// Values returns values of a field that begin with prefix, the most frequent ones first.
+	Values(f query.Field, prefix string, limit int) []query.Count
+	// HostChanges returns the hosts that changed or went after a place, without repeats and at most most of
+	// them, and the place behind those; with most 0, only the newest place. Lost: some are not known any
+	// more. That a host was heard again is no change.
+	HostChanges(after uint64, most int) (ids []model.HostID, upto uint64, lost bool)
 }
 
 // ShelfView is the part of View about advisories and exposure.

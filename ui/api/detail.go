@@ -16,23 +16,16 @@ import (
 const askTime = 20 * time.Second
 
 func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.HostDetail], error) {
-	v, done := s.c.Store.View()
-	host, err := findHost(v, in.Host)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	w, err := s.witness(v)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	link, err := s.reach(v, model.Member{ID: model.NodeID(host.Site)})
-	done() // asking may take long, and a snapshot holds back the store's housekeeping
+	host, err := s.findHost(ctx, in.Host)
 	if err != nil {
 		return nil, err
 	}
-	site := w.names[host.Site]
+	by, err := s.placesFor([]model.Host{host})
+	if err != nil {
+		return nil, err
+	}
+	place := placeOf(by, host.Site)
+	site, link := place.Name, s.linkOf(place)
 	d, err := s.detail(ctx, host)
 	switch {
 	case err == nil:
@@ -49,7 +42,8 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 		return nil, fault.New(fault.Corrupt, "ask site "+site, "it answered about another host than %s", host.ID)
 	}
 	d.Host.Site = host.Site
-	return &out[schema.HostDetail]{Body: detailBody(d, w.row(d.Host), site)}, nil
+	why := reasons{s: s}
+	return &out[schema.HostDetail]{Body: detailBody(d, hostRow(d.Host, place.Site, why.of(&d.Host, place)), site)}, nil
 }
 
 func (s *Server) detail(ctx context.Context, host model.Host) (model.HostDetail, error) {

@@ -44,10 +44,7 @@ func (s *Server) reach(v View, m model.Member) (reach, error) {
 	}
 	if s.c.Links != nil {
 		if l, ok := s.c.Links.Live(m.ID); ok {
-			if l.Up {
-				return reach{linkUp, l.Since.UTC().Truncate(time.Millisecond)}, nil
-			}
-			return reach{linkDown, l.Since.UTC().Truncate(time.Millisecond)}, nil
+			return reachOf(l), nil
 		}
 	}
 	n, ok, err := v.Counts(model.SiteID(m.ID))
@@ -79,7 +76,7 @@ func (s *Server) upward() reach {
 // site builds what is shown of a site. Its lifecycle, its link and the age of its data stay apart;
 // health is the one word that must never flatter.
 func (s *Server) site(v View, row model.Site) (schema.Site, error) {
-	site := schema.Site{ID: row.ID.String(), Name: row.Name, Location: row.Location, Lat: row.Lat, Lng: row.Lng, HostsBy: map[string]int64{}}
+	site := schema.Site{ID: row.ID.String(), Name: row.Name, Location: row.Location, Region: row.Region, Country: row.Country, City: row.City, Lat: row.Lat, Lng: row.Lng, HostsBy: map[string]int64{}}
 	m, err := s.siteMember(v, row)
 	if err != nil {
 		return site, err
@@ -167,6 +164,8 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 		return "unknown", "no host reports to it yet"
 	case site.HostsBy[string(model.HostDown)] > 0:
 		return "degraded", fmt.Sprintf("%d of %d hosts do not report", site.HostsBy[string(model.HostDown)], site.Hosts)
+	case site.HostsBy[string(model.HostLate)] > 0:
+		return "degraded", fmt.Sprintf("%d of %d hosts are late with a report", site.HostsBy[string(model.HostLate)], site.Hosts)
 	case site.HostsBy[string(model.HostUp)] < site.Hosts:
 		return "degraded", fmt.Sprintf("%d of %d hosts have not been judged", site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts)
 	}

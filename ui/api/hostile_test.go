@@ -3,10 +3,12 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -210,6 +212,108 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
+// Searches that nobody writes by hand: each is refused with a word, or answered, and soon.
+func TestHostileSearches(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	many := strings.Repeat("name:a ", 1_000_000)
+	for name, q := range map[string]string{
+		"10 kB":               strings.Repeat("x", 10<<10),
+		"a million terms":     many,
+		"a million ors":       strings.ReplaceAll(many, " ", " or "),
+		"deep":                strings.Repeat("(", 5000) + "a" + strings.Repeat(")", 5000),
+		"deep and unfinished": strings.Repeat("(", 5000),
+		"negations":           strings.Repeat("-", 4000) + "a",
+		"stars":               "name:" + strings.Repeat("*a", 2000),
+		"no UTF-8":            "name:\xff\xfe",
+		"a NUL":               "name:a\x00b",
+		"half a quote":        `name:"`,
+		"a backslash":         `name:\`,
+		"numbers":             "cve:>99999999999999999999999999999999 cpus:<-1e400",
+		"times":               "seen:>99999999999999999y seen:<9999-99-99",
+		"addresses":           "ip:1.2.3.4/99 ip:::/0 ip:1.2.3.4-::1",
+		"directions":          "name:\u202eabc\u2066",
+		"one of 4096 bytes":   strings.Repeat("a", 4096),
+	} {
+		for _, path := range []string{"/hosts?q=", "/hosts/facets?q=", "/hosts/group?by=os,site&q=", "/hosts/export?q=", "/hosts/complete?q="} {
+			began := time.Now()
+			w := r.do("GET", "/api/v1"+path+url.QueryEscape(q), nil)
+			if w.Code != 200 && w.Code != 422 {
+				t.Errorf("%s: %s: status %d, %.200s", name, path, w.Code, w.Body)
+			}
+			if w.Body.Len() > 64<<10 {
+				t.Errorf("%s: %s: the answer has %d bytes", name, path, w.Body.Len())
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("%s: %s took %s", name, path, took)
+			}
+		}
+		if len(q) > maxJSON {
+			continue
+		}
+		if w := r.do("PUT", "/api/v1/searches/x", schema.SearchPut{Query: q}); w.Code != 200 && w.Code != 201 && w.Code != 422 {
+			t.Errorf("%s: saved: status %d, %.200s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// Parameters that were never in an answer of this server.
+func TestHostileParameters(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	long := strings.Repeat("a", 60<<10)
+	for _, query := range []string{
+		"after=" + long, "after=%00", "after=AQEA", "sort=" + long, "sort=%ff", "sort=-", "sort=--name", "facets=" + strings.Repeat("os,", 9999),
+		"facets=%ff", "facets=,", "limit=1001", "limit=0", "limit=-1", "limit=9999999999999999999999", "limit=1e3", "limit=", "q=%zz", "q=a;b", long + "=1", "%ff=%ff",
+	} {
+		for _, path := range []string{"/hosts", "/hosts/export"} {
+			w := r.do("GET", "/api/v1"+path+"?"+query, nil)
+			if w.Code != 422 && !strings.HasPrefix(query, "sort=%ff") {
+				t.Errorf("%s?%.60s: status %d, %.200s", path, query, w.Code, w.Body)
+			}
+			if w.Body.Len() > 16<<10 {
+				t.Errorf("%s?%.60s: the answer has %d bytes", path, query, w.Body.Len())
+			}
+		}
+	}
+	for _, columns := range []string{long, strings.Repeat("name,", 999), "%00", "name,,os", strings.Repeat("name,", 63) + "name"} {
+		w := r.do("GET", "/api/v1/hosts/export?columns="+columns, nil)
+		if ok := strings.Count(columns, ",") == 63; (w.Code == 200) != ok || !ok && w.Code != 422 || w.Body.Len() > 16<<10 {
+			t.Errorf("columns %.60s: status %d, %.200s", columns, w.Code, w.Body)
+		}
+	}
+}
+
+// FuzzSearch asks with any search, order, place and columns: nothing that comes from outside is this
+// server's failure, and a problem points into the text.
+func FuzzSearch(f *testing.F) {
+	f.Add("status:down os:debian<12 -tag:lab", "-cve:critical", "", "name,os", "status,tag")
+	f.Add("(region:eu or region:uk) seen:>2h", "seen", "AQEA", "x", "sitee")
+	f.Add("name:\xff", "\x00", "\x00", ",", ",")
+	s := newServer(f)
+	f.Fuzz(func(t *testing.T, q, sort, after, columns, fields string) {
+		for path, query := range map[string]url.Values{
+			"/hosts":          {"q": {q}, "sort": {sort}, "after": {after}, "facets": {fields}},
+			"/hosts/export":   {"q": {q}, "sort": {sort}, "columns": {columns}},
+			"/hosts/facets":   {"q": {q}, "fields": {fields}},
+			"/hosts/complete": {"q": {q}},
+		} {
+			req := httptest.NewRequest("GET", "https://hq"+base+path, nil)
+			req.URL.RawQuery = query.Encode()
+			req = req.WithContext(context.WithValue(req.Context(), actorKey{}, actor{name: "local:0", local: true}))
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, req)
+			if w.Code != 200 && w.Code != 422 {
+				t.Fatalf("%s?%s: status %d, %s", path, query.Encode(), w.Code, w.Body)
+			}
+			var p schema.Problem
+			if w.Code != 200 && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Pos != nil && (*p.Pos < 0 || *p.End < *p.Pos)) {
+				t.Fatalf("%s", w.Body)
+			}
+		}
+	})
+}
+
 // newServer is a controller with one site and one host.
 func newServer(t testing.TB) *Server {
 	mem := newMemory()
@@ -217,7 +321,7 @@ func newServer(t testing.TB) *Server {
 	r := &rig{mem: mem, now: noon}
 	r.site(berlin, "berlin", model.HostUp)
 	return New(Config{
-		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: mem, Proposer: mem, Links: fakeLinks{}, Tokens: fakeTokens{},
+		Role: model.RoleController, Version: "test", Data: t.TempDir(), Store: mem, Proposer: mem, Links: fakeLinks{}, Directory: mem, Tokens: fakeTokens{},
 		Asker: &fakeAsker{err: fault.New(fault.Unreachable, "ask", "no link")}, Now: func() time.Time { return noon },
 	})
 }

@@ -1,214 +1,190 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"slices"
-	"strings"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
-type hostsInput struct {
-	Query  string `query:"q" maxLength:"256" doc:"part of a host name, FQDN or address, or an exact id"`
-	Site   string `query:"site" maxLength:"64" doc:"only hosts of this site (id or name)"`
-	Status string `query:"status" enum:"up,down,unknown"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	After  string `query:"after" doc:"next of the page before"`
+func hostsParams() []param {
+	return []param{
+		{name: "q", doc: docQuery},
+		{name: "sort", doc: docSort},
+		{name: "after", doc: "next of the page before, with the same q and sort"},
+		{name: "limit", doc: "hosts on this page", number: true, least: 1, most: query.MaxPage, absent: query.DefaultPage},
+		{name: "facets", doc: "to be counted as well: " + docFields},
+	}
 }
 
-func (s *Server) listHosts(_ context.Context, in *hostsInput) (*out[schema.Hosts], error) {
-	v, done := s.c.Store.View()
-	defer done()
-	q := model.HostQuery{Text: in.Query, Status: model.HostStatus(in.Status), Limit: in.Limit}
-	if in.After != "" {
-		id, err := model.ParseHostID(in.After)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, "list hosts", "after: %w", err)
-		}
-		q.After = id
+// buffers are for the bodies of pages; a page of 50 hosts has about 50 KB.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer bounds what is kept for the next page, in bytes.
+const maxBuffer = 1 << 20
+
+func giveBuffer(b *[]byte) {
+	if cap(*b) <= maxBuffer {
+		buffers.Put(b)
 	}
-	if in.Site != "" {
-		site, err := s.findSite(v, in.Site)
-		if err != nil {
-			return nil, err
-		}
-		q.Site = site.ID
-	}
-	w, err := s.witness(v)
+}
+
+func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) error {
+	began := time.Now()
+	search, err := s.searchOf(q)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	page, err := w.query(v, q)
+	fields, err := counted("query.facets", q.text["facets"], maxFacets)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	body := schema.Hosts{Hosts: make([]schema.Host, 0, len(page.Hosts)), Total: page.Total, AsOf: s.c.Now().UTC().Truncate(time.Millisecond)}
-	for _, h := range page.Hosts {
-		body.Hosts = append(body.Hosts, w.row(h))
+	search.Limit = q.number["limit"]
+	if search.After, err = cursor(q.text["after"], search.Sort); err != nil {
+		return err
 	}
-	if !page.Next.IsZero() {
-		body.Next = page.Next.String()
+	page, err := s.find(r.Context(), search)
+	if err != nil {
+		return err
 	}
-	return &out[schema.Hosts]{Body: body}, nil
+	var facets []byte
+	if len(fields) > 0 {
+		_, counts, err := s.facetsOf(r.Context(), search.Where, fields, pageTop)
+		if err != nil {
+			return err
+		}
+		if facets, err = json.Marshal(counts); err != nil {
+			return err
+		}
+	}
+	by, err := s.placesFor(page.Hosts)
+	if err != nil {
+		return err
+	}
+	foot := schema.Hosts{
+		Total: page.Total, AsOf: s.c.Now().UTC().Truncate(time.Millisecond), TookUS: time.Since(began).Microseconds(),
+		Query: query.Format(search.Where), Sort: search.Sort.String(),
+	}
+	if page.Next != nil {
+		foot.Next = page.Next.String()
+	}
+	buffer := buffers.Get().(*[]byte)
+	defer giveBuffer(buffer)
+	b := s.appendHosts(append((*buffer)[:0], `{"hosts":[`...), page.Hosts, by)
+	*buffer = appendPage(b, &foot, facets)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(*buffer)))
+	if _, err := w.Write(*buffer); err != nil {
+		s.c.Log.Debug("a page was not taken", "request", requestID(r.Context()), "err", err)
+	}
+	return nil
+}
+
+// searchOf reads q and sort.
+func (s *Server) searchOf(q asked) (query.Search, error) {
+	x, err := where("query.q", q.text["q"])
+	if err != nil {
+		return query.Search{}, err
+	}
+	sort, err := order("query.sort", q.text["sort"])
+	return query.Search{Where: x, Sort: sort, Now: s.now()}, err
+}
+
+// appendHosts appends hosts with commas between them.
+func (s *Server) appendHosts(b []byte, hosts []model.Host, by map[model.SiteID]*place) []byte {
+	why := reasons{s: s}
+	for i := range hosts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		p := placeOf(by, hosts[i].Site)
+		b = appendHost(b, &hosts[i], p, why.of(&hosts[i], p))
+	}
+	return b
 }
 
 type hostInput struct {
 	Host string `path:"host" maxLength:"255" doc:"id, or a host name that only one host has"`
 }
 
-func (s *Server) getHost(_ context.Context, in *hostInput) (*out[schema.Host], error) {
+func (s *Server) getHost(ctx context.Context, in *hostInput) (*out[schema.Host], error) {
+	h, err := s.findHost(ctx, in.Host)
+	if err != nil {
+		return nil, err
+	}
+	row, err := s.row(h)
+	if err != nil {
+		return nil, err
+	}
+	return &out[schema.Host]{Body: row}, nil
+}
+
+// row is what is shown of one host. Its status is the effective one; what its site last said of it is
+// told where nobody can vouch for it now.
+func (s *Server) row(h model.Host) (schema.Host, error) {
+	by, err := s.placesFor([]model.Host{h})
+	if err != nil {
+		return schema.Host{}, err
+	}
+	p := placeOf(by, h.Site)
+	why := reasons{s: s}
+	row := hostRow(h, p.Site, why.of(&h, p))
+	if statusOf(&h) != model.HostUnknown || s.linkOf(p).word == linkUp {
+		return row, nil
+	}
 	v, done := s.c.Store.View()
 	defer done()
-	h, err := findHost(v, in.Host)
+	own, ok, err := v.Host(h.ID)
 	if err != nil {
-		return nil, err
+		return row, err
 	}
-	w, err := s.witness(v)
-	if err != nil {
-		return nil, err
+	if ok {
+		row.StatusReason += "; it last said " + string(statusOf(&own))
 	}
-	return &out[schema.Host]{Body: w.row(h)}, nil
+	return row, nil
 }
 
-// findHost finds a host by its id, or by an exact host name or FQDN that only one host has.
-func findHost(v View, name string) (model.Host, error) {
-	if id, err := model.ParseHostID(name); err == nil {
-		h, ok, err := v.Host(id)
-		if err != nil {
-			return h, err
-		}
-		if !ok {
-			return h, fault.New(fault.NotFound, "", "there is no host %s here; `skerry hosts list` finds hosts by name or address", id)
-		}
-		return h, nil
+// findHost finds a host by its id, or by an exact host name or FQDN that only one host has. Its status is
+// the effective one.
+func (s *Server) findHost(ctx context.Context, name string) (model.Host, error) {
+	id, err := model.ParseHostID(name)
+	term := named(name)
+	if err == nil {
+		term = isHost(id)
 	}
-	var found []model.Host
-	q := model.HostQuery{Text: name, Limit: 1000}
-	for {
-		page, err := v.Hosts(q)
-		if err != nil {
-			return model.Host{}, err
-		}
-		for _, h := range page.Hosts {
-			if strings.EqualFold(h.Hostname, name) || strings.EqualFold(h.FQDN, name) {
-				found = append(found, h)
-			}
-		}
-		if page.Next.IsZero() || len(found) > 1 {
-			break
-		}
-		q.After = page.Next
+	page, err := s.find(ctx, query.Search{Where: term, Limit: 2, Now: s.now()})
+	switch {
+	case err != nil:
+		return model.Host{}, err
+	case len(page.Hosts) == 1:
+		return page.Hosts[0], nil
+	case len(page.Hosts) > 1:
+		return model.Host{}, fault.New(fault.Conflict, "", "more than one host is named %q (%s and %s): give the id", name, page.Hosts[0].ID, page.Hosts[1].ID)
+	case !id.IsZero():
+		return model.Host{}, fault.New(fault.NotFound, "", "there is no host %s here; `skerry hosts list` finds hosts by name or address", id)
 	}
-	switch len(found) {
-	case 0:
-		return model.Host{}, fault.New(fault.NotFound, "", "no host is named %q; `skerry hosts list -q %s` finds hosts by a part of the name", name, name)
-	case 1:
-		return found[0], nil
-	}
-	return model.Host{}, fault.New(fault.Conflict, "", "more than one host is named %q (%s and %s): give the id", name, found[0].ID, found[1].ID)
+	return model.Host{}, fault.New(fault.NotFound, "", "no host is named %q; `skerry hosts list name:*PART*` finds hosts by a part of the name", name)
 }
 
-// witness judges what a host's row is worth now: while the link of its site is down, nobody can say
-// whether the host is up.
-type witness struct {
-	judged map[model.SiteID]model.Time // when the site last said that all its statuses hold
-	names  map[model.SiteID]string
-	lost   map[model.SiteID]reach
-	order  []model.SiteID
+// named is the search for hosts with this host name or FQDN.
+func named(name string) query.Term {
+	return query.Term{Field: query.FieldName, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapeExact, Text: query.Fold(name)}}
 }
 
-func (s *Server) witness(v View) (*witness, error) {
-	rows, err := s.siteRows(v)
-	if err != nil {
-		return nil, err
-	}
-	w := &witness{judged: map[model.SiteID]model.Time{}, names: map[model.SiteID]string{}, lost: map[model.SiteID]reach{}}
-	for _, row := range rows {
-		w.names[row.ID] = row.Name
-		w.order = append(w.order, row.ID)
-		n, _, err := v.Counts(row.ID)
-		if err != nil {
-			return nil, err
-		}
-		w.judged[row.ID] = n.JudgedAt
-		if s.c.Role == model.RoleSite {
-			continue // a site needs no link to its own hosts
-		}
-		link, err := s.reach(v, model.Member{ID: model.NodeID(row.ID)})
-		if err != nil {
-			return nil, err
-		}
-		if link.word != linkUp {
-			w.lost[row.ID] = link
-		}
-	}
-	return w, nil
+// isHost is the search for one host.
+func isHost(id model.HostID) query.Term {
+	return query.Term{Field: query.FieldID, Op: query.OpIs, MAC: id.String()}
 }
 
-func (w *witness) row(h model.Host) schema.Host {
-	if judged := w.judged[h.Site]; judged > h.StatusAt && h.Status != model.HostUnknown && h.Status != "" {
-		// The site has said since that the status still holds; and up means heard until then.
-		h.StatusAt = judged
-		if h.Status == model.HostUp {
-			h.LastSeen = max(h.LastSeen, judged)
-		}
-	}
-	row := hostRow(h, w.names[h.Site])
-	if link, ok := w.lost[h.Site]; ok {
-		was := row.Status
-		row.Status = string(model.HostUnknown)
-		row.StatusReason = "site " + w.names[h.Site] + " cannot be reached"
-		if !link.since.IsZero() {
-			row.StatusReason += " since " + link.since.UTC().Format(time.RFC3339)
-		}
-		row.StatusReason += "; it last said " + was
-	}
-	return row
-}
-
-// query is View.Hosts with the status that is shown, not the one that is stored: a host of a lost
-// site is found under unknown. Where that makes a difference the sites are asked one by one, and
-// their pages merged.
-func (w *witness) query(v View, q model.HostQuery) (model.HostPage, error) {
-	if q.Status == "" || len(w.lost) == 0 {
-		return v.Hosts(q)
-	}
-	sites := w.order
-	if !q.Site.IsZero() {
-		sites = []model.SiteID{q.Site}
-	}
-	var all model.HostPage
-	for _, site := range sites {
-		one := q
-		one.Site = site
-		if _, lost := w.lost[site]; lost {
-			if q.Status != model.HostUnknown {
-				continue
-			}
-			one.Status = ""
-		}
-		page, err := v.Hosts(one)
-		if err != nil {
-			return model.HostPage{}, err
-		}
-		all.Hosts = append(all.Hosts, page.Hosts...)
-		all.Total += page.Total
-		if !page.Next.IsZero() {
-			all.Next = page.Next
-		}
-	}
-	slices.SortFunc(all.Hosts, func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })
-	more := !all.Next.IsZero()
-	if len(all.Hosts) > q.Limit {
-		all.Hosts, more = all.Hosts[:q.Limit], true
-	}
-	all.Next = model.HostID{}
-	if more && len(all.Hosts) > 0 {
-		all.Next = all.Hosts[len(all.Hosts)-1].ID
-	}
-	return all, nil
+// ofSite is the search for the hosts of one site.
+func ofSite(id model.SiteID) query.Term {
+	return query.Term{Field: query.FieldSite, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapeExact, Text: id.String()}}
 }

@@ -127,6 +127,7 @@ func (s *Server) logout(ctx context.Context, _ *none) (*logoutOutput, error) {
 		if err := s.c.Proposer.Propose(ctx, model.EndSession{Stamp: s.stamp(ctx), ID: a.session}); err != nil {
 			return nil, fault.Wrap("end session", err)
 		}
+		s.sessions.forget()
 	}
 	cookie := http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 	return &logoutOutput{SetCookie: cookie.String()}, nil

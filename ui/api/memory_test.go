@@ -41,6 +41,14 @@ type memory struct {
 	accounts   map[string]model.Account
 	sessions   map[model.SessionID]model.Session
 	audit      []model.AuditEntry
+	searches   map[string]model.SavedSearch
+	trends     map[trendOf][]model.TrendSlot
+	directory
+}
+
+type trendOf struct {
+	site model.SiteID
+	res  model.Resolution
 }
 
 func newMemory() *memory {
@@ -51,6 +59,7 @@ func newMemory() *memory {
 		removed:   map[model.AdvisoryKey]model.Cursor{},
 		exposures: map[model.SiteID]model.Exposure{}, commands: map[model.CommandID]model.Command{},
 		tasks: map[model.CommandID][]model.Task{}, accounts: map[string]model.Account{}, sessions: map[model.SessionID]model.Session{},
+		searches: map[string]model.SavedSearch{}, trends: map[trendOf][]model.TrendSlot{},
 	}
 }
 
@@ -108,6 +117,13 @@ func (m *memory) apply(c model.Change) error {
 		m.sessions[c.Session.ID] = c.Session
 	case model.EndSession:
 		delete(m.sessions, c.ID)
+	case model.PutSearch:
+		c.Search.Account, c.Search.At = strings.TrimPrefix(c.Actor, "account:"), c.At
+		m.searches[c.Search.Name] = c.Search
+	case model.DropSearch:
+		delete(m.searches, c.Name)
+	case model.PutSite:
+		m.sites[c.Site.ID] = c.Site
 	case model.TrustSigner:
 		m.signers = append(m.signers, c.Key)
 	case model.Note:
@@ -225,39 +241,14 @@ func (r rows) Counts(id model.SiteID) (model.SiteCounts, bool, error) { return f
 
 func (r rows) Host(id model.HostID) (model.Host, bool, error) { return found(r.m.hosts, id) }
 
-func (r rows) sorted() []model.Host {
-	return slices.SortedFunc(maps.Values(r.m.hosts), func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+func (r rows) Search(name string) (model.SavedSearch, bool, error) { return found(r.m.searches, name) }
+
+func (r rows) Searches() ([]model.SavedSearch, error) {
+	return slices.SortedFunc(maps.Values(r.m.searches), func(a, b model.SavedSearch) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-func (r rows) Hosts(q model.HostQuery) (model.HostPage, error) {
-	var p model.HostPage
-	for _, h := range r.sorted() {
-		text := strings.ToLower(h.Hostname + " " + h.FQDN + " " + strings.Join(h.IPv4, " "))
-		if !strings.Contains(text, strings.ToLower(q.Text)) || !q.Site.IsZero() && h.Site != q.Site || q.Status != "" && h.Status != q.Status {
-			continue
-		}
-		p.Total++
-		if bytes.Compare(h.ID[:], q.After[:]) <= 0 && !q.After.IsZero() {
-			continue
-		}
-		if len(p.Hosts) == q.Limit {
-			p.Next = p.Hosts[len(p.Hosts)-1].ID
-			continue
-		}
-		p.Hosts = append(p.Hosts, h)
-	}
-	return p, nil
-}
-
-func (r rows) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
-	for _, h := range r.sorted() {
-		if h.Site == site {
-			if err := fn(h); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+func (r rows) Trends(site model.SiteID, res model.Resolution) ([]model.TrendSlot, error) {
+	return slices.Clone(r.m.trends[trendOf{site, res}]), nil
 }
 
 func (r rows) Shelf() (apply.Shelf, error) { return r.m.shelf, nil }

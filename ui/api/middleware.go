@@ -66,12 +66,19 @@ func (s *Server) middleware(next http.Handler) http.Handler {
 // stranger chose, so its length tells nothing.
 func compressed(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes([]string{
-		"application/json", "application/problem+json", "text/html", "text/css", "text/javascript", "text/plain", "image/svg+xml",
+		"application/json", "application/problem+json", "text/html", "text/css", "text/javascript", "text/csv", ndjson, "text/plain", "image/svg+xml",
 	}), gzhttp.CompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		panic(err) // the options above are constant
 	}
-	return wrap(next)
+	packed := wrap(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == base+"/hosts/watch" { // each event goes out at once
+			next.ServeHTTP(w, r)
+			return
+		}
+		packed.ServeHTTP(w, r)
+	})
 }
 
 type requestKey struct{}
@@ -140,6 +147,13 @@ func contentPolicy(nonce string) string {
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
+// untimed is for the one answer that has no end of its own. It sees to the time of each piece itself.
+func untimed(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	r.Body = http.MaxBytesReader(w, r.Body, maxJSON)
+	next.ServeHTTP(w, r)
+}
+
 // limits bounds a request's body and time. The time is short except for the operations that move
 // whole collections and the one that waits.
 func limits(next http.Handler) http.Handler {
@@ -152,8 +166,13 @@ func limits(next http.Handler) http.Handler {
 			size, d = maxBundle, lengthy
 		case base + "/federation/export":
 			d = lengthy
+		case base + "/hosts/export", base + "/storage/check":
+			d = lengthy
+		case base + "/hosts/watch":
+			untimed(w, r, next)
+			return
 		default:
-			if r.URL.Query().Has("wait") {
+			if strings.Contains(r.URL.RawQuery, "wait=") {
 				d += maxWait
 			}
 		}

@@ -72,5 +72,6 @@ func (s *Server) putAccount(ctx context.Context, in *accountInput) (*accountOutp
 	if err := s.c.Proposer.Propose(ctx, model.PutAccount{Stamp: stamp, Account: row}); err != nil {
 		return nil, fault.Wrap("put account", err)
 	}
+	s.sessions.forget()
 	return &accountOutput{Status: status, Body: schema.Account{Name: row.Name, CreatedAt: row.CreatedAt.Std(), Disabled: row.Disabled}}, nil
 }

@@ -30,6 +30,7 @@ var statuses = map[fault.Kind]int{
 	fault.TooLarge:    http.StatusRequestEntityTooLarge,
 	fault.ReadOnly:    http.StatusServiceUnavailable,
 	fault.Version:     http.StatusConflict,
+	fault.Busy:        http.StatusServiceUnavailable,
 }
 
 // kindOf is the way back, for failures that arose outside the engine (the router, validation).
@@ -115,7 +116,11 @@ func (s *Server) fail(ctx context.Context, err error) error {
 		}
 		detail = fmt.Sprintf("%s (unforeseen; the server's log has it under request %s)", detail, requestID(ctx))
 	}
-	return newProblem(status, kind, oneLine(detail))
+	p = newProblem(status, kind, oneLine(detail))
+	if kind == fault.Busy {
+		p.header = http.Header{"Retry-After": {"1"}}
+	}
+	return p
 }
 
 // write answers outside huma.

@@ -28,9 +28,11 @@ func (s *Server) routes() {
 	op(s, http.MethodGet, "/sites", "list-sites", "All sites", s.listSites)
 	op(s, http.MethodPost, "/sites", "enroll-site", "Add a site and make its one-time token", s.enrollSite)
 	op(s, http.MethodGet, "/sites/{site}", "get-site", "One site, by id or name", s.getSite)
+	op(s, http.MethodPatch, "/sites/{site}", "change-site", "Change where a site is", s.changeSite)
+	op(s, http.MethodGet, "/sites/{site}/trend", "site-trend", "How the sums of a site, or of all, came to be", s.siteTrend)
 	op(s, http.MethodPost, "/sites/{site}/token", "regenerate-site-token", "Void a pending site's token and make another", s.regenerateToken)
 
-	op(s, http.MethodGet, "/hosts", "list-hosts", "The directory of hosts", s.listHosts)
+	s.directoryRoutes()
 	op(s, http.MethodGet, "/hosts/{host}", "get-host", "One host, by id or unique host name", s.getHost)
 	op(s, http.MethodGet, "/hosts/{host}/detail", "get-host-detail", "What only the host's site holds, asked of that site", s.hostDetail)
 
@@ -61,17 +63,37 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/accounts", "put-account", "Add an account or change its password", s.putAccount)
 }
 
+// directoryRoutes is the operations on all hosts at once.
+func (s *Server) directoryRoutes() {
+	page := map[string]*huma.MediaType{"application/json": jsonOf[schema.Hosts](s)}
+	raw(s, "/hosts", "list-hosts", "One page of the hosts that a search finds", hostsParams(), page, s.listHosts)
+	op(s, http.MethodGet, "/hosts/facets", "host-facets", "How many of the hosts that a search finds have which value", s.hostFacets)
+	op(s, http.MethodGet, "/hosts/group", "group-hosts", "How many of the hosts that a search finds have which pair of values", s.groupHosts)
+	op(s, http.MethodGet, "/hosts/complete", "complete-search", "What may stand at a place of a search", s.completeSearch)
+	raw(s, "/hosts/export", "export-hosts", "Every host that a search finds, as a stream; a transfer without a proper end is not the whole", []param{
+		{name: "q", doc: docQuery},
+		{name: "sort", doc: docSort},
+		{name: "format", doc: "absent: ndjson. In csv a text that a spreadsheet would take for a formula has an apostrophe in front", words: []string{"ndjson", "csv"}},
+		{name: "columns", doc: "with commas between them, out of: " + schema.ColumnNames() + "; absent: all"},
+	}, map[string]*huma.MediaType{ndjson: jsonOf[schema.Host](s), "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}}, s.exportHosts)
+	events := &huma.Schema{OneOf: []*huma.Schema{
+		jsonOf[schema.WatchChange](s).Schema, jsonOf[schema.WatchLeave](s).Schema,
+		jsonOf[schema.WatchTotal](s).Schema, jsonOf[schema.WatchReset](s).Schema,
+	}}
+	raw(s, "/hosts/watch", "watch-hosts", "Changes to what a search finds, as server-sent events: change, leave, total, reset", []param{
+		{name: "q", doc: docQuery},
+	}, map[string]*huma.MediaType{"text/event-stream": {Schema: events}}, s.watchHosts)
+	op(s, http.MethodGet, "/fields", "list-fields", "What searches can be about", s.listFields)
+	op(s, http.MethodGet, "/searches", "list-searches", "Searches that were saved, by name", s.listSearches)
+	op(s, http.MethodGet, "/searches/{name}", "get-search", "One saved search", s.getSearch)
+	op(s, http.MethodPut, "/searches/{name}", "put-search", "Save a search under a name, or another one in its place", s.putSearch)
+	op(s, http.MethodDelete, "/searches/{name}", "drop-search", "Forget a saved search", s.dropSearch)
+	op(s, http.MethodPost, "/storage/check", "check-storage", "Hold the store's indexes against its rows; it may take minutes", s.checkStorage)
+}
+
 // op registers one operation; its errors become problems.
 func op[I, O any](s *Server, method, path, id, summary string, h func(context.Context, *I) (*O, error), opts ...func(*huma.Operation)) {
-	problem := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schema.Problem](), true, "Problem")
-	o := huma.Operation{
-		OperationID: id, Method: method, Path: base + path, Summary: summary,
-		MaxBodyBytes: maxJSON,
-		Responses: map[string]*huma.Response{"default": {
-			Description: "The operation failed; the body says why",
-			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
-		}},
-	}
+	o := s.operation(method, path, id, summary)
 	for _, f := range opts {
 		f(&o)
 	}
@@ -82,6 +104,19 @@ func op[I, O any](s *Server, method, path, id, summary string, h func(context.Co
 		}
 		return answer, nil
 	})
+}
+
+// operation is what is the same of every operation.
+func (s *Server) operation(method, path, id, summary string) huma.Operation {
+	problem := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schema.Problem](), true, "Problem")
+	return huma.Operation{
+		OperationID: id, Method: method, Path: base + path, Summary: summary,
+		MaxBodyBytes: maxJSON,
+		Responses: map[string]*huma.Response{"default": {
+			Description: "The operation failed; the body says why",
+			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
+		}},
+	}
 }
 
 // public documents an operation that needs no session (see open).

@@ -53,6 +53,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Co
 		ConnContext:       conn,
 		ConnState:         s.counted(),
 	}
+	server.RegisterOnShutdown(s.end) // watchers would else be waited for until the limit
 	var g errgroup.Group
 	stopped := make(chan struct{})
 	g.Go(func() error {

@@ -131,8 +131,48 @@ func (s *Server) enrollSite(ctx context.Context, in *enrollSiteInput) (*tokenOut
 	if err != nil {
 		return nil, err
 	}
-	site := model.Site{ID: model.SiteID(id), Name: in.Body.Name, Location: in.Body.Location, Lat: in.Body.Lat, Lng: in.Body.Lng}
+	site := model.Site{
+		ID: model.SiteID(id), Name: in.Body.Name, Location: in.Body.Location, Region: in.Body.Region,
+		Country: in.Body.Country, City: in.Body.City, Lat: in.Body.Lat, Lng: in.Body.Lng,
+	}
 	return s.invite(ctx, model.Member{ID: model.NodeID(id), Kind: model.MemberSite, Name: in.Body.Name}, &site, in.Body.TTL)
+}
+
+type changeSiteInput struct {
+	Site string `path:"site" maxLength:"64" doc:"id or name"`
+	Body schema.SiteChange
+}
+
+// changeSite changes where a site is; what the body does not name stays.
+func (s *Server) changeSite(ctx context.Context, in *changeSiteInput) (*out[schema.Site], error) {
+	if err := s.only(model.RoleController, "sites are described"); err != nil {
+		return nil, err
+	}
+	row, _, err := s.siteAndMember(in.Site)
+	if err != nil {
+		return nil, err
+	}
+	if (in.Body.Lat == nil) != (in.Body.Lng == nil) {
+		return nil, fault.New(fault.Invalid, "change site", "lat and lng belong together: give both or neither")
+	}
+	for _, f := range []struct{ to, from *string }{
+		{&row.Location, in.Body.Location},
+		{&row.Region, in.Body.Region},
+		{&row.Country, in.Body.Country},
+		{&row.City, in.Body.City},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if in.Body.Lat != nil {
+		row.Lat, row.Lng = in.Body.Lat, in.Body.Lng
+	}
+	if err := s.c.Proposer.Propose(ctx, model.PutSite{Stamp: s.stamp(ctx), Site: row}); err != nil {
+		return nil, fault.Wrap("change site", err)
+	}
+	s.sitesRead.forget()
+	return s.getSite(ctx, &siteInput{Site: in.Site})
 }
 
 func (s *Server) regenerateToken(ctx context.Context, in *siteInput) (*tokenOutput, error) {
@@ -183,6 +223,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 	if err := s.c.Proposer.Propose(ctx, model.Invite{Stamp: stamp, Member: m, Site: site}); err != nil {
 		return nil, fault.Wrap(op, err)
 	}
+	s.sitesRead.forget()
 	return &tokenOutput{Status: http.StatusCreated, Body: schema.Token{
 		ID: m.ID.String(), Kind: string(m.Kind), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin, URL: s.c.URL,
 	}}, nil
