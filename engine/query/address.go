@@ -129,10 +129,12 @@ func spanText(low, high netip.Addr) string {
 	if low == high {
 		return low.String()
 	}
-	for bits := low.BitLen() - 1; bits >= 0; bits-- {
-		if p, err := low.Prefix(bits); err == nil && p.Addr() == low && last(p) == high {
-			return p.String()
-		}
+	a, b, same := low.AsSlice(), high.AsSlice(), 0
+	for same < len(a)*8 && (a[same/8]^b[same/8])&(0x80>>(same%8)) == 0 {
+		same++
+	}
+	if p, err := low.Prefix(same); err == nil && p.Addr() == low && last(p) == high {
+		return p.String()
 	}
 	return low.String() + "-" + high.String()
 }

@@ -53,7 +53,7 @@ type place struct {
 	at    int
 	from  int   // of the word, or of the element of a list, that the cursor is in
 	info  *Info // the field whose value it is; nil: it is no value
-	terms int   // words before
+	after bool  // a condition stands before, and no operator behind it
 	open  bool  // the word begins with a quote that is not closed before the cursor
 }
 
@@ -78,15 +78,16 @@ func placeOf(text string, at int) place {
 		switch k, n := s.keyword(); {
 		case s.at("("):
 			groups, pending = append(groups, p.info), nil
+			p.after = false
 			s.pos++
 			continue
 		case s.at(")"):
 			groups = groups[:max(0, len(groups)-1)]
-			pending = nil
+			pending, p.after = nil, true
 			s.pos++
 			continue
 		case k != noKeyword && s.pos+n < at:
-			pending = nil
+			pending, p.after = nil, false
 			s.pos += n
 			continue
 		case s.at("-") || s.at("+"):
@@ -97,7 +98,7 @@ func placeOf(text string, at int) place {
 		if s.pos > at || s.pos == at && !s.cut() {
 			return p
 		}
-		p.terms++
+		p.after = true
 	}
 }
 
@@ -222,7 +223,7 @@ func (c *completer) start() {
 		}
 	}
 	for _, o := range [...]struct{ text, doc string }{{"or ", "either what is before or what follows"}, {"not ", "without what follows; the same as -"}} {
-		if strings.HasPrefix(o.text, Fold(typed)) && (c.terms > 0 || o.text != "or ") {
+		if strings.HasPrefix(o.text, Fold(typed)) && (c.after || o.text != "or ") {
 			c.add(o.text, o.doc, 0)
 		}
 	}
@@ -251,8 +252,11 @@ func (c *completer) value() {
 		_, n := end.rune()
 		end.pos += n
 	}
-	if c.open && end.at(`"`) {
-		end.pos++
+	if c.open {
+		// The rest of the quotation belongs to the value, if it is the rest and not the next one.
+		if rest, _, ok := strings.Cut(c.text[c.at:], `"`); ok && !strings.Contains(rest, ":") {
+			end.pos = c.at + len(rest) + 1
+		}
 	}
 	c.out.From, c.out.To = c.from, end.pos
 	if c.info.Name == "" {
@@ -288,7 +292,9 @@ func (c *completer) value() {
 		c.out.From += n
 		c.listed(f, strings.TrimLeft(typed, "<>=!"))
 		return
-	case c.info.Counted:
+	case kind == KindOS:
+		c.systems(typed)
+	case c.info.Counted || f == FieldName:
 		c.listed(f, typed)
 	}
 	for _, i := range ideas[kind] {
@@ -306,6 +312,19 @@ func (c *completer) listed(f Field, prefix string) {
 			text = quoted(v.Value)
 		}
 		c.add(text, "", v.N)
+	}
+}
+
+// systems adds the systems that there are, each without a version first.
+func (c *completer) systems(prefix string) {
+	found := c.ask(FieldOS, prefix, maxValues)
+	for _, v := range found {
+		if id, _, ok := strings.Cut(Fold(v.Value), " "); ok && strings.HasPrefix(id, Fold(prefix)) {
+			c.add(Quote(id), "every version", 0)
+		}
+	}
+	for _, v := range found {
+		c.add(quoted(v.Value), "", v.N)
 	}
 }
 

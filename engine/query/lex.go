@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/skerryhq/skerry/engine/fault"
 )
 
 // Bounds of a search.
@@ -21,7 +23,8 @@ type scanner struct {
 }
 
 func (s *scanner) fail(pos, end int, suggest []string, format string, args ...any) *SyntaxError {
-	return &SyntaxError{Text: s.text, Pos: pos, End: end, Msg: fmt.Sprintf(format, args...), Suggestions: suggest}
+	msg := fault.Printable(fault.Clip(fmt.Sprintf(format, args...), maxMessage))
+	return &SyntaxError{Text: s.text, Pos: pos, End: end, Msg: msg, Suggestions: suggest}
 }
 
 // blank reports whether c stands between words; pasted text is full of blanks that have no width.

@@ -38,7 +38,7 @@ type Term struct {
 	Op   Op
 
 	// Pattern is what KindText, KindWord, KindVersion and KindOS compare with, for OpIs. For KindOS it is
-	// matched with the system's id, its whole name and each single word of the name. FieldAny: see Field.
+	// matched as OSMatches says: with the system's id, its whole name, each word of it, … FieldAny: see Field.
 	Pattern Pattern
 	// Version is what KindVersion and KindOS compare with for the four orders (CompareVersions), and for
 	// KindOS also for OpIs where HasVersion (os:debian:12, os:debian=12): that version or one of its line, so

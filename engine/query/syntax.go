@@ -10,13 +10,16 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
+// maxMessage is how many bytes of a message are kept: what it quotes can be long.
+const maxMessage = 320
+
 // SyntaxError says what is wrong with the text of a search, and where. Its kind is fault.Invalid.
 type SyntaxError struct {
 	Text string // what was read; a text above MaxText is cut there
 	// Pos and End are the bytes [Pos, End) of Text that it is about. Pos is len(Text) where something is
 	// missing at the end.
 	Pos, End int
-	Msg      string
+	Msg      string // one line
 	// Suggestions, the likeliest first and at most three, are what could stand in the place of the bytes
 	// [Pos, End).
 	Suggestions []string
@@ -34,7 +37,7 @@ func (e *SyntaxError) Error() string {
 		default:
 			s += ", "
 		}
-		s += x
+		s += fault.Printable(fault.Clip(x, maxMessage/4))
 	}
 	if len(e.Suggestions) > 0 {
 		s += "?"
@@ -85,7 +88,7 @@ func nearest(word string, words []string) []string {
 	if len(word) > 64 {
 		return nil
 	}
-	allowed := 1 + len(word)/4
+	allowed := max(1, len(word)/3)
 	type near struct {
 		word string
 		d    int

@@ -30,20 +30,28 @@ var units = []struct {
 	{[]string{"y", "yr", "yrs", "year", "years"}, year},
 }
 
-// parseAge reads 2h, 1d12h, 1.5h, 30days. A problem that is worth explaining comes back as why.
-func parseAge(text string) (d time.Duration, why string, ok bool) {
+func unitNames() (out []string) {
+	for _, u := range units {
+		out = append(out, u.names...)
+	}
+	return out
+}
+
+// parseAge reads 2h, 1d12h, 1.5h, 30days. A problem that is worth explaining comes back as why, with the unit
+// that it is about, if it is one.
+func parseAge(text string) (d time.Duration, why, unit string, ok bool) {
 	if text == "0" {
-		return 0, "", true
+		return 0, "", "", true
 	}
 	if strings.HasSuffix(text, "M") {
-		return 0, "M is ambiguous: m is minutes, mo is months", false
+		return 0, "M is ambiguous: m is minutes, mo is months", "", false
 	}
 	rest := Fold(text)
 	if rest == "" || !digit(rest[0]) || len(rest) > 40 {
-		return 0, "", false
+		return 0, "", "", false
 	}
 	if strings.Trim(rest, "0123456789.") == "" {
-		return 0, "a unit is missing: s, m, h, d, w, mo or y", false
+		return 0, "a unit is missing: s, m, h, d, w, mo or y", "", false
 	}
 	for rest != "" {
 		n := len(rest) - len(strings.TrimLeft(rest, "0123456789."))
@@ -52,34 +60,34 @@ func parseAge(text string) (d time.Duration, why string, ok bool) {
 		n = len(rest) - len(strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyz"))
 		name := rest[:n]
 		rest = rest[n:]
-		var unit time.Duration
+		var span time.Duration
 		for _, u := range units {
 			for _, s := range u.names {
 				if s == name {
-					unit = u.d
+					span = u.d
 				}
 			}
 		}
 		whole, fraction, dot := strings.Cut(num, ".")
 		if !decimal(whole) || dot && !decimal(fraction) || len(whole) > 11 || len(fraction) > 3 {
-			return 0, "", false
+			return 0, "", "", false
 		}
 		if name == "" {
-			return 0, "", false
+			return 0, "", "", false
 		}
-		if unit == 0 {
-			return 0, strconv.Quote(name) + " is no unit of time: s, m, h, d, w, mo or y", false
+		if span == 0 {
+			return 0, strconv.Quote(name) + " is no unit of time: s, m, h, d, w, mo or y", name, false
 		}
 		v, _ := strconv.ParseInt(whole, 10, 64)
 		part, _ := strconv.ParseInt((fraction + "000")[:3], 10, 64)
-		if v > int64(MaxAge/unit) {
-			return 0, "that is more than 200 years", false
+		if v > int64(MaxAge/span) {
+			return 0, "that is more than 200 years", "", false
 		}
-		if d += time.Duration(v)*unit + time.Duration(part)*(unit/1000); d > MaxAge {
-			return 0, "that is more than 200 years", false
+		if d += time.Duration(v)*span + time.Duration(part)*(span/1000); d > MaxAge {
+			return 0, "that is more than 200 years", "", false
 		}
 	}
-	return d, "", true
+	return d, "", "", true
 }
 
 // ageText writes what parseAge reads, in the largest units that fit.
@@ -103,7 +111,7 @@ func ageText(d time.Duration) string {
 	if d > 0 {
 		s := strconv.FormatInt(int64(d/time.Second), 10)
 		if ms := d % time.Second / time.Millisecond; ms > 0 {
-			s += "." + strings.TrimRight((strconv.Itoa(1000 + int(ms)))[1:], "0")
+			s += "." + strings.TrimRight(strconv.Itoa(1000 + int(ms))[1:], "0")
 		}
 		out += s + "s"
 	}
@@ -240,9 +248,14 @@ func (e *element) noTime(v value) (Expr, *SyntaxError) {
 
 // relative reads an age; an age that is nearly one is an error that says what is wrong.
 func (e *element) relative(v value) (time.Duration, bool, *SyntaxError) {
-	d, why, ok := parseAge(v.text)
+	d, why, unit, ok := parseAge(v.text)
 	if why != "" {
 		var suggest []string
+		if unit != "" {
+			for _, u := range nearest(unit, unitNames()) {
+				suggest = append(suggest, strings.Replace(Fold(v.text), unit, u, 1))
+			}
+		}
 		if strings.HasPrefix(why, "a unit") && decimal(v.text) {
 			suggest = []string{v.text + "h", v.text + "d", v.text + "m"}
 		}
@@ -260,7 +273,7 @@ func (e *element) fromNow(v value) (time.Duration, bool) {
 	if !strings.HasPrefix(Fold(v.text), sign) {
 		return 0, false
 	}
-	d, _, ok := parseAge(v.text[len(sign):])
+	d, _, _, ok := parseAge(v.text[len(sign):])
 	return d, ok
 }
 

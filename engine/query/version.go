@@ -97,7 +97,7 @@ func OSText(os model.OS) string {
 }
 
 // OSMatches reports whether p fits the system, by any of: its id, its whole name, each single word of the
-// name (between blanks, without parentheses), and its OSText. An exact pattern also fits an id or a name that
+// name (between blanks and slashes, without parentheses), and its OSText. An exact pattern also fits an id or a name that
 // is followed by a version of its line, with a blank, a dash or nothing between: "rhel9" and "debian
 // gnu/linux 12". ShapeCounted compares with the OSText alone, and ShapeAny fits a system that has one.
 func OSMatches(p Pattern, os model.OS) bool {
@@ -111,11 +111,14 @@ func OSMatches(p Pattern, os model.OS) bool {
 		return true
 	}
 	for rest := os.Name; rest != ""; {
-		word, after, _ := strings.Cut(rest, " ")
-		if word = strings.Trim(word, "()"); word != "" && p.foldMatch(word) {
+		n := strings.IndexAny(rest, " /")
+		if n < 0 {
+			n = len(rest)
+		}
+		if word := strings.Trim(rest[:n], "()"); word != "" && p.foldMatch(word) {
 			return true
 		}
-		rest = after
+		rest = rest[min(n+1, len(rest)):]
 	}
 	if p.Shape == ShapeExact && (versioned(p.Text, os.ID, os.Version) || versioned(p.Text, os.Name, os.Version)) {
 		return true
