@@ -62,12 +62,16 @@ func TestADamagedInventoryStopsNoOther(t *testing.T) {
 		seen := s.Version() // before the rows, so that no commit falls between
 		v := s.Rows.Store.View()
 		dirty, err = v.DirtyDigests(0)
-		_, matched, _ := v.MatchHead(digests[1])
+		head, matched, _ := v.MatchHead(digests[1])
+		h, _, _ := v.Host(model.HostID(newID(11)))
 		_ = v.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if matched {
+			if head.FixableN == nil || h.Updates == nil || *h.Updates != *head.FixableN {
+				t.Errorf("matched as %+v, and the host has updates %v", head, h.Updates)
+			}
 			break
 		}
 		woken := make(chan error, 1)

@@ -191,3 +191,42 @@ func FuzzDecodeBeat(f *testing.F) {
 		}
 	})
 }
+
+// A row that a site sent is refused or clean: nothing in it is then out of bounds, and it can be stored.
+func FuzzClean(f *testing.F) {
+	h := model.Host{ID: model.HostID{1}, Facts: full(), Status: model.HostLate, LastSeen: now, Updates: new(3), Compliance: new(50.5), Exposure: model.SeverityCounts{Low: 1}}
+	j, err := model.Encode(h)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(j)
+	for _, s := range []string{
+		`{}`, `{"hostname":"a\u0000"}`, `{"hostname":"\ud800"}`, `{"status":"asleep"}`, `{"last_seen":"9999-12-31T23:59:59Z"}`, `{"compliance":1e308}`, `{"cpus":-9223372036854775808}`,
+		`{"exposure":{"critical":9223372036854775807}}`, `{"ipv4":["::ffff:10.0.0.1"]}`, `{"ipv6":["::ffff:10.0.0.1"]}`, `{"mac":["::::::::::::::::"]}`, `{"tags":[""]}`, `{"updates":null,"os":{}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		var h model.Host
+		if model.Decode(p, &h) != nil {
+			return
+		}
+		got, err := Clean(h, now)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Invalid && k != fault.TooLarge {
+				t.Fatalf("kind %s: %v", k, err)
+			}
+			return
+		}
+		again, err := Clean(got, now)
+		if err != nil || !reflect.DeepEqual(again, got) {
+			t.Fatalf("%q is not clean after it was cleaned: %+v, %v", p, again, err)
+		}
+		if got.LastSeen > now || got.StatusAt > now || len(got.Hostname) > MaxHostname || !knownStatus(got.Status) {
+			t.Fatalf("%+v", got)
+		}
+		if _, err := model.Encode(got); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
