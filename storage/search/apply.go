@@ -1,0 +1,223 @@
+package search
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
+)
+
+// Change is what a commit did to one host: exactly one of Host, Beat and Gone is set.
+type Change struct {
+	ID   model.HostID
+	Host *model.Host     // the whole row, beat included; it is not kept
+	Beat *model.HostBeat // the beat alone; nothing happens where there is no such host
+	Gone bool
+}
+
+// together is how many changes are made under one lock: few, because readers wait for it.
+const together = 32
+
+// Apply makes the changes of one commit, in their order.
+func (x *Index) Apply(changes []Change) {
+	for chunk := range slices.Chunk(changes, together) {
+		x.lock()
+		for i := range chunk {
+			x.apply(&chunk[i])
+		}
+		x.unlock()
+	}
+}
+
+func (x *Index) apply(c *Change) {
+	switch {
+	case c.Gone:
+		x.remove(c.ID)
+	case c.Host != nil:
+		x.put(c.Host)
+	case c.Beat != nil:
+		if ord, ok := x.byID.get(c.ID, x.ids); ok && x.setBeat(ord, *c.Beat) {
+			x.changes.add(c.ID)
+		}
+	}
+}
+
+// put adds a host or replaces its row.
+func (x *Index) put(h *model.Host) {
+	ord, known := x.byID.get(h.ID, x.ids)
+	if !known {
+		ord = x.ordinal()
+		x.ids[ord] = h.ID
+		x.alive.Add(ord)
+	}
+	name := query.Fold(h.Hostname)
+	if !known || string(x.names.at(ord)) != name {
+		if known {
+			x.byName.remove(ord)
+		}
+		x.names.set(ord, name)
+		x.byName.insert(ord)
+		x.grams.set(ord)
+	}
+	if !known {
+		x.byID.put(ord, x.ids)
+	}
+	x.setAddresses(ord, addressesOf(h))
+	x.domain.set(ord, domainOf(name, query.Fold(h.FQDN)))
+	x.setOS(ord, h.OS)
+	x.kernel.set(ord, h.Kernel)
+	x.arch.set(ord, h.Arch)
+	x.agent.set(ord, h.AgentVersion)
+	x.owner.set(ord, h.Owner)
+	if serial := query.Fold(h.Serial); string(x.serial.at(ord)) != serial {
+		x.serial.set(ord, serial)
+	}
+	x.tags.set(ord, h.Tags)
+	if word := siteWord(h.Site); x.site.word(ord) != word {
+		if known {
+			x.leave(ord)
+		}
+		x.site.set(ord, word)
+		x.join(ord, h.Site)
+	}
+	move(x.byWorst[:], x.worst, ord, worstNumber(h.Worst()), known)
+	move(x.byReboot[:], x.reboot, ord, rebootNumber(h.RebootNeeded), known)
+	if was := known && x.flags[ord]&flagSimulated != 0; h.Simulated != was {
+		x.flags[ord] ^= flagSimulated
+		if h.Simulated {
+			x.simulated.add(ord)
+		} else {
+			x.simulated.remove(ord)
+		}
+	}
+	x.columns.set(ord, h)
+	if !known {
+		// Not on any list of statuses yet: give it one, which setBeat then corrects.
+		x.own[ord], x.shown[ord] = statusUnknown, statusUnknown
+		x.byStatus[statusUnknown].add(ord)
+	}
+	x.setBeat(ord, h.Beat())
+	x.changes.add(h.ID)
+}
+
+// move puts an ordinal on another of a few lists, and writes its column.
+func move(lists []post, column []uint8, ord uint32, to uint8, known bool) {
+	from := column[ord]
+	if known && from == to {
+		return
+	}
+	if known {
+		lists[from].remove(ord)
+	}
+	lists[to].add(ord)
+	column[ord] = to
+}
+
+// ordinal returns a free ordinal, with room for it in every column.
+func (x *Index) ordinal() uint32 {
+	if last := len(x.free) - 1; last >= 0 {
+		ord := x.free[last]
+		x.free = x.free[:last]
+		return ord
+	}
+	ord := x.n
+	x.n++
+	x.grow(int(x.n))
+	return ord
+}
+
+func (x *Index) grow(n int) {
+	x.ids, x.flags = grown(x.ids, n), grown(x.flags, n)
+	x.own, x.shown, x.worst, x.reboot = grown(x.own, n), grown(x.shown, n), grown(x.worst, n), grown(x.reboot, n)
+	for _, d := range x.dicts() {
+		d.grow(n)
+	}
+	x.tags.grow(n)
+	x.address.grow(n)
+	x.columns.grow(n)
+	x.zones.grow(n)
+}
+
+func (x *Index) dicts() [7]*dict {
+	return [...]*dict{x.domain, x.os, x.kernel, x.arch, x.agent, x.owner, x.site}
+}
+
+// remove takes a host out; one that is not there is no error.
+func (x *Index) remove(id model.HostID) {
+	ord, ok := x.byID.get(id, x.ids)
+	if !ok {
+		return
+	}
+	x.byID.delete(id, x.ids)
+	x.byName.remove(ord)
+	x.names.set(ord, "")
+	x.grams.remove(ord)
+	x.serial.set(ord, "")
+	x.setAddresses(ord, addresses{})
+	x.leave(ord)
+	for _, d := range x.dicts() {
+		d.clear(ord)
+	}
+	x.tags.set(ord, nil)
+	x.byStatus[x.shown[ord]].remove(ord)
+	x.byWorst[x.worst[ord]].remove(ord)
+	x.byReboot[x.reboot[ord]].remove(ord)
+	if x.flags[ord]&flagSimulated != 0 {
+		x.simulated.remove(ord)
+	}
+	x.zones.wear(x, ord)
+	x.own[ord], x.shown[ord] = statusGone, statusGone
+	x.flags[ord] = 0
+	x.ids[ord] = model.HostID{}
+	x.alive.Remove(ord)
+	x.free = append(x.free, ord)
+	x.changes.add(id)
+}
+
+// setBeat writes a beat and reports whether anything changed that people watch for: not when the host
+// was last seen.
+func (x *Index) setBeat(ord uint32, b model.HostBeat) bool {
+	x.own[ord] = statusNumber(b.Status)
+	x.columns.lastSeen[ord], x.columns.statusAt[ord] = int64(b.LastSeen), int64(b.StatusAt)
+	return x.show(ord)
+}
+
+// show works out the status and the time that are shown, from what the row says and from what is known
+// of its site, and reports whether the status changed.
+func (x *Index) show(ord uint32) bool {
+	status, was := x.own[ord], x.shown[ord]
+	if x.isLost(ord) {
+		status = statusUnknown
+	}
+	if status != was {
+		x.byStatus[was].remove(ord)
+		x.byStatus[status].add(ord)
+		x.shown[ord] = status
+	}
+	x.look(ord)
+	return status != was
+}
+
+// look works out when the host was last seen.
+func (x *Index) look(ord uint32) {
+	seen := x.columns.lastSeen[ord]
+	if x.own[ord] == statusUp {
+		site := &x.places.sites[x.site.of[ord]]
+		seen = max(seen, int64(x.places.judged[site.ID]))
+	}
+	x.columns.seen[ord] = seen
+	x.zones.saw(x, ord)
+}
+
+// domainOf returns what the domain column holds of an FQDN: the end of it that follows the host name, with
+// its dot; "=" and the whole where it does not begin with the host name; "" for none.
+func domainOf(name, fqdn string) string {
+	if fqdn == "" {
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(fqdn, name); ok && strings.HasPrefix(rest, ".") && name != "" {
+		return rest
+	}
+	return "=" + fqdn
+}
