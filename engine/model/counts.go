@@ -1,6 +1,10 @@
 package model
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 // Add counts host h (by = 1), or takes it out again (by = -1): the one definition of what the sums of a
 // SiteCounts are. What was added and taken out leaves no trace. LastItem and JudgedAt are not touched.
@@ -29,11 +33,11 @@ func (n *SiteCounts) AddStatus(s HostStatus, by int64) {
 // Sum adds the sums of d, by times: a site to the sum over all, or one host's change to its site.
 func (n *SiteCounts) Sum(d SiteCounts, by int64) {
 	n.Hosts += by * d.Hosts
-	for k, v := range d.ByStatus {
-		n.ByStatus = countIn(n.ByStatus, k, by*v)
+	for _, k := range slices.Sorted(maps.Keys(d.ByStatus)) {
+		n.ByStatus = countIn(n.ByStatus, k, by*d.ByStatus[k])
 	}
-	for k, v := range d.ByWorst {
-		n.ByWorst = countIn(n.ByWorst, k, by*v)
+	for _, k := range slices.Sorted(maps.Keys(d.ByWorst)) {
+		n.ByWorst = countIn(n.ByWorst, k, by*d.ByWorst[k])
 	}
 	n.Exposure.sum(d.Exposure, by)
 	n.Reboot += by * d.Reboot
@@ -44,7 +48,7 @@ func (n *SiteCounts) Sum(d SiteCounts, by int64) {
 
 // SameSums reports whether n and d count the same, whatever their Site and times.
 func (n SiteCounts) SameSums(d SiteCounts) bool {
-	return n.Hosts == d.Hosts && sameIn(n.ByStatus, d.ByStatus) && sameIn(n.ByWorst, d.ByWorst) && n.Exposure == d.Exposure &&
+	return n.Hosts == d.Hosts && maps.Equal(n.ByStatus, d.ByStatus) && maps.Equal(n.ByWorst, d.ByWorst) && n.Exposure == d.Exposure &&
 		n.Reboot == d.Reboot && n.Updates == d.Updates && n.Compliance == d.Compliance && n.ComplianceN == d.ComplianceN
 }
 
@@ -57,20 +61,6 @@ func countIn(m map[string]int64, key string, by int64) map[string]int64 {
 		delete(m, key)
 	}
 	return m
-}
-
-func sameIn(a, b map[string]int64) bool {
-	for k, v := range a {
-		if b[k] != v {
-			return false
-		}
-	}
-	for k, v := range b {
-		if a[k] != v {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *SeverityCounts) sum(d SeverityCounts, by int64) {
