@@ -102,7 +102,7 @@ func TestGramsAgainstAMap(t *testing.T) {
 			var taken *gramSnapshot
 			var built *gramIndex
 			builds := 0
-			for step := range 8000 {
+			for step := range 5000 {
 				ord := uint32(r.IntN(3))<<16 + uint32(r.IntN(1500)) - uint32(r.IntN(2))
 				if ord > 3<<16 {
 					ord = 0

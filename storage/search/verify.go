@@ -120,6 +120,21 @@ func (x *Index) unlisted(ord uint32) []string {
 		}
 		on("place "+w, l, true)
 	}
+	a := x.addresses(ord)
+	at := func(ok bool) {
+		if !ok {
+			out = append(out, "one of its addresses is not found")
+		}
+	}
+	for _, k := range a.v4 {
+		at(listedAt(x.v4, k, ord))
+	}
+	for _, k := range a.v6 {
+		at(listedAt(x.v6, k, ord))
+	}
+	for _, k := range a.mac {
+		at(listedAt(x.mac, k, ord))
+	}
 	name := x.names.at(ord)
 	if p := x.byName.atOrAfter(name, x.ids[ord]); p == x.byName.end() || x.byName.get(p) != ord {
 		out = append(out, "the order of names has another host in its place")
@@ -136,6 +151,15 @@ func (x *Index) unlisted(ord uint32) []string {
 		}
 	}
 	return out
+}
+
+func listedAt[K comparable](s *sorted[K], key K, ord uint32) bool {
+	found := false
+	s.scan(key, key, func(ords []uint32) bool {
+		found = found || slices.Contains(ords, ord)
+		return !found
+	})
+	return found
 }
 
 // Census says how many hosts each kind of list holds, one line for each that does not hold all of them;
@@ -180,12 +204,17 @@ func (x *Index) Census() []string {
 			out = append(out, fmt.Sprintf("the lists of place %d hold %d hosts of %d", i, n, all))
 		}
 	}
+	var v4, v6, mac int
+	for it := x.alive.Iterator(); it.HasNext(); {
+		a := x.addresses(it.Next())
+		v4, v6, mac = v4+len(a.v4), v6+len(a.v6), mac+len(a.mac)
+	}
 	for _, l := range []struct {
-		what string
-		n    int
-	}{{"names in order", x.byName.len()}, {"ids", x.byID.len()}} {
-		if l.n != all {
-			out = append(out, fmt.Sprintf("there are %d %s and %d hosts", l.n, l.what, all))
+		what    string
+		n, want int
+	}{{"names in order", x.byName.len(), all}, {"ids", x.byID.len(), all}, {"IPv4 addresses", x.v4.len(), v4}, {"IPv6 addresses", x.v6.len(), v6}, {"hardware addresses", x.mac.len(), mac}} {
+		if l.n != l.want {
+			out = append(out, fmt.Sprintf("there are %d %s and not %d", l.n, l.what, l.want))
 		}
 	}
 	if len(x.free)+all != int(x.n) {

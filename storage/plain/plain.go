@@ -1,0 +1,118 @@
+// Package plain is the directory as a map, for tests: it answers with query.Match and query.Less, slowly and
+// right by its looks, and draws the hosts, sites and questions that an index is held against it with.
+//
+// It owns no index and is never part of a program.
+package plain
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
+)
+
+// Directory is the directory as a map, answering with query.Match and query.Less: slow, and right by its looks.
+type Directory struct {
+	Hosts  map[model.HostID]model.Host
+	Sites  map[model.SiteID]model.Site
+	Lost   map[model.SiteID]bool
+	Judged map[model.SiteID]model.Time
+}
+
+// Shown is a host as it is shown.
+func (p *Directory) Shown(h model.Host) model.Host {
+	judged := p.Judged[h.Site]
+	if h.Status != model.HostUnknown {
+		h.StatusAt = max(h.StatusAt, judged)
+	}
+	if h.Status == model.HostUp {
+		h.LastSeen = max(h.LastSeen, judged)
+	}
+	if p.Lost[h.Site] {
+		h.Status = model.HostUnknown
+	}
+	return h
+}
+
+// Env is what query.Match must know beside the row.
+func (p *Directory) Env() query.Env {
+	return query.Env{Now: Now, Site: func(id model.SiteID) model.Site { return p.Sites[id] }}
+}
+
+// Now is the time of all questions.
+const Now model.Time = 1_800_000_000_000
+
+// Find returns the hosts that match, in order.
+func (p *Directory) Find(where query.Expr, s query.Sort) []model.Host {
+	var out []model.Host
+	for _, h := range p.Hosts {
+		if h = p.Shown(h); query.Match(where, &h, p.Env()) {
+			out = append(out, h)
+		}
+	}
+	slices.SortFunc(out, func(a, b model.Host) int {
+		switch {
+		case query.Less(s, &a, &b, p.Env()):
+			return -1
+		case query.Less(s, &b, &a, p.Env()):
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// New returns an empty directory.
+func New() *Directory {
+	return &Directory{map[model.HostID]model.Host{}, map[model.SiteID]model.Site{}, map[model.SiteID]bool{}, map[model.SiteID]model.Time{}}
+}
+
+// Values are what a host counts for in a facet; "" is no value.
+func (p *Directory) Values(f query.Field, h *model.Host) []string {
+	site := p.Sites[h.Site]
+	one := func(s string) []string { return []string{s} }
+	switch f {
+	case query.FieldStatus:
+		return one(string(h.Status))
+	case query.FieldOS:
+		return one(query.OSText(h.OS))
+	case query.FieldKernel:
+		return one(h.Kernel)
+	case query.FieldArch:
+		return one(h.Arch)
+	case query.FieldSite:
+		return one(query.SiteText(h.Site, site))
+	case query.FieldRegion:
+		return one(site.Region)
+	case query.FieldCountry:
+		return one(site.Country)
+	case query.FieldCity:
+		return one(site.City)
+	case query.FieldAgent:
+		return one(h.AgentVersion)
+	case query.FieldOwner:
+		return one(h.Owner)
+	case query.FieldSeverity:
+		return one(h.Worst())
+	case query.FieldReboot:
+		switch {
+		case h.RebootNeeded == nil:
+			return one("unknown")
+		case *h.RebootNeeded:
+			return one("yes")
+		}
+		return one("no")
+	case query.FieldSimulated:
+		if h.Simulated {
+			return one("yes")
+		}
+		return one("no")
+	case query.FieldTag:
+		if len(h.Tags) > 0 {
+			return h.Tags
+		}
+		return one("")
+	}
+	panic(fmt.Sprint("no values of ", f))
+}
