@@ -46,7 +46,7 @@ func hostOf(r *rand.Rand) *model.Host {
 	h.MAC = pick(r, nil, []string{"52:54:00:ab:cd:ef"}, []string{"00:00:00:00:00:01", "52:54:01:00:00:00"})
 	h.OS = pick(r, model.OS{}, model.OS{ID: "debian", Name: "Debian GNU/Linux 12 (bookworm)", Version: "12"}, model.OS{ID: "debian", Name: "Debian GNU/Linux", Version: "11"},
 		model.OS{ID: "rhel", Name: "Red Hat Enterprise Linux", Version: "9.4"}, model.OS{ID: "rhel", Name: "Red Hat Enterprise Linux", Version: "9"}, model.OS{ID: "rhel", Name: "Red Hat Enterprise Linux", Version: "8.10"},
-		model.OS{ID: "arch", Name: "Arch Linux"}, model.OS{ID: "debian", Name: "Debian GNU/Linux trixie/sid"}, model.OS{ID: "windows", Name: "Windows", Version: "11 24H2"}, model.OS{ID: "windows", Name: "Windows", Version: "11"},
+		model.OS{ID: "rhel", Name: "Red Hat Enterprise Linux", Version: "90"}, model.OS{ID: "arch", Name: "Arch Linux"}, model.OS{ID: "debian", Name: "Debian GNU/Linux trixie/sid"}, model.OS{ID: "windows", Name: "Windows", Version: "11 24H2"}, model.OS{ID: "windows", Name: "Windows", Version: "11"},
 		model.OS{ID: "windows-server", Name: "Windows Server", Version: "2022"}, model.OS{ID: "sles", Name: "SUSE Linux Enterprise Server", Version: "15-SP5"}, model.OS{ID: "SLES", Name: "SUSE", Version: "15-SP6"}, model.OS{Name: "Nameless"})
 	h.Kernel = pick(r, "", "6.1.0-18-amd64", "5.15.0-91-generic", "5.4.0", "6.1", "10.0.20348.1")
 	h.Arch = pick(r, "", "x86_64", "aarch64", "amd64", "AMD64")
@@ -156,11 +156,17 @@ var plainly = []struct {
 	{"os:bookworm", func(h *model.Host, _ model.Site) bool { return strings.Contains(h.OS.Name, "bookworm") }},
 	{"os:debian>=12", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "debian" && h.OS.Version == "12" }},
 	{"os:debian<12", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "debian" && h.OS.Version == "11" }},
-	{"os:rhel:9", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "rhel" && h.OS.Version[0] == '9' }},
-	{"os:rhel9", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "rhel" && h.OS.Version[0] == '9' }},
+	{"os:rhel:9", func(h *model.Host, _ model.Site) bool {
+		return h.OS.ID == "rhel" && (h.OS.Version == "9" || h.OS.Version == "9.4")
+	}},
+	{"os:rhel9", func(h *model.Host, _ model.Site) bool {
+		return h.OS.ID == "rhel" && (h.OS.Version == "9" || h.OS.Version == "9.4")
+	}},
 	{`os:"rhel 9"`, func(h *model.Host, _ model.Site) bool { return h.OS.ID == "rhel" && h.OS.Version == "9" }},
 	{"os:rhel>=8.9", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "rhel" }},
-	{"os:rhel>9", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "rhel" && h.OS.Version == "9.4" }},
+	{"os:rhel>9", func(h *model.Host, _ model.Site) bool {
+		return h.OS.Version == "9.4" || h.OS.Version == "90"
+	}},
 	{"os:sles>15-SP5", func(h *model.Host, _ model.Site) bool { return h.OS.Version == "15-SP6" }},
 	{"os:windows:11", func(h *model.Host, _ model.Site) bool { return h.OS.ID == "windows" }},
 	{"os:windows", func(h *model.Host, _ model.Site) bool { return strings.HasPrefix(h.OS.ID, "windows") }},
@@ -175,6 +181,7 @@ var plainly = []struct {
 	{"site:01000000-0000-0000-0000-000000000000", func(h *model.Host, _ model.Site) bool { return h.Site == model.SiteID{1} }},
 	{"site:04000000-0000-0000-0000-000000000000", func(h *model.Host, _ model.Site) bool { return h.Site == model.SiteID{4} }},
 	{"site:09000000*", func(h *model.Host, _ model.Site) bool { return h.Site == model.SiteID{9} }},
+	{"site:01000000-0000-0000-0000-000000000000 or site:05000000-0000-0000-0000-000000000000*", func(h *model.Host, _ model.Site) bool { return h.Site == model.SiteID{1} }},
 	{"-site:*", func(h *model.Host, _ model.Site) bool { return h.Site.IsZero() }},
 	{"region:eu-*", func(_ *model.Host, s model.Site) bool { return starts(s.Region, "eu-") }},
 	{"country:de", func(_ *model.Host, s model.Site) bool { return s.Country == "DE" }},
@@ -364,6 +371,34 @@ func TestCompareVersions(t *testing.T) {
 	for _, same := range [][2]string{{"1.01", "1.1"}, {"15-SP5", "15-sp5"}, {"00", "0"}} {
 		if CompareVersions(same[0], same[1]) != 0 {
 			t.Errorf("%v", same)
+		}
+	}
+}
+
+func TestInLine(t *testing.T) {
+	for _, c := range []struct {
+		v, line string
+		want    bool
+	}{
+		{"9", "9", true},
+		{"9.4", "9", true},
+		{"9-SP1", "9", true},
+		{"90", "9", false},
+		{"9.40", "9.4", false},
+		{"9.4.1", "9.4", true},
+		{"15-SP5", "15-sp5", true},
+		{"15-SP50", "15-sp5", false},
+		{"beta", "be", false},
+		{"beta2", "beta", true},
+		{"22.04", "22.4", true},
+		{"22.04", "22", true},
+		{"", "9", false},
+		{"9", "", false},
+		{"9", "9.4", false},
+		{"É1", "é", true},
+	} {
+		if got := inLine(c.v, c.line); got != c.want {
+			t.Errorf("%q of the line of %q: %v", c.v, c.line, got)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package query
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
+	"hash/crc32"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -224,6 +226,18 @@ func TestCursorRefusesWhatIsNone(t *testing.T) {
 		if _, err := ParseCursor(bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%.20q: %v", bad, err)
 		}
+	}
+	// The same number in more bytes, with the right sum: one place has one text.
+	raw, _ := base64.RawURLEncoding.DecodeString(CursorOf(Sort{}, h, env).String())
+	raw = append([]byte{raw[0], raw[1], raw[2], raw[3], raw[4] | 0x80, 0}, raw[5:len(raw)-4]...)
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	if c, err := ParseCursor(base64.RawURLEncoding.EncodeToString(raw)); err == nil {
+		t.Errorf("a number in more bytes than it needs passes: %+v", c)
+	}
+	raw = append([]byte{cursorVersion + 1}, raw[1:len(raw)-4]...)
+	raw = binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	if _, err := ParseCursor(base64.RawURLEncoding.EncodeToString(raw)); !fault.Is(err, fault.Version) {
+		t.Errorf("a cursor of a newer version: %v", err)
 	}
 	long := Cursor{Known: true, Text: strings.Repeat("x", MaxCursorText+9)}
 	if c, err := ParseCursor(long.String()); err != nil || len(c.Text) != MaxCursorText {

@@ -420,6 +420,7 @@ func TestBounds(t *testing.T) {
 		{"too many in a list", "updates:1" + strings.Repeat(",1", MaxTerms), "256 conditions"},
 		{"depth", deep, ""},
 		{"too deep", "(" + deep + ")", "within each other"},
+		{"too deep with few parentheses", strings.Repeat("a b or c (", MaxDepth/2+1) + "d or e" + strings.Repeat(")", MaxDepth/2+1), "within each other"},
 		{"negations", strings.Repeat("-(", MaxDepth/2) + "a" + strings.Repeat(")", MaxDepth/2), ""},
 		{"too many negations", strings.Repeat("!", 2000) + "a", "within each other"},
 		{"pattern", "name:" + strings.Repeat("a", MaxPattern), ""},
