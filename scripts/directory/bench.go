@@ -26,7 +26,7 @@ type options struct {
 	dir                   string
 	deltas                int   // in all, for the part size
 	growth                []int // numbers of hosts
-	evict, plans          bool
+	evict, plans, scan    bool
 }
 
 func (o options) has(part string) bool { return slices.Contains(o.parts, part) }
@@ -134,7 +134,7 @@ func (b *bench) loadPostgres() error {
 	if err != nil {
 		return err
 	}
-	b.pg = &postgres{server: s}
+	b.pg = &postgres{server: s, scan: b.scan}
 	c, err := s.connect(b.ctx, "")
 	if err != nil {
 		return err

@@ -217,9 +217,3 @@ func (b *bench) turns(ctx context.Context, e Engine, long time.Duration, over *a
 	}
 	return out, nil
 }
-
-// raw compares with Pebble alone, which only storage/index may open.
-func (b *bench) raw(float64) error {
-	b.printf("raw Pebble with the same bytes: see BenchmarkRawPebble in storage/index\n")
-	return nil
-}

@@ -17,8 +17,8 @@
 // faster. Ratios below 1.5 are parity: two quiet runs differ by as much. Means of ratios are geometric. Ratios
 // hold within one run only; the load averages that are printed say whether the machine was quiet.
 //
-// PostgreSQL is asked by pgx with prepared statements and results in binary form, which are read by hand. A
-// page is whole rows with all columns. Each kind can be asked in several ways: plain; the keys first and their
+// PostgreSQL is asked by pgx with prepared statements and results in binary form, which are read by hand, the
+// least that it can cost a client (SCAN=1: by Scan, as most programs do). A page is whole rows with all columns. Each kind can be asked in several ways: plain; the keys first and their
 // rows after (late); by a walk in the order of the answer without the trigram index (walk); everything that
 // matches first (narrow); facets in one pass, in two steps, or each apart; each with a plan made once or made for
 // every question. Which of them serves a kind best is measured at the start and printed, and the best is used:
@@ -68,6 +68,7 @@ func main() {
 	flag.IntVar(&o.queries, "queries", 400, "questions of each kind")
 	flag.StringVar(&part, "part", parts, "what to measure")
 	flag.BoolVar(&o.tuned, "tuned", false, "give PostgreSQL the indexes that pay in a few kinds and cost writes")
+	flag.BoolVar(&o.scan, "scan", false, "read PostgreSQL's rows by Scan, as most programs do, and not by hand")
 	flag.BoolVar(&o.plans, "plans", false, "print PostgreSQL's plans")
 	flag.BoolVar(&o.evict, "evict", false, "cold: take the files out of the system's cache")
 	flag.IntVar(&o.deltas, "deltas", 1_300_000, "deltas between the two sizes")

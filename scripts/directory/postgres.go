@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"net/netip"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,6 +18,8 @@ import (
 // postgres is the engine that Skerry is compared with.
 type postgres struct {
 	server *server
+	// scan reads rows by pgx's Scan, as most programs do, and not by hand.
+	scan bool
 	// choice is the way that serves each kind best; see calibrate.
 	choice map[string]choice
 }
@@ -84,7 +88,7 @@ func (s *pgSession) ask(ctx context.Context, q fleet.Query, v variant, custom bo
 	var a Answer
 	switch q.Op {
 	case fleet.OpPage:
-		a, err = readPage(rows, q.Limit)
+		a, err = readPage(rows, q.Limit, s.p.scan)
 	case fleet.OpCount:
 		a, err = readCount(rows)
 	case fleet.OpFacets:
@@ -98,8 +102,8 @@ func (s *pgSession) ask(ctx context.Context, q fleet.Query, v variant, custom bo
 	return a, nil
 }
 
-// pgRow is one host, every value of it read from the wire. It is read by hand, which costs the client a
-// tenth of what reading by reflection does.
+// pgRow is one host, every value of it read from the wire. It is read by hand, which costs the client
+// less than Scan does.
 type pgRow struct {
 	ids     [2][16]byte
 	longs   [4]int64
@@ -110,13 +114,21 @@ type pgRow struct {
 	texts   [17]string // of which ipv4, ipv6 and mac in their binary form
 	tags    []string
 	invalid bool
+	// Scan's only:
+	addrs [2]netip.Addr
+	mac   net.HardwareAddr
 }
 
-func readPage(rows pgx.Rows, limit int) (Answer, error) {
+func readPage(rows pgx.Rows, limit int, scan bool) (Answer, error) {
 	out := make([]pgRow, 0, limit)
 	for rows.Next() {
 		out = append(out, pgRow{})
-		out[len(out)-1].read(rows.RawValues())
+		r := &out[len(out)-1]
+		if !scan {
+			r.read(rows.RawValues())
+		} else if err := rows.Scan(r.targets()...); err != nil {
+			return Answer{}, err
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return Answer{}, err
@@ -163,6 +175,17 @@ func (r *pgRow) read(v [][]byte) {
 		r.texts[i] = string(v[colStatus+i])
 	}
 	r.tags = readTextArray(v[colTags])
+}
+
+// targets are the places that Scan puts the columns in.
+func (r *pgRow) targets() []any {
+	return []any{
+		&r.ids[0], &r.ids[1], &r.longs[0], &r.longs[1], &r.longs[2], &r.longs[3], &r.floats[0], &r.floats[1],
+		&r.ints[0], &r.ints[1], &r.ints[2], &r.ints[3], &r.ints[4], &r.tenths, &r.reboot,
+		&r.texts[0], &r.texts[1], &r.texts[2], &r.addrs[0], &r.addrs[1], &r.mac,
+		&r.texts[6], &r.texts[7], &r.texts[8], &r.texts[9], &r.texts[10], &r.texts[11], &r.texts[12], &r.texts[13],
+		&r.texts[14], &r.texts[15], &r.texts[16], &r.tags,
+	}
 }
 
 // readTextArray reads an array of text in binary form: dimensions, flags, type, then length and lower bound
