@@ -102,7 +102,7 @@ func TestGramsAgainstAMap(t *testing.T) {
 			var taken *gramSnapshot
 			var built *gramIndex
 			builds := 0
-			for step := range 5000 {
+			for step := range 3000 {
 				ord := uint32(r.IntN(3))<<16 + uint32(r.IntN(1500)) - uint32(r.IntN(2))
 				if ord > 3<<16 {
 					ord = 0
@@ -190,7 +190,7 @@ func TestGramsBuilt(t *testing.T) {
 	for i := range uint32(10_000) {
 		half.Add(2 * i)
 	}
-	for range 300 {
+	for range 150 {
 		p := f.pattern(r, f.want[uint32(r.IntN(20_000))])
 		for _, shape := range []query.Shape{query.ShapeContains, query.ShapeSuffix} {
 			f.ask(t, p, shape, nil)
@@ -218,7 +218,7 @@ func TestGramsWhileWriting(t *testing.T) {
 	}
 	within := roaring.New()
 	within.AddRange(0, n)
-	for round := range 40 {
+	for round := range 16 {
 		seen := map[uint32]int{}
 		var only *roaring.Bitmap
 		if round%2 == 1 {
@@ -228,7 +228,7 @@ func TestGramsWhileWriting(t *testing.T) {
 			for _, ord := range ords {
 				seen[ord]++
 			}
-			for range 300 {
+			for range 150 {
 				ord := uint32(r.IntN(4 << 16))
 				if only != nil {
 					only.Remove(uint32(r.IntN(n)) / 97 * 97 / 2)
