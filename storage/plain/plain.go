@@ -5,7 +5,6 @@
 package plain
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -68,51 +67,12 @@ func New() *Directory {
 	return &Directory{map[model.HostID]model.Host{}, map[model.SiteID]model.Site{}, map[model.SiteID]bool{}, map[model.SiteID]model.Time{}}
 }
 
-// Values are what a host counts for in a facet; "" is no value.
+// Values are what a host counts for in a facet, folded; "" is no value.
 func (p *Directory) Values(f query.Field, h *model.Host) []string {
-	site := p.Sites[h.Site]
-	one := func(s string) []string { return []string{s} }
-	switch f {
-	case query.FieldStatus:
-		return one(string(h.Status))
-	case query.FieldOS:
-		return one(query.OSText(h.OS))
-	case query.FieldKernel:
-		return one(h.Kernel)
-	case query.FieldArch:
-		return one(h.Arch)
-	case query.FieldSite:
-		return one(query.SiteText(h.Site, site))
-	case query.FieldRegion:
-		return one(site.Region)
-	case query.FieldCountry:
-		return one(site.Country)
-	case query.FieldCity:
-		return one(site.City)
-	case query.FieldAgent:
-		return one(h.AgentVersion)
-	case query.FieldOwner:
-		return one(h.Owner)
-	case query.FieldSeverity:
-		return one(h.Worst())
-	case query.FieldReboot:
-		switch {
-		case h.RebootNeeded == nil:
-			return one("unknown")
-		case *h.RebootNeeded:
-			return one("yes")
-		}
-		return one("no")
-	case query.FieldSimulated:
-		if h.Simulated {
-			return one("yes")
-		}
-		return one("no")
-	case query.FieldTag:
-		if len(h.Tags) > 0 {
-			return h.Tags
-		}
-		return one("")
+	var out []string
+	query.EachValue(f, h, p.Env(), func(v string) { out = append(out, query.Fold(v)) })
+	if out == nil {
+		return []string{""}
 	}
-	panic(fmt.Sprint("no values of ", f))
+	return out
 }

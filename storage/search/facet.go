@@ -208,7 +208,8 @@ func (q *question) tagTally() *tally {
 	return t
 }
 
-// facet orders the counts. Numbers with the same label are counted together.
+// facet orders the counts. Numbers whose labels differ in case alone are counted together, under the first
+// of the labels in the order of text.
 func (t *tally) facet(f query.Field, limit int) query.Facet {
 	out := query.Facet{Field: f}
 	counts := make([]query.Count, 0, 64)
@@ -225,11 +226,13 @@ func (t *tally) facet(f query.Field, limit int) query.Facet {
 			out.None += n
 			continue
 		}
-		if j, ok := at[word]; ok {
+		folded := query.Fold(word)
+		if j, ok := at[folded]; ok {
 			counts[j].N += n
+			counts[j].Value = min(counts[j].Value, word)
 			continue
 		}
-		at[word] = len(counts)
+		at[folded] = len(counts)
 		counts = append(counts, query.Count{Value: word, N: n})
 	}
 	out.Distinct = len(counts)
@@ -300,17 +303,22 @@ func (x *Index) Group(ctx context.Context, where query.Expr, now model.Time, a, 
 	return g, nil
 }
 
-// groups gives the pairs their labels; pairs with the same labels are counted together.
+// groups gives the pairs their labels; pairs whose labels differ in case alone are counted together.
 func (q *question) groups(n map[uint64]int, a, b query.Field, limit int) ([]query.Group, int) {
 	type pair struct{ a, b string }
 	la, lb := q.labels(a), q.labels(b)
-	sums := make(map[pair]int, len(n))
+	sums := make(map[pair]query.Group, len(n))
 	for k, c := range n {
-		sums[pair{la(int(k >> 32)), lb(int(k & (1<<32 - 1)))}] += c
+		g := query.Group{A: la(int(k >> 32)), B: lb(int(k & (1<<32 - 1))), N: c}
+		key := pair{query.Fold(g.A), query.Fold(g.B)}
+		if had, ok := sums[key]; ok {
+			g.A, g.B, g.N = min(g.A, had.A), min(g.B, had.B), c+had.N
+		}
+		sums[key] = g
 	}
 	out := make([]query.Group, 0, len(sums))
-	for p, c := range sums {
-		out = append(out, query.Group{A: p.a, B: p.b, N: c})
+	for _, g := range sums {
+		out = append(out, g)
 	}
 	slices.SortFunc(out, func(x, y query.Group) int {
 		return cmp.Or(cmp.Compare(y.N, x.N), strings.Compare(x.A, y.A), strings.Compare(x.B, y.B))

@@ -33,7 +33,8 @@ func (t *tagLists) set(ord uint32, words []string) {
 		if w == "" {
 			continue
 		}
-		if n := t.words.take(w); !slices.Contains(now, n) {
+		// Two that differ in case are one value, as they are to a search.
+		if n := t.words.take(w); !slices.ContainsFunc(now, func(m uint32) bool { return t.words.folded[m] == t.words.folded[n] }) {
 			now = append(now, n)
 		}
 	}
@@ -43,12 +44,14 @@ func (t *tagLists) set(ord uint32, words []string) {
 		}
 	}
 	for _, n := range old {
-		if slices.Contains(now, n) {
-			continue
+		if !slices.Contains(now, n) {
+			t.words.posts[n].remove(ord)
+			t.forget(n)
 		}
-		t.words.posts[n].remove(ord)
-		if t.words.posts[n].empty() {
-			t.words.drop(n)
+	}
+	for _, w := range words {
+		if n, ok := t.words.number[w]; ok {
+			t.forget(n) // taken above for nothing
 		}
 	}
 	if len(now) <= len(old) {
@@ -62,6 +65,13 @@ func (t *tagLists) set(ord uint32, words []string) {
 	t.n[ord] = uint8(len(now))
 	if t.waste > 1<<16 && t.waste > len(t.arena)/2 {
 		t.compact()
+	}
+}
+
+// forget drops a word that no ordinal has.
+func (t *tagLists) forget(n uint32) {
+	if t.words.posts[n].empty() {
+		t.words.drop(n)
 	}
 }
 
