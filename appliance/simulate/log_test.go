@@ -14,16 +14,21 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// clocks always says the same.
+// clock always says the same.
 func clock() time.Time { return start }
 
 func newTestLog(t testing.TB, seed uint64, hosts, site int) *siteLog {
+	t.Helper()
+	return newTestLogOf(t, seed, hosts, 3, site)
+}
+
+func newTestLogOf(t testing.TB, seed uint64, hosts, sites, site int) *siteLog {
 	t.Helper()
 	im, err := newImages(seed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fleet.New(fleet.Config{Seed: seed, Hosts: hosts, Sites: 3})
+	f := fleet.New(fleet.Config{Seed: seed, Hosts: hosts, Sites: sites})
 	return newLog(newWorld(f, im, site, model.TimeOf(start)), 1, clock, func(uint64, uint64) {})
 }
 

@@ -123,4 +123,3 @@ func nextEpoch(path string) (model.Epoch, error) {
 	}
 	return model.Epoch(n + 1), nil
 }
-
