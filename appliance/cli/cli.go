@@ -58,7 +58,7 @@ func Main() int {
 
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(shield(args))
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -84,8 +84,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 func (a *app) root() *cobra.Command {
 	root := a.group("skerry", "One federation of sites, their hosts and what threatens them",
 		a.serve(), a.configuration(), a.login(), a.logout(), a.contexts(),
-		a.sites(), a.federation(), a.hosts(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
-		a.commands(), a.audit(), a.accounts(), a.simulate(), a.version(), a.openapi())
+		a.sites(), a.federation(), a.hosts(), a.searches(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
+		a.commands(), a.audit(), a.accounts(), a.storage(), a.simulate(), a.version(), a.openapi())
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")

@@ -203,10 +203,25 @@ func (c *client) refused(resp *http.Response) error {
 		return fmt.Errorf("%s answered %s: is it a skerry server?", c.shown, resp.Status)
 	}
 	detail := fault.Printable(p.Detail)
+	if len(p.Errors) > 0 { // the server points at what is wrong in the command line
+		if p.Caret != "" {
+			detail += "\n" + indented(p.Caret)
+		}
+		return usagef("%s", detail)
+	}
 	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
 		detail += fmt.Sprintf(" (`skerry login %s`)", c.shown)
 	}
 	return fault.New(fault.KindNamed(p.Kind), "", "%s", detail)
+}
+
+// indented is what points into a search, line by line.
+func indented(caret string) string {
+	var lines []string
+	for l := range strings.SplitSeq(caret, "\n") {
+		lines = append(lines, "  "+fault.Printable(l))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // untrusted says why the server's certificate is not believed and what settles it. A pin that does not

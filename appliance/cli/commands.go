@@ -27,12 +27,13 @@ func (a *app) commands() *cobra.Command {
 func (a *app) commandsDispatch() *cobra.Command {
 	var body schema.Dispatch
 	var yes, watch bool
-	c := leaf("dispatch KIND --site SITE --hosts HOST,...", "Send a command to hosts of one site", 1, 1, nil)
+	c := leaf("dispatch KIND --site SITE (--hosts HOST,... | --query SEARCH)", "Send a command to hosts of one site", 1, 1, nil)
 	f := a.formatted(c)
 	c.Long = "Send a command to hosts of one site. Kinds: " + model.CommandPing + ", " + model.CommandInventoryRefresh +
 		".\nThe hosts are resolved and shown before anything is sent."
 	c.Flags().StringVar(&body.Site, "site", "", "name or id of the site")
 	c.Flags().StringSliceVar(&body.Hosts, "hosts", nil, "names or ids of hosts of that site; '*' for every one of them")
+	c.Flags().StringVar(&body.Query, "query", "", "in the place of --hosts: a search, of which the hosts of that site are meant")
 	c.Flags().StringVar(&body.TTL, "ttl", "", "how long it may wait to run, as in 90m; 24h if absent")
 	c.Flags().StringVar(&body.ID, "id", "", "a UUID; sending one again dispatches nothing")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -45,9 +46,12 @@ func (a *app) commandsDispatch() *cobra.Command {
 			return usagef("there is no command %q; the kinds are %s and %s", body.Kind, model.CommandPing, model.CommandInventoryRefresh)
 		case body.Site == "":
 			return usagef("say at which site: --site SITE")
-		case len(body.Hosts) == 0:
-			return usagef("say which hosts: --hosts HOST,... (or --hosts '*' for every host of the site)")
+		case len(body.Hosts) == 0 && strings.TrimSpace(body.Query) == "":
+			return usagef("say which hosts: --hosts HOST,... (or --hosts '*' for every host of the site), or --query SEARCH")
+		case len(body.Hosts) > 0 && body.Query != "":
+			return usagef("--hosts and --query exclude each other")
 		}
+		body.Query = unshield(body.Query)
 		if body.ID == "" {
 			// Made here, so that a resend after a lost answer would dispatch nothing twice.
 			id, err := uuid.NewV7()

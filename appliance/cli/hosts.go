@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,75 +12,8 @@ import (
 )
 
 func (a *app) hosts() *cobra.Command {
-	return a.group("hosts", "The hosts of all sites", a.hostsList(), a.hostsGet())
-}
-
-func (a *app) hostsList() *cobra.Command {
-	var q, site, status, after string
-	var limit int
-	var all bool
-	c := leaf("list", "Find hosts by a part of the name or address, by site, by status", 0, 0, nil)
-	f := a.formatted(c)
-	c.Flags().StringVarP(&q, "query", "q", "", "part of a host name, FQDN or address")
-	c.Flags().StringVar(&site, "site", "", "only hosts of this site")
-	c.Flags().StringVar(&status, "status", "", "only hosts that are up, down or unknown")
-	c.Flags().IntVar(&limit, "limit", 100, "rows to print, at most 1000")
-	c.Flags().StringVar(&after, "after", "", "continue after this id")
-	c.Flags().BoolVar(&all, "all", false, "all pages")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		query := url.Values{"limit": {strconv.Itoa(limit)}}
-		for name, v := range map[string]string{"q": q, "site": site, "status": status, "after": after} {
-			if v != "" {
-				query.Set(name, v)
-			}
-		}
-		if all {
-			query.Set("limit", "1000")
-		}
-		var page schema.Hosts
-		if err := a.get(c, f, "/hosts", query, &page); err != nil {
-			return err
-		}
-		for all && page.Next != "" {
-			query.Set("after", page.Next)
-			var next schema.Hosts
-			if err := a.get(c, f, "/hosts", query, &next); err != nil {
-				return err
-			}
-			page.Hosts, page.Next, page.Total = append(page.Hosts, next.Hosts...), next.Next, next.Total
-		}
-		err := f.print(page, func() view { return hostTable(page.Hosts) })
-		if err == nil && page.Next != "" && f.kind != "json" && f.kind != "yaml" {
-			a.say("%d of %d hosts; the next page: --after %s (or --all)", len(page.Hosts), page.Total, page.Next)
-		}
-		return err
-	}
-	return c
-}
-
-func hostTable(hosts []schema.Host) view {
-	v := view{
-		head: []string{"HOST", "SITE", "STATUS", "SYSTEM", "ADDRESS", "PACKAGES", "CRITICAL", "HIGH", "LAST SEEN", "ID"},
-		wide: []string{"STATUS AS OF", "FACTS AS OF", "PACKAGES AS OF", "CERTIFICATES AS OF", "EXPOSURE AS OF", "KERNEL", "ARCH", "TAGS", "REASON"},
-	}
-	for _, h := range hosts {
-		var critical, high any
-		if h.AsOf.Exposure != nil {
-			critical, high = h.Exposure.Critical, h.Exposure.High
-		}
-		v.add(h.ID, h.Hostname, h.Site, h.Status, system(h.OS), firstAddress(h), h.PackageN, critical, high,
-			h.LastSeen, h.ID, h.AsOf.Status, h.AsOf.Facts, h.AsOf.Packages, h.AsOf.Certificates, h.AsOf.Exposure, h.Kernel, h.Arch, h.Tags, h.StatusReason)
-	}
-	return v
-}
-
-func system(os schema.OS) string { return strings.TrimSpace(os.ID + " " + os.Version) }
-
-func firstAddress(h schema.Host) string {
-	if all := append(h.IPv4[:len(h.IPv4):len(h.IPv4)], h.IPv6...); len(all) > 0 {
-		return all[0]
-	}
-	return ""
+	return a.group("hosts", "The hosts of all sites: search, count, export and watch them",
+		a.hostsList(), a.hostsGet(), a.hostsCount(), a.hostsFacets(), a.hostsGroup(), a.hostsExport(), a.hostsFields())
 }
 
 func (a *app) hostsGet() *cobra.Command {
@@ -120,11 +52,15 @@ func hostView(h schema.Host) view {
 	facts := h.AsOf.Facts
 	row("ID", h.ID, nothing{})
 	row("Site", h.Site, nothing{})
+	if where := placeOf(h); where != "" {
+		row("Place", where, nothing{})
+	}
 	row("Status", h.Status, h.AsOf.Status)
 	if h.StatusReason != "" {
 		row("Reason", h.StatusReason, nothing{})
 	}
 	row("Last seen", h.LastSeen, nothing{})
+	row("First seen", h.FirstSeen, nothing{})
 	row("Host name", h.Hostname, facts)
 	row("FQDN", h.FQDN, facts)
 	row("IPv4", h.IPv4, facts)
@@ -136,6 +72,10 @@ func hostView(h schema.Host) view {
 	row("Architecture", h.Arch, facts)
 	row("Up since", h.BootedAt, facts)
 	row("Reboot needed", h.RebootNeeded, facts)
+	row("Processors", positive(h.CPUs), facts)
+	row("Memory in MB", positive(h.MemoryMB), facts)
+	row("Serial number", h.Serial, facts)
+	row("Owner", h.Owner, facts)
 	row("Tags", h.Tags, facts)
 	row("Agent", h.AgentVersion, facts)
 	if h.Simulated {
@@ -148,6 +88,32 @@ func hostView(h schema.Host) view {
 		row("Exposure", unmatched, nothing{}) // which is not the same as nothing found
 	} else {
 		row("Exposure", severities(h.Exposure), h.AsOf.Exposure)
+		row("Worst severity", h.Worst, h.AsOf.Exposure)
+	}
+	if h.Updates != nil {
+		row("Pending updates", *h.Updates, h.AsOf.Exposure)
+	}
+	if h.Compliance != nil {
+		row("Compliance", fmt.Sprintf("%g %%", *h.Compliance), nothing{})
 	}
 	return v
+}
+
+// placeOf says where a host's site is.
+func placeOf(h schema.Host) string {
+	var parts []string
+	for _, p := range []string{h.City, h.Country, h.Region} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// positive is n, or nothing where it is not known.
+func positive(n int) any {
+	if n <= 0 {
+		return nil
+	}
+	return n
 }

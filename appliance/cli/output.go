@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -134,6 +135,8 @@ func cell(v any, colour bool) string {
 	case nothing:
 		return ""
 	case nil:
+	case float64:
+		s = strconv.FormatFloat(v, 'f', -1, 64)
 	case time.Time:
 		s = when(&v)
 	case *time.Time:
@@ -162,7 +165,7 @@ func cell(v any, colour bool) string {
 // tints are the words that a glance should find.
 var tints = map[string]text.Color{
 	"ok": text.FgGreen, "up": text.FgGreen, "succeeded": text.FgGreen, "online": text.FgGreen,
-	"degraded": text.FgYellow, "partial": text.FgYellow, "pending": text.FgYellow,
+	"late": text.FgYellow, "degraded": text.FgYellow, "partial": text.FgYellow, "pending": text.FgYellow,
 	"down": text.FgRed, "failed": text.FgRed, "expired": text.FgRed, "offline": text.FgRed, "critical": text.FgRed,
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) sites() *cobra.Command {
-	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesEnroll(), a.sitesToken())
+	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesTrend(), a.sitesEnroll(), a.sitesUpdate(), a.sitesToken())
 }
 
 func (a *app) sitesList() *cobra.Command {
@@ -29,7 +29,7 @@ func (a *app) sitesList() *cobra.Command {
 		return f.print(sites, func() view {
 			v := view{
 				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "LAST FACT", "LOCATION"},
-				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "ID"},
+				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "REGION", "COUNTRY", "CITY", "ID"},
 			}
 			for _, s := range sites {
 				var critical, high, asOf any
@@ -37,7 +37,7 @@ func (a *app) sitesList() *cobra.Command {
 					critical, high, asOf = s.Exposure.Counts.Critical, s.Exposure.Counts.High, s.Exposure.AsOf
 				}
 				v.add(s.Name, s.Name, s.Status, s.Link, s.Health, s.Hosts, critical, high, s.LastItem, s.Location,
-					s.LinkSince, s.HealthReason, asOf, s.ID)
+					s.LinkSince, s.HealthReason, asOf, s.Region, s.Country, s.City, s.ID)
 			}
 			return v
 		})
@@ -59,6 +59,9 @@ func (a *app) sitesGet() *cobra.Command {
 			row("Name", s.Name, nothing{})
 			row("ID", s.ID, nothing{})
 			row("Location", s.Location, nothing{})
+			row("Region", s.Region, nothing{})
+			row("Country", s.Country, nothing{})
+			row("City", s.City, nothing{})
 			if s.Lat != nil && s.Lng != nil {
 				row("Position", fmt.Sprintf("%g, %g", *s.Lat, *s.Lng), nothing{})
 			}
@@ -86,7 +89,7 @@ func (a *app) sitesGet() *cobra.Command {
 func hostsBy(n int64, by map[string]int64) string {
 	text := strconv.FormatInt(n, 10)
 	var parts []string
-	for _, s := range []string{"up", "down", "unknown"} {
+	for _, s := range []string{"up", "late", "down", "unknown"} {
 		if by[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", by[s], s))
 		}
@@ -118,6 +121,9 @@ func (a *app) sitesEnroll() *cobra.Command {
 	c := leaf("enroll NAME", "Add a site and print its one-time token", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&body.Location, "location", "", "where it stands, for people")
+	c.Flags().StringVar(&body.Region, "region", "", "its region, in your own word, as in eu-west")
+	c.Flags().StringVar(&body.Country, "country", "", "its country, as in DE")
+	c.Flags().StringVar(&body.City, "city", "", "its city")
 	c.Flags().Float64Var(&lat, "lat", 0, "latitude in degrees")
 	c.Flags().Float64Var(&lng, "lng", 0, "longitude in degrees")
 	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, as in 90m; 24h if absent")

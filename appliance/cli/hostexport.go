@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/engine/query"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+func (a *app) hostsExport() *cobra.Command {
+	var form, file, sort string
+	var columns []string
+	c := leaf("export [SEARCH...]", "Write every host that a search finds, as NDJSON or CSV", 0, -1, nil)
+	s := a.searching(c)
+	c.Long += `
+
+In CSV a text that a spreadsheet would take for a formula has an apostrophe in front, lists have semicolons between their values,
+and what is not known is empty. A file is complete where this command succeeds; otherwise none is left.`
+	c.Flags().StringVar(&form, "format", "ndjson", "ndjson or csv")
+	c.Flags().StringVarP(&file, "file", "f", "", "the file to write; standard output if absent")
+	c.Flags().StringVar(&sort, "sort", "", "the field to order by, with - in front for falling; name if absent")
+	c.Flags().StringSliceVar(&columns, "columns", nil, "columns, out of: "+schema.ColumnNames()+"; all if absent")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if !slices.Contains([]string{"ndjson", "csv"}, form) {
+			return usagef("--format %s: want ndjson or csv", form)
+		}
+		q, err := s.text(c, args)
+		if err != nil {
+			return err
+		}
+		if len(columns) == 0 {
+			columns = s.saved.Columns
+		}
+		if sort == "" {
+			sort = s.saved.Sort
+		}
+		ask := url.Values{"q": {q}, "format": {form}}
+		if len(columns) > 0 {
+			ask.Set("columns", strings.Join(columns, ","))
+		}
+		if sort != "" {
+			ask.Set("sort", sort)
+		}
+		server, err := a.client()
+		if err != nil {
+			return err
+		}
+		resp, err := server.send(c.Context(), http.MethodGet, "/hosts/export", ask, nil, "")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if file == "" {
+			_, err = io.Copy(a.out, resp.Body)
+			return brokenOff(err)
+		}
+		n, err := writeWhole(file, resp.Body)
+		if err == nil {
+			a.say("Wrote %s hosts to %s (%s bytes).", resp.Header.Get("X-Total-Count"), file, grouped(int(n)))
+		}
+		return brokenOff(err)
+	}
+	return c
+}
+
+func brokenOff(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the export broke off, and what came is not all: %w", err)
+}
+
+// writeWhole puts what r has at path, or nothing.
+func writeWhole(path string, r io.Reader) (n int64, err error) {
+	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err = io.Copy(f, r)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return n, err
+}
+
+// columnName is the name of the column that a field, or one of its other names, is shown in.
+func columnName(name string) string {
+	if slices.ContainsFunc(schema.Columns(), func(c schema.Column) bool { return c.Name == name }) {
+		return name
+	}
+	if f, ok := query.FieldNamed(name); ok {
+		return f.String()
+	}
+	return name
+}
