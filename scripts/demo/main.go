@@ -1,8 +1,9 @@
 // Command demo shows a federation at work on this machine: one controller, two sites, a real agent
-// that reports this very machine, a simulated fleet and real advisories, all as separate processes on
-// loopback. It needs the binaries (`make build`), no root, and leaves nothing behind.
+// that reports this very machine, a gateway with a simulated fleet and real advisories, all as separate
+// processes on loopback; and a simulated federation of further sites, so that there is something to
+// search. It needs the binaries (`make build`), no root, and leaves nothing behind.
 //
-//	go run ./scripts/demo -bin bin [-advisories PATH] [-hosts 5000] [-once]
+//	go run ./scripts/demo -bin bin [-advisories PATH] [-hosts 20000] [-sites 20] [-once]
 package main
 
 import (
@@ -23,18 +24,23 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "folder with skerry and skerry-agent")
 	advisories := flag.String("advisories", "", "OSV records to ingest (files, folders, .zip, .tar.zst)")
-	hosts := flag.Int("hosts", 5000, "size of the simulated fleet")
+	size := size{}
+	flag.IntVar(&size.hosts, "hosts", 20_000, "hosts of the simulated federation")
+	flag.IntVar(&size.sites, "sites", 20, "sites of the simulated federation")
 	once := flag.Bool("once", false, "stop when the summary is printed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, *advisories, *hosts, *once); err != nil {
+	if err := run(ctx, *bin, *advisories, size, *once); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin, advisories string, hosts int, once bool) (err error) {
+func run(ctx context.Context, bin, advisories string, size size, once bool) (err error) {
+	if err := size.check(); err != nil {
+		return err
+	}
 	bin, err = filepath.Abs(bin)
 	if err != nil {
 		return err
@@ -77,7 +83,7 @@ func run(ctx context.Context, bin, advisories string, hosts int, once bool) (err
 		case <-ctx.Done():
 		}
 	}()
-	if err := d.show(ctx, advisories, hosts); err != nil {
+	if err := d.show(ctx, advisories, size); err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			return cause
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skerryhq/skerry/appliance/simulate"
 	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -48,13 +49,19 @@ func (d *demo) secret(name, text string) (string, error) {
 	return file, os.WriteFile(file, []byte(text+"\n"), 0o600)
 }
 
-const steps = 8
+const steps = 9
 
 // patience bounds each wait for something to happen.
 const patience = 3 * time.Minute
 
+// fleetHosts is how many hosts the gateway at oslo has, fleetSeed which ones.
+const (
+	fleetHosts = 5000
+	fleetSeed  = 1
+)
+
 // show builds the federation step by step and prints what there is to see.
-func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
+func (d *demo) show(ctx context.Context, advisories string, size size) error {
 	addrs, err := local.FreePorts(3)
 	if err != nil {
 		return err
@@ -74,6 +81,9 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 		return err
 	}
 	done("%s, a Raft group of one", hq)
+	if err := d.simulate(hq, size); err != nil {
+		return err
+	}
 
 	done = d.say("start two sites and enroll them with one-time tokens")
 	for _, s := range []struct{ name, addr, location, lat, lng string }{
@@ -148,35 +158,39 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 	}
 	done("%s, %s packages", me.Hostname, thousands(me.PackageN))
 
-	done = d.say("simulate %s hosts at oslo", thousands(hosts))
+	done = d.say("simulate %s hosts at oslo", thousands(fleetHosts))
 	if err := d.Ask(ctx, "oslo", &t, "agents", "enroll", "fleet", "--gateway"); err != nil {
 		return err
 	}
 	if file, err = d.secret("fleet.token", t.Token); err != nil {
 		return err
 	}
-	if _, err := d.Start("fleet", "skerry", "simulate", "--site", "https://"+oslo, "--token-file", file, "--hosts", fmt.Sprint(hosts),
-		"--seed", "1", "--data", filepath.Join(d.Dir, "fleet")); err != nil {
+	if _, err := d.Start("fleet", "skerry", "simulate", "--site", "https://"+oslo, "--token-file", file, "--hosts", fmt.Sprint(fleetHosts),
+		"--seed", fmt.Sprint(fleetSeed), "--data", filepath.Join(d.Dir, "fleet")); err != nil {
 		return err
 	}
 	if err := local.Until(ctx, patience, "the fleet at the controller", func() (bool, error) {
 		s, err := d.sites(ctx)
-		return err == nil && s["oslo"].Hosts == int64(hosts), err
+		return err == nil && s["oslo"].Hosts == fleetHosts, err
 	}); err != nil {
 		return err
 	}
 	done("all of them are in the controller's directory")
 
 	done = d.say("match every inventory")
+	matched, err := simulate.Inventoried(fleetSeed, fleetHosts)
+	if err != nil {
+		return err
+	}
 	var oslos schema.Site
 	if err := local.Until(ctx, patience, "the fleet's findings", func() (bool, error) {
 		s, err := d.sites(ctx)
 		oslos = s["oslo"]
-		return err == nil && oslos.Exposure != nil && oslos.Exposure.MatchedHosts == hosts, err
+		return err == nil && oslos.Exposure != nil && oslos.Exposure.MatchedHosts == matched, err
 	}); err != nil {
 		return err
 	}
-	done("oslo: %s of %s hosts affected", thousands(oslos.Exposure.AffectedHosts), thousands(hosts))
+	done("oslo: %s of %s hosts with packages are affected", thousands(oslos.Exposure.AffectedHosts), thousands(matched))
 
 	done = d.say("send a command to this machine")
 	state, err := d.command(ctx, me.ID)
@@ -184,6 +198,13 @@ func (d *demo) show(ctx context.Context, advisories string, hosts int) error {
 		return err
 	}
 	done("inventory.refresh %s", state)
+
+	done = d.say("bring %s simulated sites with %s hosts up", thousands(size.sites), thousands(size.hosts))
+	there, err := d.simulated(ctx, size)
+	if err != nil {
+		return err
+	}
+	done("the directory has %s hosts", thousands(there))
 
 	d.summary(hq, password, me)
 	return nil
@@ -258,12 +279,19 @@ The federation is up after %.0f s.
 This machine (%s, %s) is exposed to %s CVEs:
 %s critical, %s high, %s medium, %s low, %s not rated by any source here.
 
-Three commands to try, in another terminal:
+Commands to try, in another terminal:
 
   export PATH=%s:$PATH SKERRY_SERVER=%s
   skerry hosts get %s --detail
   skerry exposure list
   skerry commands dispatch ping --site oslo --hosts '*' --yes
+
+Searches to try, there or in the page's box:
+
+  skerry hosts list 'status:down region:eu* os:debian>=12'
+  skerry hosts list 'name:*db* tag:pci -tag:legacy cve:critical>0' --sort -cve:critical
+  skerry hosts facets 'seen:>2h (country:DE or city:Oslo)'
+  skerry hosts group 'reboot:yes' --by os,region
 
 Ctrl-C stops everything and removes %s.
 `, time.Since(d.began).Seconds(), hq, password, me.Hostname, me.OS.Name, thousands(total),
