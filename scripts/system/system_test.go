@@ -18,6 +18,7 @@ import (
 
 	"github.com/skerryhq/skerry/appliance/agent"
 	"github.com/skerryhq/skerry/appliance/cli"
+	"github.com/skerryhq/skerry/appliance/simulate"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/storage/index"
@@ -182,13 +183,24 @@ func (w *world) agent(site, addr, name string) (schema.Token, *local.Process) {
 	return t, p
 }
 
+// fleetSeed is which hosts the simulated fleets have.
+const fleetSeed = 3
+
+// inventoried returns how many hosts of such a fleet have packages to be matched.
+func (w *world) inventoried(hosts int) int {
+	w.Helper()
+	n, err := simulate.Inventoried(fleetSeed, hosts)
+	w.ok(err)
+	return n
+}
+
 // fleet starts a simulated fleet at a site.
 func (w *world) fleet(site, addr, name string, hosts int) *local.Process {
 	w.Helper()
 	var t schema.Token
 	w.ask(site, &t, "agents", "enroll", name, "--gateway")
 	p, err := w.Start(name, "skerry", "simulate", "--site", "https://"+addr, "--token", t.Token,
-		"--hosts", fmt.Sprint(hosts), "--seed", "3", "--data", filepath.Join(w.Dir, name))
+		"--hosts", fmt.Sprint(hosts), "--seed", fmt.Sprint(fleetSeed), "--data", filepath.Join(w.Dir, name))
 	w.ok(err)
 	return p
 }
