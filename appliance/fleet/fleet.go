@@ -104,10 +104,12 @@ func New(c Config) *Fleet {
 		binary.BigEndian.PutUint32(a[:], next)
 		next += size
 		p := netip.PrefixFrom(netip.AddrFrom4(a), bits)
-		f.Sites = append(f.Sites, Site{Idx: i, ID: uuidFrom(r), Code: fmt.Sprintf("%s%02d", ct.code, perCity[ct.code]),
+		f.Sites = append(f.Sites, Site{
+			Idx: i, ID: uuidFrom(r), Code: fmt.Sprintf("%s%02d", ct.code, perCity[ct.code]),
 			Kind: kind, Region: ct.region, Country: ct.country, City: ct.name,
 			Lat: round(ct.lat+r.NormFloat64()*0.05, 4), Lng: round(ct.lng+r.NormFloat64()*0.05, 4),
-			Hosts: n, Net: p.String(), net4: p, outage: r.IntN(100) == 0})
+			Hosts: n, Net: p.String(), net4: p, outage: r.IntN(100) == 0,
+		})
 	}
 	kinds := []string{"app", "team", "cost", "owner", "tier", "svc", "patch", "zone"}
 	head := []string{"env:prod", "managed", "env:dev", "pci", "backup:daily", "env:stg", "patch:auto", "tier:1", "tier:2", "gdpr", "env:qa", "critical", "legacy", "dmz", "monitored", "sox", "hipaa", "canary", "maintenance", "frozen"}

@@ -11,12 +11,14 @@ import (
 	"time"
 )
 
-var roles = []string{"web", "app", "db", "cache", "lb", "mq", "k8s-node", "k8s-cp", "es", "kafka", "jump", "dns", "ntp", "mail", "ci", "build", "store", "bkp", "mon", "log", "proxy", "vpn", "ad", "file", "print", "pos", "kiosk", "plc", "hmi", "edge"}
-var envs = []string{"prod", "prod", "prod", "prod", "stg", "dev", "qa", "dr"}
-var statuses = []string{"up", "degraded", "down", "unknown"}
-var agents = []string{"2.4.1", "2.4.0", "2.3.7", "2.3.6", "2.2.9", "2.1.4", "1.9.12"}
-var first = []string{"james", "mary", "wei", "fatima", "luca", "olga", "raj", "ana", "kenji", "nina", "omar", "ines", "paul", "ruth", "sven", "tara", "ugo", "vera", "will", "yuki"}
-var lastn = []string{"smith", "garcia", "chen", "mueller", "rossi", "ivanov", "patel", "silva", "tanaka", "kim", "haddad", "novak", "jones", "brown", "larsson", "dubois", "ferrari", "kowalski", "okafor", "nguyen"}
+var (
+	roles    = []string{"web", "app", "db", "cache", "lb", "mq", "k8s-node", "k8s-cp", "es", "kafka", "jump", "dns", "ntp", "mail", "ci", "build", "store", "bkp", "mon", "log", "proxy", "vpn", "ad", "file", "print", "pos", "kiosk", "plc", "hmi", "edge"}
+	envs     = []string{"prod", "prod", "prod", "prod", "stg", "dev", "qa", "dr"}
+	statuses = []string{"up", "degraded", "down", "unknown"}
+	agents   = []string{"2.4.1", "2.4.0", "2.3.7", "2.3.6", "2.2.9", "2.1.4", "1.9.12"}
+	first    = []string{"james", "mary", "wei", "fatima", "luca", "olga", "raj", "ana", "kenji", "nina", "omar", "ines", "paul", "ruth", "sven", "tara", "ugo", "vera", "will", "yuki"}
+	lastn    = []string{"smith", "garcia", "chen", "mueller", "rossi", "ivanov", "patel", "silva", "tanaka", "kim", "haddad", "novak", "jones", "brown", "larsson", "dubois", "ferrari", "kowalski", "okafor", "nguyen"}
+)
 
 // Host is one host as every store of a comparison is given it; Model turns it into a directory row.
 type Host struct {

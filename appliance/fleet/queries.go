@@ -45,9 +45,11 @@ const (
 )
 
 // Kinds are the kinds of questions, in the order of reports.
-var Kinds = []string{"host_exact", "host_prefix", "substr_selective", "substr_broad", "ip_exact", "cidr",
+var Kinds = []string{
+	"host_exact", "host_prefix", "substr_selective", "substr_broad", "ip_exact", "cidr",
 	"site_status", "os_ver_status", "tag_and_tag", "tag_not_tag_region", "substr_status_tag",
-	"last_seen_desc", "deep_cursor", "count_filter", "count_substr", "facets_filter", "rollup_site"}
+	"last_seen_desc", "deep_cursor", "count_filter", "count_substr", "facets_filter", "rollup_site",
+}
 
 // Queries makes n questions of one kind: a pure function of (Seed, kind, n).
 func (f *Fleet) Queries(kind string, n int) []Query {

@@ -14,14 +14,7 @@ func percentile(times []time.Duration, p float64) time.Duration {
 	}
 	times = slices.Clone(times)
 	slices.Sort(times)
-	return times[min(len(times)-1, int(math.Ceil(p*float64(len(times))))-1+boolInt(p == 0))]
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	return times[max(0, min(len(times), int(math.Ceil(p*float64(len(times)))))-1)]
 }
 
 // millis is a time in milliseconds with three digits that count.

@@ -73,6 +73,10 @@ func (b *bench) queriesPart() error {
 		b.row(kind, row, size)
 	}
 	b.judgeQueries(engines, table)
+	if b.web != nil {
+		now, peak := resident(b.web.cmd.Process.Pid)
+		b.printf("%-20s resident %d MB, at the most %d MB\n", "the controller", now>>20, peak>>20)
+	}
 	return nil
 }
 

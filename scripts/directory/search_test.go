@@ -52,7 +52,6 @@ func TestText(t *testing.T) {
 	if found < 1000 {
 		t.Errorf("all questions together find %d hosts: too few to prove anything", found)
 	}
-
 }
 
 // meets is what a question means.
