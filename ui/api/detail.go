@@ -42,6 +42,9 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 		return nil, fault.New(fault.Corrupt, "ask site "+site, "it answered about another host than %s", host.ID)
 	}
 	d.Host.Site = host.Site
+	if statusOf(&host) != model.HostUnknown && host.StatusAt > d.Host.StatusAt {
+		d.Host.SetBeat(host.Beat()) // its site has judged all of its hosts since the row was written
+	}
 	why := reasons{s: s}
 	return &out[schema.HostDetail]{Body: detailBody(d, hostRow(d.Host, place.Site, why.of(&d.Host, place)), site)}, nil
 }
