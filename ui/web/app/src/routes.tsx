@@ -2,7 +2,7 @@
 
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router'
 import { Frame } from './pages/Frame'
-import { HostsPage } from './pages/Hosts'
+import { HostsPage } from './pages/hosts/Hosts'
 import { Lost } from './pages/Lost'
 import { SitePage } from './pages/Site'
 import { SitesPage } from './pages/Sites'
@@ -42,8 +42,6 @@ declare module '@tanstack/react-router' {
     router: typeof router
   }
   interface HistoryState {
-    /** The cursors of the pages of hosts before this one, so that there is a way back. */
-    trail?: string[]
     /** The page of hosts opens with its search box focused. */
     find?: boolean
   }

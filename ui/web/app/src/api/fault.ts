@@ -8,13 +8,19 @@ export class Refused extends Error {
   readonly status: number
   readonly kind: string
   readonly title: string
+  /** Where in a search it went wrong, in bytes, and what may have been meant there. */
+  readonly span: { pos: number; end: number; suggestions: string[] } | undefined
 
-  constructor(problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail'>) {
+  constructor(problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail' | 'pos' | 'end' | 'suggestions'>) {
     super(problem.detail || problem.title)
     this.name = 'Refused'
     this.status = problem.status
     this.kind = problem.kind
     this.title = problem.title
+    this.span =
+      problem.pos === undefined
+        ? undefined
+        : { pos: problem.pos, end: problem.end ?? problem.pos, suggestions: problem.suggestions ?? [] }
   }
 }
 
@@ -35,7 +41,7 @@ export function mustLogIn(err: unknown): boolean {
 export function faultOf(body: unknown, status: number): Refused | NoAnswer {
   if (typeof body === 'object' && body !== null && 'detail' in body && typeof body.detail === 'string') {
     const p = body as Partial<Problem> & { detail: string }
-    return new Refused({ status, kind: p.kind ?? 'other', title: p.title ?? 'The request failed', detail: p.detail })
+    return new Refused({ ...p, status, kind: p.kind ?? 'other', title: p.title ?? 'The request failed' })
   }
   return new NoAnswer(`something answered with status ${status}, but not as a Skerry server does`)
 }

@@ -1,17 +1,13 @@
 // What the page asks of the server, and how often.
 
-import { keepPreviousData, QueryClient, queryOptions, type UseQueryResult } from '@tanstack/react-query'
+import { QueryClient, queryOptions, type UseQueryResult } from '@tanstack/react-query'
 import { useLocalNow } from '../clock'
 import { isFresh } from '../words/offset'
-import type { HostSearch } from '../words/search'
 import { body, client } from './client'
 import { mustLogIn } from './fault'
 
 /** Between two looks at the same thing. */
 const poll = 5000
-
-/** Rows of one page of hosts. */
-export const pageSize = 50
 
 export const queries = new QueryClient({
   defaultOptions: {
@@ -46,14 +42,6 @@ export const siteQuery = (site: string) =>
   queryOptions({
     queryKey: ['site', site],
     queryFn: ({ signal }) => body(client.GET('/api/v1/sites/{site}', { params: { path: { site } }, signal })),
-  })
-
-export const hostsQuery = ({ q, site, status, after }: HostSearch) =>
-  queryOptions({
-    queryKey: ['hosts', { q, site, status, after }],
-    queryFn: ({ signal }) =>
-      body(client.GET('/api/v1/hosts', { params: { query: { q, site, status, after, limit: pageSize } }, signal })),
-    placeholderData: keepPreviousData,
   })
 
 export const hostQuery = (host: string) =>

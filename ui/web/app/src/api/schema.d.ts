@@ -228,6 +228,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What searches can be about */
+        get: operations["list-fields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts": {
         parameters: {
             query?: never;
@@ -235,8 +252,93 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The directory of hosts */
+        /** One page of the hosts that a search finds */
         get: operations["list-hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What may stand at a place of a search */
+        get: operations["complete-search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every host that a search finds, as a stream; a transfer without a proper end is not the whole */
+        get: operations["export-hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many of the hosts that a search finds have which value */
+        get: operations["host-facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/group": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many of the hosts that a search finds have which pair of values */
+        get: operations["group-hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes to what a search finds, as server-sent events: change, leave, total, reset */
+        get: operations["watch-hosts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -399,6 +501,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Searches that were saved, by name */
+        get: operations["list-searches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/searches/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved search */
+        get: operations["get-search"];
+        /** Save a search under a name, or another one in its place */
+        put: operations["put-search"];
+        post?: never;
+        /** Forget a saved search */
+        delete: operations["drop-search"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sites": {
         parameters: {
             query?: never;
@@ -431,7 +569,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Change where a site is */
+        patch: operations["change-site"];
         trace?: never;
     };
     "/api/v1/sites/{site}/token": {
@@ -445,6 +584,40 @@ export interface paths {
         put?: never;
         /** Void a pending site's token and make another */
         post: operations["regenerate-site-token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sites/{site}/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the sums of a site, or of all, came to be */
+        get: operations["site-trend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/storage/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold the store's indexes against its rows; it may take minutes */
+        post: operations["check-storage"];
         delete?: never;
         options?: never;
         head?: never;
@@ -571,6 +744,23 @@ export interface components {
             commands: components["schemas"]["Command"][] | null;
             next?: string;
         };
+        Completion: {
+            /** Format: int64 */
+            from: number;
+            items: components["schemas"]["CompletionItem"][] | null;
+            /** Format: int64 */
+            to: number;
+        };
+        CompletionItem: {
+            doc?: string;
+            /**
+             * Format: int64
+             * @description hosts that have this value; 0 for what is no value
+             */
+            n: number;
+            /** @description to put there */
+            text: string;
+        };
         Counts: {
             /** Format: int64 */
             critical: number;
@@ -597,11 +787,16 @@ export interface components {
             /** @description only resolve and show the targets */
             dry_run?: boolean;
             /** @description host names or ids of that site; ['*'] for each of its hosts */
-            hosts: string[] | null;
+            hosts?: string[] | null;
             /** @description a UUID; made here if absent */
             id?: string;
             /** @enum {string} */
             kind: "ping" | "inventory.refresh";
+            /**
+             * @description in the place of hosts: the hosts of that site that this search finds
+             * @example os:debian<12 -tag:lab
+             */
+            query?: string;
             /** @description name or id */
             site: string;
             /** @description how long it may wait to run; 24h if absent */
@@ -631,6 +826,37 @@ export interface components {
             site_id: string;
             top: components["schemas"]["TopEntry"][] | null;
         };
+        Facet: {
+            /**
+             * Format: int64
+             * @description how many different values there are
+             */
+            distinct: number;
+            field: string;
+            /**
+             * Format: int64
+             * @description hosts without a value
+             */
+            none: number;
+            /** @description the most frequent first */
+            values: components["schemas"]["FacetValue"][] | null;
+        };
+        FacetValue: {
+            /** Format: int64 */
+            n: number;
+            value: string;
+        };
+        Facets: {
+            facets: components["schemas"]["Facet"][] | null;
+            query: string;
+            /** Format: int64 */
+            took_us: number;
+            /**
+             * Format: int64
+             * @description hosts that match
+             */
+            total: number;
+        };
         FederationEnroll: {
             /**
              * @description the controller's URL
@@ -638,6 +864,17 @@ export interface components {
              */
             controller: string;
             token: string;
+        };
+        Field: {
+            aliases?: string[] | null;
+            /** @description may be a facet and a field to group by */
+            counted: boolean;
+            doc: string;
+            example: string;
+            /** @enum {string} */
+            kind: "text" | "word" | "version" | "os" | "number" | "bool" | "age" | "until" | "address" | "mac" | "id" | "status";
+            name: string;
+            sortable: boolean;
         };
         Finding: {
             advisory: string;
@@ -653,6 +890,31 @@ export interface components {
             version: string;
             vulnerability: string;
         };
+        Group: {
+            a: string;
+            b: string;
+            /** Format: int64 */
+            n: number;
+        };
+        Grouped: {
+            /** @description the one or two fields */
+            by: string[] | null;
+            /**
+             * Format: int64
+             * @description pairs that there are
+             */
+            distinct: number;
+            /** @description the most frequent first */
+            groups: components["schemas"]["Group"][] | null;
+            query: string;
+            /** Format: int64 */
+            took_us: number;
+            /**
+             * Format: int64
+             * @description hosts that match
+             */
+            total: number;
+        };
         Host: {
             agent_version?: string;
             arch?: string;
@@ -661,7 +923,24 @@ export interface components {
             booted_at?: string;
             /** Format: int64 */
             certificate_n: number;
+            city?: string;
+            /**
+             * Format: double
+             * @description percent of the policies that apply which it meets; absent: none applies
+             */
+            compliance?: number;
+            country?: string;
+            /**
+             * Format: int64
+             * @description logical processors
+             */
+            cpus?: number;
             exposure: components["schemas"]["Counts"];
+            /**
+             * Format: date-time
+             * @description when its site first heard of it
+             */
+            first_seen?: string;
             fqdn?: string;
             hostname: string;
             id: string;
@@ -673,23 +952,48 @@ export interface components {
              * @description when its agent was last known to report, to within three intervals
              */
             last_seen?: string;
+            /** Format: double */
+            lat?: number;
+            /** Format: double */
+            lng?: number;
             mac?: string[] | null;
+            /** Format: int64 */
+            memory_mb?: number;
             /** Format: date-time */
             next_cert_expiry?: string;
             os: components["schemas"]["OS"];
+            /** @description who answers for this host: a person or a team */
+            owner?: string;
             /** Format: int64 */
             package_n: number;
             /** @description absent: this system does not tell */
             reboot_needed?: boolean;
+            /** @description of the site, as are country, city, lat and lng */
+            region?: string;
+            /** @description of the machine, as its firmware says */
+            serial?: string;
             simulated?: boolean;
             /** @description the site's name */
             site: string;
             site_id: string;
-            /** @enum {string} */
-            status: "up" | "down" | "unknown";
+            /**
+             * @description late: a report is missing, but not yet three; down: three are
+             * @enum {string}
+             */
+            status: "up" | "late" | "down" | "unknown";
             /** @description why the status is unknown, as when the site's link is down */
             status_reason?: string;
             tags?: string[] | null;
+            /**
+             * Format: int64
+             * @description installed packages of which a version fixes a vulnerability; absent: nobody has looked yet
+             */
+            updates?: number;
+            /**
+             * @description the highest severity it has a vulnerability of; clean: none was found; unmatched: nobody has looked yet
+             * @enum {string}
+             */
+            worst: "critical" | "high" | "medium" | "low" | "none" | "unknown" | "clean" | "unmatched";
         };
         HostAsOf: {
             /** Format: date-time */
@@ -722,12 +1026,23 @@ export interface components {
              * @description when this answer was made
              */
             as_of: string;
+            /** @description those that were asked for, over all pages */
+            facets?: components["schemas"]["Facet"][] | null;
             hosts: components["schemas"]["Host"][] | null;
-            /** @description pass as after= for the next page; absent on the last */
+            /** @description pass as after= with the same q and sort for the next page; absent on the last */
             next?: string;
+            /** @description the search as this server read it */
+            query: string;
+            /** @description the order as this server read it */
+            sort: string;
             /**
              * Format: int64
-             * @description rows that match, on all pages
+             * @description microseconds that finding it took
+             */
+            took_us: number;
+            /**
+             * Format: int64
+             * @description hosts that match, on all pages
              */
             total: number;
         };
@@ -862,17 +1177,59 @@ export interface components {
             version: string;
         };
         Problem: {
+            /** @description of a search: two lines, the text and a mark under what is wrong */
+            caret?: string;
             /** @description what happened, to what, and what to do next */
             detail: string;
+            /**
+             * Format: int64
+             * @description of a search: byte of the text before which it ends
+             */
+            end?: number;
+            /** @description which parts of the input are wrong */
+            errors?: components["schemas"]["ProblemError"][] | null;
             /**
              * @description stable name of the sort of error
              * @example not_found
              */
             kind: string;
+            /**
+             * Format: int64
+             * @description of a search: byte of the text at which what is wrong begins
+             */
+            pos?: number;
             /** Format: int64 */
             status: number;
+            /** @description what may have been meant there */
+            suggestions?: string[] | null;
             title: string;
             type?: string;
+        };
+        ProblemError: {
+            /**
+             * @description which part
+             * @example query.q
+             */
+            location: string;
+            message: string;
+        };
+        SavedSearch: {
+            /** @description who saved it */
+            account?: string;
+            /**
+             * Format: date-time
+             * @description when it was saved
+             */
+            at?: string;
+            columns?: string[] | null;
+            name: string;
+            query: string;
+            sort?: string;
+        };
+        SearchPut: {
+            columns?: string[] | null;
+            query: string;
+            sort?: string;
         };
         Session: {
             account: string;
@@ -881,6 +1238,9 @@ export interface components {
             token: string;
         };
         Site: {
+            city?: string;
+            /** @description ISO 3166-1 alpha-2, as in DE */
+            country?: string;
             /** Format: date-time */
             enrolled_at?: string;
             exposure?: components["schemas"]["Exposure"];
@@ -918,8 +1278,11 @@ export interface components {
             link_since?: string;
             /** Format: double */
             lng?: number;
+            /** @description where it stands, for people */
             location?: string;
             name: string;
+            /** @description the operator's own word, as in eu-west */
+            region?: string;
             /**
              * @description lifecycle
              * @enum {string}
@@ -931,13 +1294,35 @@ export interface components {
              */
             token_expires?: string;
         };
+        SiteChange: {
+            city?: string;
+            country?: string;
+            /**
+             * Format: double
+             * @description with lng
+             */
+            lat?: number;
+            /**
+             * Format: double
+             * @description with lat
+             */
+            lng?: number;
+            location?: string;
+            region?: string;
+        };
         SiteEnroll: {
+            city?: string;
+            /** @description ISO 3166-1 alpha-2, as in DE */
+            country?: string;
             /** Format: double */
             lat?: number;
             /** Format: double */
             lng?: number;
+            /** @description where it stands, for people */
             location?: string;
             name: string;
+            /** @description the operator's own word, as in eu-west */
+            region?: string;
             /**
              * @description how long the token holds; 24h if absent
              * @example 24h
@@ -948,6 +1333,25 @@ export interface components {
             /** Format: date-time */
             at: string;
             state: string;
+        };
+        StorageReport: {
+            /**
+             * Format: int64
+             * @description index entries that were compared with them
+             */
+            entries: number;
+            /** Format: int64 */
+            fault_n: number;
+            /** @description the first 100 */
+            faults?: string[] | null;
+            ok: boolean;
+            /**
+             * Format: int64
+             * @description rows that were read
+             */
+            rows: number;
+            /** Format: int64 */
+            took_ms: number;
         };
         SyncOrigin: {
             /** Format: int64 */
@@ -993,6 +1397,53 @@ export interface components {
             severity: string;
             vulnerability: string;
         };
+        Trend: {
+            /** @description the oldest first */
+            points: components["schemas"]["TrendPoint"][] | null;
+            /**
+             * Format: int64
+             * @description seconds from one point to the next, at least: where nothing changed there is no point
+             */
+            resolution_s: number;
+            /** @description the site's name, or all */
+            site: string;
+            /** @enum {string} */
+            window: "day" | "month" | "years";
+        };
+        TrendPoint: {
+            /**
+             * Format: date-time
+             * @description when the step began
+             */
+            at: string;
+            /** @description status -> hosts, as their sites judged */
+            by_status: {
+                [key: string]: number;
+            };
+            /** @description highest severity -> hosts */
+            by_worst: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description mean in percent of the hosts that have one
+             */
+            compliance?: number;
+            /** @description pairs of a host and a vulnerability */
+            exposure: components["schemas"]["Counts"];
+            /** Format: int64 */
+            hosts: number;
+            /**
+             * Format: int64
+             * @description hosts that need a reboot
+             */
+            reboot: number;
+            /**
+             * Format: int64
+             * @description sum of the hosts' pending updates
+             */
+            updates: number;
+        };
         Uplink: {
             controller?: string;
             last_error?: string;
@@ -1008,6 +1459,24 @@ export interface components {
             since?: string;
             /** @enum {string} */
             state: "online" | "offline" | "unenrolled";
+        };
+        WatchChange: {
+            host: components["schemas"]["Host"];
+        };
+        WatchLeave: {
+            id: string;
+        };
+        WatchReset: {
+            reason: string;
+        };
+        WatchTotal: {
+            /** Format: date-time */
+            as_of: string;
+            /**
+             * Format: int64
+             * @description hosts that match
+             */
+            total: number;
         };
     };
     responses: never;
@@ -1540,17 +2009,48 @@ export interface operations {
             };
         };
     };
+    "list-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Field"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-hosts": {
         parameters: {
             query?: {
-                /** @description part of a host name, FQDN or address, or an exact id */
+                /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
-                /** @description only hosts of this site (id or name) */
-                site?: string;
-                status?: "up" | "down" | "unknown";
-                limit?: number;
-                /** @description next of the page before */
+                /** @description the field to order by, with - in front for falling, as in -seen or -cve:critical; absent: name */
+                sort?: string;
+                /** @description next of the page before, with the same q and sort */
                 after?: string;
+                /** @description hosts on this page */
+                limit?: number;
+                /** @description to be counted as well: fields, with commas between them; GET /fields says which are counted */
+                facets?: string;
             };
             header?: never;
             path?: never;
@@ -1565,6 +2065,183 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Hosts"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "complete-search": {
+        parameters: {
+            query?: {
+                /** @description the text so far */
+                q?: string;
+                /** @description byte at which the writer stands; absent: the end */
+                at?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Completion"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-hosts": {
+        parameters: {
+            query?: {
+                /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
+                q?: string;
+                /** @description the field to order by, with - in front for falling, as in -seen or -cve:critical; absent: name */
+                sort?: string;
+                /** @description absent: ndjson. In csv a text that a spreadsheet would take for a formula has an apostrophe in front */
+                format?: "ndjson" | "csv";
+                /** @description with commas between them, out of: id, name, fqdn, site, site_id, region, country, city, lat, lng, status, reason, seen, first_seen, os, os_name, kernel, arch, ip, ipv4, ipv6, mac, tag, owner, agent, cpus, memory, serial, uptime, reboot, severity, cve, critical, high, medium, low, updates, compliance, packages, certificates, cert, simulated, facts_at, status_at, packages_at, certificates_at, exposure_at; absent: all */
+                columns?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["Host"];
+                    "text/csv": string;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "host-facets": {
+        parameters: {
+            query?: {
+                /** @description the search; absent: every host */
+                q?: string;
+                /** @description fields, with commas between them; GET /fields says which are counted */
+                fields?: string;
+                /** @description values of each field, the most frequent ones */
+                top?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "group-hosts": {
+        parameters: {
+            query: {
+                /** @description the search; absent: every host */
+                q?: string;
+                /** @description two fields with a comma between them, as in os,site */
+                by: string;
+                /** @description pairs, the most frequent ones */
+                top?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grouped"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "watch-hosts": {
+        parameters: {
+            query?: {
+                /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["WatchChange"] | components["schemas"]["WatchLeave"] | components["schemas"]["WatchTotal"] | components["schemas"]["WatchReset"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -1890,6 +2567,130 @@ export interface operations {
             };
         };
     };
+    "list-searches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchPut"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedSearch"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "drop-search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-sites": {
         parameters: {
             query?: never;
@@ -1984,6 +2785,42 @@ export interface operations {
             };
         };
     };
+    "change-site": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id or name */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SiteChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Site"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "regenerate-site-token": {
         parameters: {
             query?: never;
@@ -2003,6 +2840,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "site-trend": {
+        parameters: {
+            query?: {
+                /** @description a day in steps of 5 minutes, 31 days in hours, or two years in days */
+                window?: "day" | "month" | "years";
+            };
+            header?: never;
+            path: {
+                /** @description id or name, or all for the sums over every site */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trend"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "check-storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StorageReport"];
                 };
             };
             /** @description The operation failed; the body says why */

@@ -3,7 +3,7 @@ import type { Host } from '../api/types'
 import { AsOf } from '../parts/AsOf'
 import { Facts } from '../parts/Facts'
 import { leftOut, SeverityCounts } from '../parts/Severity'
-import { count } from '../words/count'
+import { count, plural } from '../words/count'
 import { yesNo } from '../words/host'
 import { dayOf, instant } from '../words/time'
 import classes from './HostFacts.module.css'
@@ -19,6 +19,8 @@ export function HostFacts({ host }: { host: Host }) {
           rows={[
             ['Status', host.status_reason ? `${host.status}: ${host.status_reason}` : host.status],
             ['Last seen', <AsOf at={host.last_seen} />],
+            ['First seen', <AsOf at={host.first_seen} absent="not known" />],
+            ['Place', [host.city, host.country, host.region].filter(Boolean).join(', ') || missing],
           ]}
         />
       </Group>
@@ -34,6 +36,10 @@ export function HostFacts({ host }: { host: Host }) {
             ['MAC', list(host.mac)],
             ['Booted', <AsOf at={host.booted_at} absent="not reported" />],
             ['Reboot needed', yesNo(host.reboot_needed)],
+            ['Processors', host.cpus ? count(host.cpus) : missing],
+            ['Memory', host.memory_mb ? `${count(host.memory_mb)} MiB` : missing],
+            ['Serial number', host.serial || missing],
+            ['Owner', host.owner || missing],
             ['Agent', host.agent_version || missing],
             ['Tags', list(host.tags, ', ')],
             ['Id', <code>{host.id}</code>],
@@ -44,7 +50,13 @@ export function HostFacts({ host }: { host: Host }) {
         {host.as_of.exposure ? (
           <>
             <SeverityCounts counts={host.exposure} />
-            <p className={classes.note}>{leftOut(host.exposure).join(' · ')}</p>
+            <p className={classes.note}>
+              {[
+                ...leftOut(host.exposure),
+                ...(host.updates === undefined ? [] : [plural(host.updates, 'pending update')]),
+                ...(host.compliance === undefined ? [] : [`meets ${host.compliance.toFixed(1)} % of its policies`]),
+              ].join(' · ')}
+            </p>
           </>
         ) : (
           <p className={classes.note}>Not known: this host’s packages have not been matched with advisories.</p>

@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { Site } from '../api/types'
+import { term } from '../directory/terms'
 import { useNow } from '../clock'
 import { AsOf } from '../parts/AsOf'
 import { Facts } from '../parts/Facts'
@@ -32,7 +33,7 @@ export function SiteCard({ site, fresh }: { site: Site; fresh: boolean }) {
       {site.hosts > 0 || site.status !== 'pending' ? (
         <section className={classes.part}>
           <h3>
-            <Link to="/hosts" search={{ site: site.name }}>
+            <Link to="/hosts" search={{ q: term('site', site.name) }}>
               Hosts
             </Link>
             <b>{count(site.hosts)}</b>

@@ -2,6 +2,7 @@ import { Button } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
 import type { Site } from '../api/types'
+import { term } from '../directory/terms'
 import { AsOf } from '../parts/AsOf'
 import { Facts } from '../parts/Facts'
 import { HostBar } from '../parts/HostBar'
@@ -11,6 +12,7 @@ import { siteHealth } from '../words/status'
 import { ExposureBlock } from './ExposureBlock'
 import classes from './SiteView.module.css'
 import { SiteFacts } from './SiteCard'
+import { TrendStrip } from './TrendStrip'
 
 /** The name of a site and its light. */
 export function SiteHead({ site, fresh }: { site: Site; fresh: boolean }) {
@@ -26,7 +28,7 @@ export function SiteHead({ site, fresh }: { site: Site; fresh: boolean }) {
         <Button
           className={classes.hosts}
           variant="default"
-          renderRoot={(props) => <Link to="/hosts" search={{ site: site.name }} {...props} />}
+          renderRoot={(props) => <Link to="/hosts" search={{ q: term('site', site.name) }} {...props} />}
         >
           Show its hosts
         </Button>
@@ -69,6 +71,11 @@ export function SitePanels({ site, fresh, local, hosts = true }: PanelsProps) {
             </p>
           )}
         </section>
+      ) : null}
+      {hosts && site.hosts > 0 ? (
+        <div className={classes.wide}>
+          <TrendStrip site={site.name} />
+        </div>
       ) : null}
       <section className={classes.card} data-wide>
         <ExposureBlock site={site} top={20} />

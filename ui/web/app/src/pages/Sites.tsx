@@ -11,6 +11,7 @@ import { OverviewStrip } from './OverviewStrip'
 import { SiteCard } from './SiteCard'
 import classes from './Sites.module.css'
 import { SiteHead, SitePanels } from './SiteView'
+import { TrendStrip } from './TrendStrip'
 import { UplinkPanel } from './UplinkPanel'
 
 /** Every site at a glance; at a site, that site and its link to the controller. */
@@ -34,6 +35,7 @@ export function SitesPage() {
       )}
       {uplink ? <UplinkPanel uplink={uplink} fresh={nodeFresh} /> : null}
       {overview.data ? <OverviewStrip overview={overview.data} controller={controller} fresh={overviewFresh} /> : null}
+      {overview.data && overview.data.hosts > 0 ? <TrendStrip site="all" /> : null}
       {sites.error && !node.error ? (
         <Notice tone="bad" title="The sites cannot be read" alert>
           <Prose text={sentence(errorText(sites.error))} />

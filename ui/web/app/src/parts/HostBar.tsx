@@ -1,7 +1,7 @@
 import { count, hostSplit, hostStatuses } from '../words/count'
 import classes from './HostBar.module.css'
 
-const words = { up: 'up', down: 'down', unknown: 'unknown' }
+const words = { up: 'up', late: 'late', down: 'down', unknown: 'unknown' }
 
 /**
  * Hosts by status: a bar, and the same in words. Where the figures are not of now (the server is silent,
@@ -17,11 +17,13 @@ export function HostBar({ total, by, current }: { total: number; by: Record<stri
         )}
       </div>
       <ul className={classes.key}>
-        {hostStatuses.map((s) => (
-          <li key={s} data-status={s} data-zero={split[s] === 0 || undefined}>
-            <b>{count(split[s])}</b> {words[s]}
-          </li>
-        ))}
+        {hostStatuses
+          .filter((s) => s !== 'late' || split.late > 0)
+          .map((s) => (
+            <li key={s} data-status={s} data-zero={split[s] === 0 || undefined}>
+              <b>{count(split[s])}</b> {words[s]}
+            </li>
+          ))}
         {current || total === 0 ? null : <li>when last heard</li>}
       </ul>
     </div>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { count, hostSplit, plural, rowRange } from './count'
+import { count, hostSplit, plural, rowRange, took } from './count'
 
 test('thousands stand apart', () => {
   expect(count(0)).toBe('0')
@@ -14,12 +14,27 @@ test('one is singular and nothing else is', () => {
 })
 
 test('hosts of a missing or strange status are unknown, never lost', () => {
-  expect(hostSplit(10, { up: 6, down: 1 })).toEqual({ up: 6, down: 1, unknown: 3 })
-  expect(hostSplit(10, { up: 6, asleep: 4 })).toEqual({ up: 6, down: 0, unknown: 4 })
-  expect(hostSplit(3, {})).toEqual({ up: 0, down: 0, unknown: 3 })
-  expect(hostSplit(3, null)).toEqual({ up: 0, down: 0, unknown: 3 })
-  expect(hostSplit(0, undefined)).toEqual({ up: 0, down: 0, unknown: 0 })
-  expect(hostSplit(1, { up: 2 })).toEqual({ up: 2, down: 0, unknown: 0 })
+  expect(hostSplit(10, { up: 6, down: 1 })).toEqual({ up: 6, late: 0, down: 1, unknown: 3 })
+  expect(hostSplit(10, { up: 6, asleep: 4 })).toEqual({ up: 6, late: 0, down: 0, unknown: 4 })
+  expect(hostSplit(3, {})).toEqual({ up: 0, late: 0, down: 0, unknown: 3 })
+  expect(hostSplit(3, null)).toEqual({ up: 0, late: 0, down: 0, unknown: 3 })
+  expect(hostSplit(0, undefined)).toEqual({ up: 0, late: 0, down: 0, unknown: 0 })
+  expect(hostSplit(1, { up: 2 })).toEqual({ up: 2, late: 0, down: 0, unknown: 0 })
+})
+
+test('late is neither up nor down', () => {
+  expect(hostSplit(10, { up: 6, late: 3, down: 1 })).toEqual({ up: 6, late: 3, down: 1, unknown: 0 })
+})
+
+test('a time taken', () => {
+  expect([0, 850, 1234, 9999, 45_600, 1_400_000].map(took)).toEqual([
+    '0 µs',
+    '850 µs',
+    '1.2 ms',
+    '10.0 ms',
+    '46 ms',
+    '1.4 s',
+  ])
 })
 
 test('the range of a page', () => {

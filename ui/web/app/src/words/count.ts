@@ -12,8 +12,16 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`
 }
 
+/** A length of time as a stopwatch shows it: "850 µs", "1.2 ms", "1.4 s". */
+export function took(us: number): string {
+  if (us < 1000) return `${Math.round(us)} µs`
+  if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`
+  if (us < 1_000_000) return `${Math.round(us / 1000)} ms`
+  return `${(us / 1_000_000).toFixed(1)} s`
+}
+
 /** The statuses of hosts in the order they are shown. */
-export const hostStatuses = ['up', 'down', 'unknown'] as const
+export const hostStatuses = ['up', 'late', 'down', 'unknown'] as const
 
 export type HostStatus = (typeof hostStatuses)[number]
 
@@ -23,8 +31,9 @@ export type HostStatus = (typeof hostStatuses)[number]
  */
 export function hostSplit(total: number, by: Record<string, number> | null | undefined): Record<HostStatus, number> {
   const up = Math.max(0, by?.['up'] ?? 0)
+  const late = Math.max(0, by?.['late'] ?? 0)
   const down = Math.max(0, by?.['down'] ?? 0)
-  return { up, down, unknown: Math.max(0, total - up - down) }
+  return { up, late, down, unknown: Math.max(0, total - up - late - down) }
 }
 
 /** Which rows a page of a list shows: "51–100 of 340". before is absent where it is not known. */

@@ -1,24 +1,35 @@
 import { expect, test } from 'vitest'
-import { hostSearch, parseQuery, writeQuery } from './search'
+import { flipped, hostSearch, listOf, parseQuery, writeQuery } from './search'
+
+const empty = { q: undefined, sort: undefined, cols: undefined, host: undefined, shut: undefined, more: undefined }
 
 test('an address comes back as it was written', () => {
   const search = {
-    q: '10.64 & co',
-    site: 'oslo',
-    status: 'down' as const,
-    after: '0130deb4-c947-8607-a061-356ba3f50ee4',
+    q: 'status:down,late & "co" (10.64.0.0/16 or name:*db*) +1',
+    sort: '-cve:critical',
+    cols: 'name,status,critical',
     host: 'x',
+    shut: 'os,site',
+    more: 'tag',
   }
   expect(hostSearch(parseQuery(writeQuery(search)))).toEqual(search)
+  expect(writeQuery({ q: 'status:down,late' })).toBe('?q=status:down,late')
 })
 
 test('numbers stay text', () => {
-  expect(hostSearch(parseQuery('?q=0017'))).toEqual({ q: '0017' })
+  expect(hostSearch(parseQuery('?q=0017'))).toEqual({ ...empty, q: '0017' })
 })
 
 test('what is strange is left out', () => {
-  const none = { q: undefined, site: undefined, status: undefined, after: undefined, host: undefined }
-  expect(hostSearch({ q: '  ', site: 7, status: 'asleep', host: '', more: 'x' })).toStrictEqual(none)
-  expect(hostSearch({ q: 'a'.repeat(300) }).q).toHaveLength(256)
-  expect(writeQuery({ q: '', site: undefined, status: null })).toBe('')
+  expect(hostSearch({ q: '  ', sort: 'a b', cols: '<b>', host: '', shut: 7, more: 'x"' })).toStrictEqual(empty)
+  expect(hostSearch({ q: 'a'.repeat(5000) }).q).toHaveLength(4096)
+  expect(writeQuery({ q: '', sort: undefined, cols: null })).toBe('')
+})
+
+test('lists', () => {
+  expect(listOf('a,b,,a')).toEqual(['a', 'b'])
+  expect(listOf(undefined)).toEqual([])
+  expect(flipped('a,b', 'b')).toBe('a')
+  expect(flipped('a', 'b')).toBe('a,b')
+  expect(flipped('a', 'a')).toBeUndefined()
 })

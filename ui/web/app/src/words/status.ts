@@ -38,10 +38,14 @@ export function siteHealth(site: Pick<Site, 'health' | 'health_reason' | 'link'>
 
 /** A host's status, with the same care. */
 export function hostStatus(host: Pick<Host, 'status' | 'status_reason'>, fresh: boolean): Said {
-  const words: Record<string, Said> = { up: { tone: 'ok', word: 'Up' }, down: { tone: 'bad', word: 'Down' } }
+  const words: Record<string, Said> = {
+    up: { tone: 'ok', word: 'Up' },
+    late: { tone: 'warn', word: 'Late', reason: 'A report is missing, but not yet three' },
+    down: { tone: 'bad', word: 'Down' },
+  }
   const said = words[host.status] ?? unknown
   if (!fresh) return { ...unknown, reason: `This server does not answer. It last said: ${said.word}` }
-  return { ...said, reason: host.status_reason ? sentence(host.status_reason) : undefined }
+  return { ...said, reason: host.status_reason ? sentence(host.status_reason) : said.reason }
 }
 
 /** Where a site is in its life. This says nothing of its link or of its data. */

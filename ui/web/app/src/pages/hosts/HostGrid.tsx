@@ -1,0 +1,330 @@
+import { memo, useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from 'react'
+import type { Host } from '../../api/types'
+import type { Order } from '../../directory/order'
+import type { Directory, Summary } from '../../directory/rows'
+import { Scale, Scroller } from '../../directory/scroll'
+import { marked, markedN, type Marked, type Selection } from '../../directory/selection'
+import type { Column } from './columns'
+import { GridHead } from './GridHead'
+import classes from './HostGrid.module.css'
+
+/** Rows drawn above and below those in view, and rows read ahead. */
+const drawn = 8
+const ahead = 40
+/** How long scrolling rests before bar and list are brought together, in milliseconds. */
+const rest = 150
+
+/** What keys do to the rows from elsewhere on the page. */
+export interface GridHandle {
+  focus(): void
+  /** Moves the cursor by so many rows. */
+  step(by: number): void
+  /** The host under the cursor. */
+  current(): Host | undefined
+}
+
+interface GridProps {
+  ref: React.Ref<GridHandle>
+  directory: Directory
+  summary: Summary
+  columns: Column[]
+  order: Order
+  /** The search that is shown, for which the selection is asked. */
+  q: string
+  selection: Selection
+  fresh: boolean
+  dim: boolean
+  narrow: boolean
+  /** Pixels of the root font size, by which everything is laid out. */
+  rem: number
+  onOrder: (column: Column) => void
+  onOpen: (host: Host) => void
+  onFlip: (host: Host) => void
+  onAll: (marked: boolean) => void
+}
+
+/** The rows of a search, of which only those in view are drawn. */
+export function HostGrid(props: GridProps) {
+  const { directory, summary, columns, q, selection, narrow, rem } = props
+  const box = useRef<HTMLDivElement>(null)
+  const rowHeight = Math.round(rem * (narrow ? 3.75 : 2.25))
+  const headHeight = narrow ? 0 : Math.round(rem * 2.25)
+  const [height, setHeight] = useState(600)
+  const scroller = useRef<Scroller>(undefined)
+  scroller.current ??= new Scroller(new Scale(0, rowHeight, height))
+  const [view, setView] = useState({ first: 0, end: 0, shift: 0 })
+  const [at, setAt] = useState(-1)
+  const timer = useRef<number>(undefined)
+
+  const draw = useCallback(() => {
+    const s = scroller.current!
+    const next = { ...s.range(drawn), shift: s.shift }
+    setView((v) => (v.first === next.first && v.end === next.end && v.shift === next.shift ? v : next))
+    const { first, end } = s.range(0)
+    directory.look(first, end, ahead)
+  }, [directory])
+
+  const put = useCallback(
+    (bar: number) => {
+      const el = box.current
+      if (!el) return
+      if (Math.abs(el.scrollTop - bar) >= 1) el.scrollTop = bar
+      scroller.current!.placed(el.scrollTop)
+      draw()
+    },
+    [draw],
+  )
+
+  useLayoutEffect(() => {
+    const el = box.current
+    if (!el) return
+    const measure = () => setHeight(el.clientHeight)
+    measure()
+    const seen = new ResizeObserver(measure)
+    seen.observe(el)
+    return () => seen.disconnect()
+  }, [])
+
+  // Another search begins at its top.
+  const before = useRef(directory)
+  useLayoutEffect(() => {
+    const s = scroller.current!
+    if (before.current !== directory) {
+      before.current = directory
+      setAt(-1)
+      s.go(0)
+    }
+    put(s.resize(new Scale(summary.rows, rowHeight, Math.max(0, height - headHeight))))
+  }, [directory, summary.rows, rowHeight, headHeight, height, put])
+
+  const settle = useCallback(() => {
+    if (scroller.current!.scale.scaled) put(scroller.current!.settle())
+  }, [put])
+  useEffect(() => () => window.clearTimeout(timer.current), [])
+
+  const cursor = Math.min(at, summary.rows - 1)
+  const move = (to: number) => {
+    if (summary.rows === 0) return
+    const row = Math.min(Math.max(to, 0), summary.rows - 1)
+    setAt(row)
+    put(scroller.current!.reveal(row))
+  }
+  const step = (by: number) => move(cursor < 0 ? scroller.current!.range(0).first : cursor + by)
+  const current = () => (cursor < 0 ? undefined : directory.row(cursor))
+  const page = Math.max(1, Math.floor((height - headHeight) / rowHeight) - 1)
+
+  useImperativeHandle(props.ref, () => ({
+    focus: () => box.current?.focus({ preventScroll: true }),
+    step,
+    current,
+  }))
+
+  const press = (e: React.KeyboardEvent) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.target !== e.currentTarget) return
+    const moves: Record<string, () => void> = {
+      ArrowDown: () => step(1),
+      ArrowUp: () => step(-1),
+      PageDown: () => step(page),
+      PageUp: () => step(-page),
+      Home: () => move(0),
+      End: () => move(summary.rows - 1),
+    }
+    const act = moves[e.key]
+    if (!act) return
+    e.preventDefault()
+    act()
+  }
+
+  const track = useRef({ open: props.onOpen, flip: props.onFlip })
+  track.current = { open: props.onOpen, flip: props.onFlip }
+  const open = useCallback((host: Host, row: number) => {
+    setAt(row)
+    track.current.open(host)
+  }, [])
+  const flip = useCallback((host: Host, row: number) => {
+    setAt(row)
+    track.current.flip(host)
+  }, [])
+
+  const rows = []
+  for (let i = view.first; i < Math.min(view.end, summary.rows); i++) {
+    const host = directory.row(i)
+    rows.push(
+      <Row
+        key={i}
+        row={i}
+        host={host}
+        columns={columns}
+        fresh={props.fresh}
+        narrow={narrow}
+        active={i === cursor}
+        marked={host ? marked(selection, q, host.id) : 'no'}
+        times={host ? directory.mark(host.id) : 0}
+        left={host ? directory.hasLeft(host.id) : false}
+        onOpen={open}
+        onFlip={flip}
+      />,
+    )
+  }
+  const template = narrow
+    ? undefined
+    : `2.5rem ${columns.map((c) => (c.share > 0 ? `minmax(${c.rem}rem, ${c.share}fr)` : `${c.rem}rem`)).join(' ')}`
+  const width = narrow ? undefined : `${2.5 + columns.reduce((sum, c) => sum + c.rem, 0)}rem`
+  return (
+    <div
+      ref={box}
+      id="hosts"
+      className={classes.grid}
+      role="grid"
+      aria-label="Hosts"
+      aria-multiselectable="true"
+      aria-rowcount={summary.rows + 1}
+      aria-colcount={columns.length + 1}
+      aria-activedescendant={cursor >= view.first && cursor < view.end ? `host-row-${cursor}` : undefined}
+      aria-busy={props.dim || undefined}
+      tabIndex={0}
+      data-narrow={narrow || undefined}
+      data-dim={props.dim || undefined}
+      style={
+        {
+          '--columns': template,
+          '--width': width,
+          '--row': `${rowHeight}px`,
+          '--head': `${headHeight}px`,
+        } as React.CSSProperties
+      }
+      onKeyDown={press}
+      onScroll={(e) => {
+        scroller.current!.moved(e.currentTarget.scrollTop)
+        draw()
+        window.clearTimeout(timer.current)
+        timer.current = window.setTimeout(settle, rest)
+      }}
+    >
+      <GridHead
+        columns={columns}
+        order={props.order}
+        narrow={narrow}
+        total={summary.total}
+        marked={
+          selection.kind === 'all' && selection.q === q && selection.except.size === 0
+            ? 'yes'
+            : markedN(selection) > 0
+              ? 'unknown'
+              : 'no'
+        }
+        onOrder={props.onOrder}
+        onAll={props.onAll}
+      />
+      <div className={classes.body} role="rowgroup" style={{ height: scroller.current.scale.height }}>
+        <div className={classes.window} style={{ transform: `translateY(${view.first * rowHeight + view.shift}px)` }}>
+          {rows}
+        </div>
+      </div>
+    </div>
+  )
+}
+
+interface RowProps {
+  row: number
+  host: Host | undefined
+  columns: Column[]
+  fresh: boolean
+  narrow: boolean
+  active: boolean
+  marked: Marked
+  times: number
+  left: boolean
+  onOpen: (host: Host, row: number) => void
+  onFlip: (host: Host, row: number) => void
+}
+
+const Row = memo(function Row({
+  row,
+  host,
+  columns,
+  fresh,
+  narrow,
+  active,
+  marked,
+  times,
+  left,
+  onOpen,
+  onFlip,
+}: RowProps) {
+  const id = `host-row-${row}`
+  if (!host) {
+    return (
+      <div id={id} className={classes.row} role="row" aria-rowindex={row + 2} data-active={active || undefined}>
+        <div
+          role="gridcell"
+          aria-colspan={columns.length + 1}
+          className={classes.loading}
+          style={{ '--n': row % 5 } as React.CSSProperties}
+        >
+          <span className="hidden">being read</span>
+        </div>
+      </div>
+    )
+  }
+  const name = host.hostname || host.id
+  const cell = (c: Column, i: number) => (
+    <div
+      key={c.id}
+      role="gridcell"
+      aria-colindex={i + 2}
+      data-column={c.id}
+      data-number={c.number || undefined}
+      data-title={c.title}
+    >
+      {c.cell(host, fresh)}
+    </div>
+  )
+  return (
+    <div
+      id={id}
+      className={classes.row}
+      role="row"
+      aria-rowindex={row + 2}
+      aria-selected={marked === 'yes'}
+      data-active={active || undefined}
+      data-marked={marked === 'yes' || undefined}
+      data-left={left || undefined}
+      title={left ? 'It no longer matches; a refresh takes it out' : undefined}
+      onClick={(e) => {
+        // The box is for itself, and text may be marked for copying.
+        if ((e.target as HTMLElement).closest('label') || window.getSelection()?.toString()) return
+        onOpen(host, row)
+      }}
+    >
+      <div role="gridcell" aria-colindex={1} className={classes.check}>
+        <label>
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            aria-label={`Select ${name}`}
+            checked={marked === 'yes'}
+            disabled={marked === 'unknown'}
+            ref={(box) => {
+              if (box) box.indeterminate = marked === 'unknown'
+            }}
+            onChange={() => onFlip(host, row)}
+          />
+        </label>
+      </div>
+      {times > 0 ? <span key={times} className={classes.flash} aria-hidden="true" /> : null}
+      {narrow ? stacked(columns, cell) : columns.map(cell)}
+    </div>
+  )
+})
+
+/** On a phone the status stands beside the name, and the other columns below in one line. */
+function stacked(columns: Column[], cell: (c: Column, i: number) => React.ReactNode) {
+  const all = columns.map((c, i) => ({ c, i, top: i === 0 || c.id === 'status' }))
+  return (
+    <>
+      {all.filter((n) => n.top).map(({ c, i }) => cell(c, i))}
+      <div className={classes.rest}>{all.filter((n) => !n.top).map(({ c, i }) => cell(c, i))}</div>
+    </>
+  )
+}

@@ -1,0 +1,272 @@
+// The columns that the table of hosts can have. Their ids are those of the server's columns; addresses,
+// saved searches and exports hold them.
+
+import type { ReactNode } from 'react'
+import type { Host } from '../../api/types'
+import { AsOf } from '../../parts/AsOf'
+import { Light } from '../../parts/Light'
+import { count } from '../../words/count'
+import { addressShort, systemShort } from '../../words/host'
+import { listOf } from '../../words/search'
+import { hostStatus, severityWord } from '../../words/status'
+import classes from './HostGrid.module.css'
+
+export interface Column {
+  id: string
+  title: string
+  /** Which way the first click on its head orders; absent where it has no order. */
+  first?: 'up' | 'down'
+  /** What it is ordered by, where that is not its id. */
+  sort?: string
+  /** The least width, and the share in what is left over. */
+  rem: number
+  share: number
+  /** Numbers stand to the right. */
+  number?: boolean
+  cell(host: Host, fresh: boolean): ReactNode
+}
+
+const unknown = (why: string) => (
+  <span className="muted" title={why}>
+    –<span className="hidden">{why}</span>
+  </span>
+)
+
+const word = (v: string | undefined, why = 'not reported') =>
+  v ? (
+    <span className={classes.clip} title={v}>
+      {v}
+    </span>
+  ) : (
+    unknown(why)
+  )
+
+const figure = (v: number | undefined, why = 'not reported') => (v === undefined ? unknown(why) : count(v))
+
+const severe = (severity: 'critical' | 'high' | 'medium' | 'low') => (host: Host) => {
+  if (!host.as_of.exposure) return unknown('not matched with advisories yet')
+  const n = host.exposure[severity]
+  return n === 0 ? (
+    <span className="muted">0</span>
+  ) : (
+    <b className={classes.severe} data-severity={severity}>
+      {count(n)}
+    </b>
+  )
+}
+
+function addresses(host: Host) {
+  const a = addressShort(host)
+  if (!a) return unknown('not reported')
+  return (
+    <span className={classes.clip} title={[...(host.ipv4 ?? []), ...(host.ipv6 ?? [])].join('\n')}>
+      {a.first}
+      {a.more > 0 ? <small className="muted"> +{a.more}</small> : null}
+    </span>
+  )
+}
+
+function worst(host: Host) {
+  if (host.worst === 'unmatched') return unknown('not matched with advisories yet')
+  if (host.worst === 'clean') return <span className="muted">None found</span>
+  return (
+    <span className={classes.severe} data-severity={host.worst}>
+      {severityWord(host.worst)}
+    </span>
+  )
+}
+
+export const columns: Column[] = [
+  {
+    id: 'name',
+    title: 'Host',
+    first: 'up',
+    rem: 13,
+    share: 2,
+    cell: (h) => (
+      <>
+        <span className={classes.name} title={h.fqdn}>
+          {h.hostname || h.id}
+        </span>
+        {h.simulated ? (
+          <small className={classes.simulated} title="simulated">
+            sim<span className="hidden">ulated</span>
+          </small>
+        ) : null}
+      </>
+    ),
+  },
+  {
+    id: 'status',
+    title: 'Status',
+    first: 'up',
+    rem: 7,
+    share: 0,
+    cell: (h, fresh) => <Light said={hostStatus(h, fresh)} />,
+  },
+  { id: 'site', title: 'Site', first: 'up', rem: 8, share: 1, cell: (h) => word(h.site, 'its site is not known') },
+  { id: 'os', title: 'System', first: 'up', rem: 11.5, share: 1.6, cell: (h) => word(systemShort(h.os)) },
+  { id: 'ip', title: 'Address', first: 'up', rem: 9, share: 0.7, cell: addresses },
+  {
+    id: 'critical',
+    sort: 'cve:critical',
+    title: 'Critical',
+    first: 'down',
+    rem: 5,
+    share: 0,
+    number: true,
+    cell: severe('critical'),
+  },
+  {
+    id: 'high',
+    sort: 'cve:high',
+    title: 'High',
+    first: 'down',
+    rem: 4.5,
+    share: 0,
+    number: true,
+    cell: severe('high'),
+  },
+  {
+    id: 'medium',
+    sort: 'cve:medium',
+    title: 'Medium',
+    first: 'down',
+    rem: 5.5,
+    share: 0,
+    number: true,
+    cell: severe('medium'),
+  },
+  { id: 'low', sort: 'cve:low', title: 'Low', first: 'down', rem: 4.5, share: 0, number: true, cell: severe('low') },
+  { id: 'severity', title: 'Worst', first: 'down', rem: 6.5, share: 0, cell: worst },
+  {
+    id: 'updates',
+    title: 'Updates',
+    first: 'down',
+    rem: 5.5,
+    share: 0,
+    number: true,
+    cell: (h) => figure(h.updates, 'nobody has looked yet'),
+  },
+  { id: 'seen', title: 'Last seen', first: 'down', rem: 6.5, share: 0, cell: (h) => <AsOf at={h.last_seen} /> },
+  { id: 'fqdn', title: 'Full name', first: 'up', rem: 13, share: 1.5, cell: (h) => word(h.fqdn) },
+  { id: 'kernel', title: 'Kernel', first: 'up', rem: 10, share: 0.7, cell: (h) => word(h.kernel) },
+  { id: 'arch', title: 'Architecture', first: 'up', rem: 7, share: 0, cell: (h) => word(h.arch) },
+  {
+    id: 'region',
+    title: 'Region',
+    first: 'up',
+    rem: 6,
+    share: 0.4,
+    cell: (h) => word(h.region, 'its site names none'),
+  },
+  {
+    id: 'country',
+    title: 'Country',
+    first: 'up',
+    rem: 6,
+    share: 0,
+    cell: (h) => word(h.country, 'its site names none'),
+  },
+  { id: 'city', title: 'City', first: 'up', rem: 7, share: 0.6, cell: (h) => word(h.city, 'its site names none') },
+  { id: 'tag', title: 'Tags', rem: 10, share: 1.2, cell: (h) => word(h.tags?.join(', '), 'none') },
+  { id: 'owner', title: 'Owner', first: 'up', rem: 7, share: 0.6, cell: (h) => word(h.owner) },
+  { id: 'agent', title: 'Agent', first: 'up', rem: 6, share: 0, cell: (h) => word(h.agent_version) },
+  {
+    id: 'compliance',
+    title: 'Compliance',
+    first: 'up',
+    rem: 7,
+    share: 0,
+    number: true,
+    cell: (h) => (h.compliance === undefined ? unknown('no policy applies') : `${h.compliance.toFixed(1)} %`),
+  },
+  {
+    id: 'reboot',
+    title: 'Reboot',
+    first: 'down',
+    rem: 5.5,
+    share: 0,
+    cell: (h) =>
+      h.reboot_needed === undefined ? (
+        unknown('this system does not tell')
+      ) : h.reboot_needed ? (
+        'needed'
+      ) : (
+        <span className="muted">no</span>
+      ),
+  },
+  {
+    id: 'cert',
+    title: 'Certificate expires',
+    first: 'up',
+    rem: 9,
+    share: 0,
+    cell: (h) => <AsOf at={h.next_cert_expiry} absent="none known" />,
+  },
+  {
+    id: 'packages',
+    title: 'Packages',
+    first: 'down',
+    rem: 6.5,
+    share: 0,
+    number: true,
+    cell: (h) => figure(h.as_of.packages ? h.package_n : undefined, 'no inventory yet'),
+  },
+  {
+    id: 'uptime',
+    title: 'Booted',
+    first: 'up',
+    rem: 6.5,
+    share: 0,
+    cell: (h) => <AsOf at={h.booted_at} absent="not reported" />,
+  },
+  { id: 'cpus', title: 'CPUs', first: 'down', rem: 4.5, share: 0, number: true, cell: (h) => figure(h.cpus) },
+  {
+    id: 'memory',
+    title: 'Memory',
+    first: 'down',
+    rem: 6,
+    share: 0,
+    number: true,
+    cell: (h) => (h.memory_mb ? gibibytes(h.memory_mb) : unknown('not reported')),
+  },
+  { id: 'serial', title: 'Serial number', first: 'up', rem: 9, share: 0.6, cell: (h) => word(h.serial) },
+  { id: 'mac', title: 'MAC', rem: 10, share: 0, cell: (h) => word(h.mac?.join(', ')) },
+  {
+    id: 'first_seen',
+    title: 'First seen',
+    first: 'down',
+    rem: 6.5,
+    share: 0,
+    cell: (h) => <AsOf at={h.first_seen} absent="not known" />,
+  },
+  { id: 'id', title: 'Id', first: 'up', rem: 20, share: 0, cell: (h) => word(h.id) },
+]
+
+function gibibytes(mb: number): string {
+  return mb < 1024 ? `${count(mb)} MiB` : `${count(Math.round((mb / 1024) * 10) / 10)} GiB`
+}
+
+/** What a column is ordered by. */
+export function orderOf(c: Column): string {
+  return c.sort ?? c.id
+}
+
+const byId = new Map(columns.map((c) => [c.id, c]))
+
+/** The columns of an address that says nothing of them. */
+export const usual = ['name', 'status', 'site', 'os', 'ip', 'critical', 'high', 'updates', 'seen']
+
+/** The columns that a list names; the host's own always comes first. */
+export function columnsOf(cols: string | undefined): Column[] {
+  const ids = listOf(cols).filter((id) => byId.has(id))
+  const chosen = ids.length > 0 ? ids : usual
+  return ['name', ...chosen.filter((id) => id !== 'name')].map((id) => byId.get(id)!)
+}
+
+/** The list that an address holds; undefined for the usual columns. */
+export function colsOf(ids: string[]): string | undefined {
+  const text = ids.join(',')
+  return text === usual.join(',') ? undefined : text
+}

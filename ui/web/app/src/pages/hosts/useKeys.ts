@@ -1,0 +1,50 @@
+import { useEffect, useRef } from 'react'
+
+/** What the keys of the page of hosts do. "/" is the frame's. */
+export interface Does {
+  step(by: number): void
+  /** Opens the host under the cursor; false where there is none. */
+  open(): boolean
+  select(): void
+  refresh(): void
+  help(): void
+}
+
+/** Listens to keys anywhere on the page but in fields, menus and dialogs. */
+export function useKeys(does: Does) {
+  const latest = useRef(does)
+  latest.current = does
+  useEffect(() => {
+    const press = (e: KeyboardEvent) => {
+      if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || busy(e.target)) return
+      const d = latest.current
+      const acts: Record<string, () => boolean | void> = {
+        j: () => d.step(1),
+        k: () => d.step(-1),
+        x: () => d.select(),
+        r: () => d.refresh(),
+        '?': () => d.help(),
+      }
+      // These have a meaning of their own on buttons and links.
+      if (e.target === document.body || (e.target as Element).getAttribute?.('role') === 'grid')
+        acts['Enter'] = () => d.open()
+      if (e.target === document.body) {
+        acts['ArrowDown'] = () => d.step(1)
+        acts['ArrowUp'] = () => d.step(-1)
+      }
+      const act = acts[e.key]
+      if (act && act() !== false) e.preventDefault()
+    }
+    window.addEventListener('keydown', press)
+    return () => window.removeEventListener('keydown', press)
+  }, [])
+}
+
+/** Whether keys belong to something else: a field, or what is open above the page. */
+function busy(on: EventTarget | null): boolean {
+  if (on instanceof HTMLElement) {
+    if (on.isContentEditable || /^(TEXTAREA|SELECT)$/.test(on.tagName)) return true
+    if (on instanceof HTMLInputElement && on.type !== 'checkbox') return true
+  }
+  return document.querySelector('[role="dialog"], [role="menu"]') !== null
+}
