@@ -23,6 +23,7 @@ type options struct {
 	parts                 []string
 	tuned                 bool   // see tunedIndexes
 	program               string // skerry; "": no HTTPS
+	postgres              string // folder of its programs
 	dir                   string
 	deltas                int   // in all, for the part size
 	growth                []int // numbers of hosts
@@ -130,7 +131,7 @@ func (b *bench) load() error {
 }
 
 func (b *bench) loadPostgres() error {
-	s, err := startServer(b.ctx, b.dir)
+	s, err := startServer(b.ctx, b.postgres, b.dir)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,9 @@ func (b *bench) growthPart() error {
 			worst, which = r, k
 		}
 	}
+	if len(sizes) < 2 {
+		return nil
+	}
 	b.figure(worst <= 2, "exact, prefix and first pages flat within 2x over "+strings.Join(sizes, ", ")+" hosts", "worst %.2fx, %s", worst, which)
 	return nil
 }

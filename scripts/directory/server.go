@@ -38,6 +38,7 @@ var pgSettings = []string{
 
 // server is a PostgreSQL of our own: its folder, its port on loopback, its password.
 type server struct {
+	bin           string // folder of its programs
 	dir, password string
 	port          int
 	cred          *syscall.Credential
@@ -46,15 +47,15 @@ type server struct {
 	version       string
 }
 
-// errNoPostgres says that there is none on this machine, and what to do.
-var errNoPostgres = errors.New("PostgreSQL 15 is not in " + pgBin + "; `apt-get install postgresql-15` puts it there (its own service need not run)")
+// errNoPostgres says that there is none on this machine.
+var errNoPostgres = errors.New("there is no PostgreSQL 15")
 
 // startServer makes a new database in a folder below parent and starts it.
-func startServer(ctx context.Context, parent string) (*server, error) {
-	if _, err := os.Stat(filepath.Join(pgBin, "initdb")); errors.Is(err, fs.ErrNotExist) {
-		return nil, errNoPostgres
+func startServer(ctx context.Context, bin, parent string) (*server, error) {
+	if _, err := os.Stat(filepath.Join(bin, "initdb")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s: `apt-get install postgresql-15` puts it in %s (its own service need not run)", errNoPostgres, bin, pgBin)
 	}
-	s := &server{password: rand.Text()}
+	s := &server{bin: bin, password: rand.Text()}
 	var err error
 	if s.dir, err = os.MkdirTemp(parent, "postgres-"); err != nil {
 		return nil, err
@@ -113,9 +114,9 @@ func servant() (uid, gid uint32, err error) {
 func (s *server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *server) command(ctx context.Context, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(pgBin, program), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
 	cmd.Dir = s.dir
-	cmd.Env = []string{"PATH=" + pgBin + ":/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"}
+	cmd.Env = []string{"PATH=" + s.bin + ":/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC"}
 	// A group of its own, so that Ctrl-C reaches this program alone and the database stops in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Setpgid: true}
 	return cmd
