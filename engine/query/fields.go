@@ -37,7 +37,8 @@ const (
 	FieldSimulated   Field = 30 //
 	// FieldAny is a word without a field: a part of the host name or the FQDN, a part of an address, or an
 	// exact id.
-	FieldAny Field = 31
+	FieldAny      Field = 31
+	FieldHostname Field = 32 // the host name alone
 )
 
 // Kind says what a field's values are and how they compare.

@@ -64,6 +64,8 @@ func (t *Term) match(h *model.Host, env Env) bool {
 		return t.matchAny(h)
 	case FieldName:
 		return t.Pattern.foldMatch(h.Hostname) || t.Pattern.foldMatch(h.FQDN)
+	case FieldHostname:
+		return t.Pattern.foldMatch(h.Hostname)
 	case FieldFQDN:
 		return t.Pattern.foldMatch(h.FQDN)
 	case FieldID:

@@ -92,7 +92,7 @@ func Less(s Sort, a, b *model.Host, env Env) bool {
 
 // CursorOf returns the place of host h in order s. What a host is sorted by is, field by field:
 //
-//	name fqdn arch owner serial     the text, folded
+//	name hostname fqdn arch owner serial     the text, folded
 //	site region country city        the text (of a site SiteText), folded
 //	os                              id, then version by CompareVersions, then version; none without an id
 //	kernel agent                    CompareVersions, then the text, folded
@@ -111,6 +111,8 @@ func CursorOf(s Sort, h *model.Host, env Env) Cursor {
 	}
 	switch s.Field {
 	case FieldName:
+		c.Text = h.Hostname
+	case FieldHostname:
 		c.Text = h.Hostname
 	case FieldFQDN:
 		c.Text = h.FQDN

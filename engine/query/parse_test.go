@@ -122,7 +122,7 @@ func TestParse(t *testing.T) {
 		{`"new "*`, `name:"new "*`},
 		{`*"b c"*d`, `name:*"b c"*d`},
 		{"name:web-01", "name:web-01"},
-		{"hostname:WEB-01", "name:web-01"},
+		{"hostname:WEB-01", "hostname:web-01"},
 		{"name:*", "name:*"},
 		{"orange", "orange"},
 		{"android", "android"},

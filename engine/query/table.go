@@ -7,7 +7,8 @@ import (
 
 // table is every field, in order of display. docs/search.md is written from it.
 var table = []Info{
-	{FieldName, "name", []string{"host", "hostname"}, KindText, true, false, "the host name, or the fully qualified name", "name:web-*"},
+	{FieldName, "name", []string{"host"}, KindText, true, false, "the host name, or the fully qualified name", "name:web-*"},
+	{FieldHostname, "hostname", []string{"host_name", "short_name"}, KindText, true, false, "the host name alone", "hostname:*-db-*"},
 	{FieldFQDN, "fqdn", []string{"dns"}, KindText, true, false, "the fully qualified name alone", "fqdn:*.example.org"},
 	{FieldIP, "ip", []string{"ipv4", "ipv6", "addr", "address", "net", "network", "cidr", "subnet"}, KindAddress, true, false, "any IPv4 or IPv6 address; sorted by the first IPv4 address", "ip:10.2.0.0/16"},
 	{FieldMAC, "mac", []string{"hwaddr", "ether"}, KindMAC, false, false, "any hardware address, whole or its first octets", "mac:52:54:00"},

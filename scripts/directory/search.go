@@ -13,18 +13,13 @@ func text(q fleet.Query) string {
 	var terms []string
 	add := func(field, value string) { terms = append(terms, field+":"+value) }
 	if q.Hostname != "" {
-		add("name", query.Quote(q.Hostname))
+		add("hostname", query.Quote(q.Hostname))
 	}
 	if q.Prefix != "" {
-		add("name", q.Prefix+"*") // names of the fleet have nothing that needs quotes
+		add("hostname", q.Prefix+"*") // names of the fleet have nothing that needs quotes
 	}
 	if q.Substr != "" {
-		add("name", "*"+q.Substr+"*")
-		if inDomain(q.Substr) {
-			// name: is the host name or the fully qualified one, and the other party is asked for the host name
-			// alone: what is found must stand before the last three labels of the site.
-			add("fqdn", "*"+q.Substr+"*.*.*.corp.example.net")
-		}
+		add("hostname", "*"+q.Substr+"*")
 	}
 	if q.IP != "" {
 		add("ip", q.IP)
@@ -58,12 +53,6 @@ func text(q fleet.Query) string {
 		add("-tag", query.Quote(t))
 	}
 	return strings.Join(terms, " ")
-}
-
-// inDomain reports whether the piece of a name may stand in the part of the FQDN that a site gives all its
-// hosts: its code, its country and the fixed end. Those with a dash cannot.
-func inDomain(piece string) bool {
-	return !strings.Contains(piece, "-") && (strings.Contains("corp.example.net", piece) || len(piece) <= 6 && strings.ContainsAny(piece, "0123456789"))
 }
 
 // search is q as the store takes it: read from its text, as the server does with what people type.

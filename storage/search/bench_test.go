@@ -196,3 +196,32 @@ func BenchmarkBeats(b *testing.B) {
 		x.Apply(changes[at : at+500])
 	}
 }
+
+// BenchmarkLoad makes an index from a checkpoint; one op is all hosts.
+func BenchmarkLoad(b *testing.B) {
+	x, f := benchIndex(b, *benchHosts)
+	var chunks [][]byte
+	size := 0
+	for c := range x.Chunks() {
+		chunks, size = append(chunks, c), size+len(c)
+	}
+	b.ReportMetric(float64(size)/float64(x.Len()), "B/host")
+	b.ReportMetric(0, "ns/op")
+	for b.Loop() {
+		y := New(1)
+		for _, s := range f.Sites {
+			y.PutSite(s.Model())
+		}
+		at := time.Now()
+		if err := y.Load(func(yield func([]byte, error) bool) {
+			for _, c := range chunks {
+				if !yield(c, nil) {
+					return
+				}
+			}
+		}); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(time.Since(at).Milliseconds()), "ms")
+	}
+}

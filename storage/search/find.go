@@ -74,8 +74,13 @@ func (x *Index) shownBeat(ord uint32) model.HostBeat {
 func (q *question) page(s query.Search) ([]uint32, int, error) {
 	want := s.Skip + s.Limit + 1
 	skip := func(page []uint32) []uint32 { return page[min(s.Skip, len(page)):] }
-	if s.Sort.Field == 0 {
-		s.Sort.Field = query.FieldName
+	if s.Sort.Field == 0 || s.Sort.Field == query.FieldHostname {
+		s.Sort.Field = query.FieldName // hosts are ordered by their host name either way
+		if s.After != nil && s.After.Sort.Field == query.FieldHostname {
+			after := *s.After
+			after.Sort.Field = query.FieldName
+			s.After = &after
+		}
 	}
 	if p, rest, ok := q.nameOnly(s); ok {
 		page, total, ok := q.prefixPage(p, rest, s, want)
@@ -267,10 +272,10 @@ func (q *question) nameOnly(s query.Search) (p query.Pattern, rest query.Expr, o
 	}
 	for i, e := range parts {
 		t, isTerm := e.(query.Term)
-		if !isTerm || t.Field != query.FieldName || t.Pattern.Text == "" || t.Pattern.Shape != query.ShapeExact && t.Pattern.Shape != query.ShapePrefix {
+		if !isTerm || t.Field != query.FieldName && t.Field != query.FieldHostname || t.Pattern.Text == "" || t.Pattern.Shape != query.ShapeExact && t.Pattern.Shape != query.ShapePrefix {
 			continue
 		}
-		if !q.namesDecide(t.Pattern) {
+		if t.Field == query.FieldName && !q.namesDecide(t.Pattern) {
 			return p, nil, false
 		}
 		switch others := slices.Delete(slices.Clone(parts), i, i+1); len(others) {

@@ -13,7 +13,7 @@ import (
 // of names, or read.
 func (q *question) isText(t query.Term) bool {
 	switch t.Field {
-	case query.FieldName, query.FieldFQDN, query.FieldAny, query.FieldSerial:
+	case query.FieldName, query.FieldHostname, query.FieldFQDN, query.FieldAny, query.FieldSerial:
 		return true
 	}
 	return false
@@ -25,6 +25,8 @@ func (q *question) textTest(t query.Term) func(ord uint32) bool {
 	switch t.Field {
 	case query.FieldSerial:
 		return func(ord uint32) bool { return p.Match(string(q.serial.at(ord))) }
+	case query.FieldHostname:
+		return func(ord uint32) bool { return p.Match(string(q.names.at(ord))) }
 	case query.FieldFQDN:
 		var buf []byte
 		return func(ord uint32) bool {
@@ -77,6 +79,9 @@ func (q *question) byText(t query.Term, within *roaring.Bitmap) *roaring.Bitmap 
 		return q.filter(within, q.textTest(t), readCost)
 	}
 	p := t.Pattern
+	if t.Field == query.FieldHostname {
+		return q.hostnamed(p, within)
+	}
 	out := q.named(p, within)
 	if t.Field == query.FieldFQDN {
 		return q.filter(out, q.textTest(t), readCost)
@@ -131,6 +136,30 @@ func (q *question) named(p query.Pattern, within *roaring.Bitmap) *roaring.Bitma
 		out.And(within)
 	}
 	return out
+}
+
+// hostnamed returns the hosts among within whose host name matches, whatever their FQDN.
+func (q *question) hostnamed(p query.Pattern, within *roaring.Bitmap) *roaring.Bitmap {
+	var out *roaring.Bitmap
+	switch p.Shape {
+	case query.ShapeContains, query.ShapeSuffix:
+		return q.grammed(p, within)
+	case query.ShapeExact, query.ShapePrefix:
+		out = q.namesLike(p)
+		if within != nil {
+			out.And(within)
+		}
+		return out
+	case query.ShapeGlob:
+		if piece := longestPiece(p.Text); piece != "" {
+			out = q.grammed(query.Pattern{Shape: query.ShapeContains, Text: piece}, within)
+			break
+		}
+		fallthrough
+	default:
+		out = q.some(within)
+	}
+	return q.filter(out, func(ord uint32) bool { return p.Match(string(q.names.at(ord))) }, readCost)
 }
 
 // some returns within, or a copy of all hosts.
