@@ -1,8 +1,10 @@
-// Package simulate makes a fleet of hosts that do not exist and reports it to a site, through the same
-// door as real agents: it enrolls as a gateway and speaks the link.
+// Package simulate makes hosts that do not exist and reports them through the doors of real ones: a fleet
+// to a site, as a gateway that enrolls and speaks the link (Run), or whole sites to a controller
+// (RunFederation).
 //
-// It owns the shape of the fleet, a pure function of a seed. It has no back door into any store, so
-// that what a simulated fleet costs a site is what a real one would.
+// It owns what happens at simulated hosts and what software they have; appliance/fleet says which hosts
+// there are. Everything follows from a seed, so that next to nothing is stored. It has no back door into
+// any store: what a simulation costs is what the real thing would.
 package simulate
 
 import (

@@ -289,7 +289,7 @@ Commands to try, in another terminal:
 Searches to try, there or in the page's box:
 
   skerry hosts list 'status:down region:eu* os:debian>=12'
-  skerry hosts list 'name:*db* tag:pci -tag:legacy cve:critical>0' --sort -cve:critical
+  skerry hosts list 'name:*db* tag:pci -tag:legacy cve:critical>0' --sort=-cve:critical
   skerry hosts facets 'seen:>2h (country:DE or city:Oslo)'
   skerry hosts group 'reboot:yes' --by os,region
 
