@@ -11,12 +11,19 @@ import (
 // A checkpoint is the index as chunks of bytes, each of about a megabyte or less. It holds the columns; what
 // can be worked out of them is not in it. Numbers are little-endian, for they are read by the million.
 //
+//	size   +----+-----------+
+//	       | 04 | hosts u32 |   about how many ordinals follow: room is made for them at once
+//	       +----+-----------+
 //	words  +----+-----------+-------------+-------------------------------+
 //	       | 01 | dict u8   | count u32   | count times: len u16, bytes   |   by number; the first is ""
 //	       +----+-----------+-------------+-------------------------------+
 //	hosts  +----+-----------+-----------+----------------------------------+
 //	       | 02 | first u32 | count u32 | the columns, one after the other |   ordinals first to first+count-1
 //	       +----+-----------+-----------+----------------------------------+
+//
+//	order  +----+-----------+---------------------------+
+//	       | 03 | count u32 | count times: ordinal u32  |   in the order of names, more of them in the next
+//	       +----+-----------+---------------------------+
 //
 // The dicts are numbered as Index.dicts orders them; the tags have the number behind. A free ordinal has the
 // zero id. Beats are not in it, but for the status: whoever loads a checkpoint applies them behind it.
@@ -27,13 +34,22 @@ import (
 const (
 	chunkWords = 1
 	chunkHosts = 2
-	// chunkN is how many ordinals one chunk holds.
+	chunkOrder = 3
+	chunkSize  = 4
+	// chunkN is how many ordinals one chunk of hosts holds, orderN one of the order.
 	chunkN = 8192
+	orderN = 1 << 18
 )
 
 // Chunks yields the chunks of a checkpoint. It holds the lock for one chunk at a time, a millisecond.
 func (x *Index) Chunks() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
+		x.mu.RLock()
+		n := x.n
+		x.mu.RUnlock()
+		if !yield(binary.LittleEndian.AppendUint32([]byte{chunkSize}, n)) {
+			return
+		}
 		for from := uint32(0); ; from += chunkN {
 			x.mu.RLock()
 			if from >= x.n {
@@ -52,6 +68,18 @@ func (x *Index) Chunks() iter.Seq[[]byte] {
 			b := x.wordChunk(i)
 			x.mu.RUnlock()
 			if !yield(b) {
+				return
+			}
+		}
+		// The order only has to be nearly that of the names: it is put right at loading.
+		x.mu.RLock()
+		ords := make([]uint32, x.byName.len())
+		c := x.byName.walk(x.byName.first(), x.byName.end(), false)
+		c.next(ords)
+		x.mu.RUnlock()
+		for part := range slices.Chunk(ords, orderN) {
+			b := binary.LittleEndian.AppendUint32([]byte{chunkOrder}, uint32(len(part)))
+			if !yield(put32(b, part)) {
 				return
 			}
 		}
@@ -259,6 +287,18 @@ func (d *dict) append(word string) {
 	d.folded[n] = foldWord(word)
 	d.number[word] = n
 	d.alike[d.folded[n]] = append(d.alike[d.folded[n]], n)
+}
+
+// readOrder reads a chunk of the order of names.
+func (c *chunk) readOrder(into []uint32) ([]uint32, error) {
+	count := int(c.u32())
+	if c.bad || count > orderN || len(c.b) != 4*count {
+		return nil, damaged("an order of %d hosts in %d bytes", count, len(c.b))
+	}
+	at := len(into)
+	into = slices.Grow(into, count)[:at+count]
+	get32(c, into[at:])
+	return into, nil
 }
 
 // readHosts reads a chunk of hosts into the columns.

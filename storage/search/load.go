@@ -22,6 +22,7 @@ func (x *Index) Load(chunks iter.Seq2[[]byte, error]) error {
 	if x.n != 0 {
 		return damaged("the index holds %d hosts already", x.n)
 	}
+	var order []uint32
 	for b, err := range chunks {
 		if err != nil {
 			return err
@@ -32,6 +33,11 @@ func (x *Index) Load(chunks iter.Seq2[[]byte, error]) error {
 			err = x.readHosts(c)
 		case chunkWords:
 			err = x.readWords(c)
+		case chunkSize:
+			// More than eight million are made room for as they come: a damaged number must not take all memory.
+			x.grow(int(min(c.u32(), 1<<23)))
+		case chunkOrder:
+			order, err = c.readOrder(order)
 		default:
 			err = damaged("a chunk of kind %d", kind)
 		}
@@ -39,7 +45,29 @@ func (x *Index) Load(chunks iter.Seq2[[]byte, error]) error {
 			return err
 		}
 	}
-	return x.derive()
+	x.derive(order)
+	return nil
+}
+
+// inOrder returns the ordinals nearly in the order of names: those that the checkpoint's order has, then the
+// others.
+func (x *Index) inOrder(order, ords []uint32) []uint32 {
+	out := make([]uint32, 0, len(ords))
+	taken := make([]bool, x.n)
+	for _, ord := range order {
+		if ord < x.n && !taken[ord] && x.own[ord] != statusGone {
+			taken[ord] = true
+			out = append(out, ord)
+		}
+	}
+	if len(out) < len(ords) {
+		for it := x.alive.Iterator(); it.HasNext(); {
+			if ord := it.Next(); !taken[ord] {
+				out = append(out, ord)
+			}
+		}
+	}
+	return out
 }
 
 // Bounds of what a column of few values may hold.
@@ -60,8 +88,8 @@ func (x *Index) plausible(ord uint32) bool {
 	return len(x.site.word(ord)) == 16
 }
 
-// derive works out all that is not in a checkpoint.
-func (x *Index) derive() error {
+// derive works out all that is not in a checkpoint. Order is what it says of the order of names.
+func (x *Index) derive(order []uint32) {
 	var ords []uint32
 	for ord := range x.n {
 		if x.ids[ord].IsZero() {
@@ -91,8 +119,16 @@ func (x *Index) derive() error {
 		}
 	}
 	work := []func(){
-		func() { x.byName.build(append([]uint32(nil), ords...)) },
-		func() { x.buildAddresses(ords) },
+		func() { x.byName.build(x.inOrder(order, ords)) },
+		func() {
+			buildList(x, ords, x.v4, flagV4, func(o uint32) uint64 { return uint64(x.address.v4[o]) }, func(a addresses) []uint64 { return a.v4 })
+		},
+		func() {
+			buildList(x, ords, x.v6, flagV6, func(o uint32) wide { return x.address.v6[o] }, func(a addresses) []wide { return a.v6 })
+		},
+		func() {
+			buildList(x, ords, x.mac, flagMAC, func(o uint32) uint64 { return x.address.mac[o] }, func(a addresses) []uint64 { return a.mac })
+		},
 		func() { x.tags.build(ords) },
 		func() { x.buildSmall(ords) },
 		func() {
@@ -109,7 +145,6 @@ func (x *Index) derive() error {
 	for _, ord := range ords {
 		x.look(ord)
 	}
-	return nil
 }
 
 // inParallel runs all functions, two at a time or as many as there are processors.
@@ -234,37 +269,20 @@ func (x *Index) buildSmall(ords []uint32) {
 	}
 }
 
-func (x *Index) buildAddresses(ords []uint32) {
-	var v4, mac []uint64
-	var v6 []wide
-	var v4At, v6At, macAt []uint32
+// buildList makes one of the lists of addresses.
+func buildList[K comparable](x *Index, ords []uint32, list *sorted[K], flag uint8, first func(uint32) K, all func(addresses) []K) {
+	keys, at := make([]K, 0, len(ords)), make([]uint32, 0, len(ords))
 	for _, ord := range ords {
-		if x.flags[ord]&flagMore != 0 {
-			a := x.address.more[ord]
-			for _, k := range a.v4 {
-				v4, v4At = append(v4, k), append(v4At, ord)
+		switch f := x.flags[ord]; {
+		case f&flagMore != 0:
+			for _, k := range all(x.address.more[ord]) {
+				keys, at = append(keys, k), append(at, ord)
 			}
-			for _, k := range a.v6 {
-				v6, v6At = append(v6, k), append(v6At, ord)
-			}
-			for _, k := range a.mac {
-				mac, macAt = append(mac, k), append(macAt, ord)
-			}
-			continue
-		}
-		if x.flags[ord]&flagV4 != 0 {
-			v4, v4At = append(v4, uint64(x.address.v4[ord])), append(v4At, ord)
-		}
-		if x.flags[ord]&flagV6 != 0 {
-			v6, v6At = append(v6, x.address.v6[ord]), append(v6At, ord)
-		}
-		if x.flags[ord]&flagMAC != 0 {
-			mac, macAt = append(mac, x.address.mac[ord]), append(macAt, ord)
+		case f&flag != 0:
+			keys, at = append(keys, first(ord)), append(at, ord)
 		}
 	}
-	x.v4.build(v4, v4At)
-	x.v6.build(v6, v6At)
-	x.mac.build(mac, macAt)
+	list.build(keys, at)
 }
 
 // buildPlaces puts the hosts of each site on the lists of what the site gives them.
