@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/skerryhq/skerry/appliance/fleet"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -46,41 +47,53 @@ func BenchmarkPutAdvisories(b *testing.B) {
 	}
 }
 
-// BenchmarkPutHosts rewrites the hosts of one site in transactions of 500; one op is one host.
-func BenchmarkPutHosts(b *testing.B) {
-	s := benchStore(b)
-	for n := 0; n < b.N; n += 500 {
-		tx := s.Begin()
-		for i := n; i < min(n+500, b.N); i++ {
-			ok(b, tx.PutHost(host(i%27_000, model.SiteID{1})))
-		}
-		ok(b, tx.Commit(uint64(n), false))
+// BenchmarkDeltas commits what the sites of 100,000 hosts report, 500 deltas in a transaction, as engine/apply
+// would: a beat alone is one that reads no row. One op is one delta.
+func BenchmarkDeltas(b *testing.B) {
+	s, f, _ := fleetStore(b, 100_000, Options{CacheBytes: 64 << 20})
+	defer func() { ok(b, s.Close()) }()
+	stream := f.Deltas(0, 1)
+	var batches []fleet.Batch
+	for range 40 {
+		batches = append(batches, stream.Next(500))
 	}
+	n, position := 0, s.Applied()
+	from := cpuTime(b)
+	for b.Loop() {
+		batch := batches[n/500%len(batches)]
+		if n%500 == 0 {
+			position++
+			tx := s.Begin()
+			for i := range batch.Deltas {
+				ok(b, putDelta(tx, &batch.Deltas[i], position))
+			}
+			ok(b, tx.Commit(position, false))
+		}
+		n++
+	}
+	b.ReportMetric(float64((cpuTime(b)-from).Nanoseconds())/float64(n), "cpu-ns/op")
 }
 
-// BenchmarkSearchHosts searches 27,000 hosts; one op is one page.
-func BenchmarkSearchHosts(b *testing.B) {
-	s := benchStore(b)
-	for n := 0; n < 27_000; n += 1000 {
-		write(b, s, func(tx *Tx) {
-			for i := range 1000 {
-				ok(b, tx.PutHost(host(n+i, model.SiteID{byte(i % 2)})))
-			}
-		})
+func putDelta(tx *Tx, d *fleet.Delta, n uint64) error {
+	id, err := model.ParseHostID(d.HostID)
+	if err != nil {
+		return err
 	}
-	v := s.View()
-	defer v.Close()
-	for name, q := range map[string]model.HostQuery{
-		"all": {Limit: 100}, "site": {Limit: 100, Site: model.SiteID{1}}, "rare": {Limit: 100, Text: "web-0123"},
-		"common": {Limit: 100, Text: "web"}, "status": {Limit: 100, Status: model.HostDown},
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				_, err := v.Hosts(q)
-				ok(b, err)
-			}
-		})
+	switch d.Op {
+	case fleet.OpBeat:
+		if _, _, there, err := tx.HostHead(id); err != nil || !there {
+			return err // removed by an earlier round
+		}
+		return tx.PutHostBeat(id, model.HostBeat{Status: fleet.Status(d.Status), StatusAt: model.Time(n), LastSeen: model.Time(d.LastSeen) + model.Time(n)})
+	case fleet.OpRemove:
+		return tx.DeleteHost(id)
 	}
+	if _, _, err := tx.Host(id); err != nil {
+		return err
+	}
+	h := d.Host.Model()
+	h.FactsAt += model.Time(n)
+	return tx.PutHost(h)
 }
 
 // BenchmarkDurableCommit writes one host with an fsync; one op is one commit.

@@ -68,7 +68,9 @@ func sound(t testing.TB, s *Store) Report {
 	return r
 }
 
+// hostID returns the id of the n-th host of a test, from 0.
 func hostID(n int) (id model.HostID) {
+	id[0] = 1
 	binary.BigEndian.PutUint64(id[8:], uint64(n))
 	return id
 }

@@ -18,7 +18,7 @@ import (
 func (s *Store) copyForward(number uint64, db *pebble.DB, schema uint64) (uint64, *pebble.DB, error) {
 	s.log.Info("index: moving the rows to a newer schema", "folder", s.folder(number), "from", schema, "to", key.Schema)
 	next := number + 1
-	err := caught(func() error { return db.Checkpoint(s.folder(next), pebble.WithFlushedWAL()) })
+	err := copyDB(db, s.folder(next))
 	if e := closeDB(db); err == nil {
 		err = e
 	}

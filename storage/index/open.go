@@ -19,9 +19,17 @@ import (
 	"github.com/skerryhq/skerry/storage/key"
 )
 
+// ControllerCache is the Options.CacheBytes that a controller of a million hosts does well with: nearly all of
+// their rows stay in it.
+const ControllerCache = 256 << 20
+
 const (
 	defaultCache = 64 << 20
 	memTable     = 16 << 20
+	// blockSize is small since a row is: whoever wants a host reads a whole block, and DESIGN.md has what that
+	// costs at each size. Index blocks are few and stay in the cache.
+	blockSize      = 4 << 10
+	indexBlockSize = 256 << 10
 	// format is the version of Pebble's own files. It only moves together with key.Schema, so that the
 	// refusal of a newer store comes from here, in our words.
 	format = pebble.FormatTableFormatV6
@@ -52,7 +60,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, lockError(dir, err)
 	}
 	s := &Store{
-		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly,
+		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly, tune: o.tune,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), lost: map[model.SiteID]bool{},
 	}
 	if s.costly == 0 {
@@ -222,14 +230,22 @@ func (s *Store) options(fresh bool) *pebble.Options {
 		Logger:             pebbleLog{s.log},
 		FormatMajorVersion: format,
 		MemTableSize:       memTable,
-		ErrorIfNotExists:   !fresh,
+		// Room for a burst, as when a large site sends all its rows again.
+		MemTableStopWritesThreshold: 4,
+		ErrorIfNotExists:            !fresh,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.log.Error("index: background work failed", "folder", s.dir, "error", err) },
 		},
 	}
+	// What is written often is compressed fast, and the bottom, where nearly everything is, well.
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
 	for i := range o.Levels {
-		o.Levels[i].BlockSize = 32 << 10
+		o.Levels[i].BlockSize = blockSize
+		o.Levels[i].IndexBlockSize = indexBlockSize
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	if s.tune != nil {
+		s.tune(o)
 	}
 	return o
 }

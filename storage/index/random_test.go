@@ -148,26 +148,6 @@ func compareQueries(t *testing.T, r *Reader) {
 		same("hosts of match "+m.Digest, n, len(ids(func(h model.Host) bool { return h.PackagesDigest == m.Digest })))
 		return nil
 	}))
-	for _, q := range []model.HostQuery{{}, {Text: "WE"}, {Text: "BÜ\""}, {Status: model.HostDown}, {Site: model.SiteID(hostID(3))}, {Site: model.SiteID(hostID(3)), Text: "b", Status: model.HostUp}, {Text: "0-000000000004"}} {
-		want := ids(func(h model.Host) bool {
-			text := strings.ToLower(q.Text)
-			return (q.Text == "" || strings.Contains(strings.ToLower(h.Hostname), text) || strings.Contains(h.FQDN, text)) &&
-				(q.Site.IsZero() || h.Site == q.Site) && (q.Status == "" || h.Status == q.Status)
-		})
-		var got []model.HostID
-		for q.Limit = 2; ; {
-			page, err := r.Hosts(q)
-			ok(t, err)
-			same(fmt.Sprintf("total of %+v", q), page.Total, len(want))
-			for _, h := range page.Hosts {
-				got = append(got, h.ID)
-			}
-			if q.After = page.Next; q.After.IsZero() {
-				break
-			}
-		}
-		same(fmt.Sprintf("pages of %+v", q), got, want)
-	}
 	compareMembers(t, r, same)
 	compareAdvisories(t, r, same)
 	compareWork(t, r, same)
@@ -177,7 +157,7 @@ func compareQueries(t *testing.T, r *Reader) {
 func compareSites(t *testing.T, v *View) {
 	t.Helper()
 	for n := range 10 {
-		site := model.SiteID(hostID(n))
+		site := model.SiteID{15: byte(n)}
 		var got, want []model.HostID
 		ok(t, v.HostsOfSite(site, func(h model.Host) error { got = append(got, h.ID); return nil }))
 		ok(t, v.EachHost(func(h model.Host) error {

@@ -22,6 +22,7 @@ func (s *Store) recall(l *life) error {
 	l.journal = &journal{commit: from.last, ids: from.named}
 	if err == nil && from.ok {
 		if err = s.recallCheckpoint(l, r, from.head, ids); err == nil {
+			s.log.Debug("index: the search index is read from its checkpoint", "folder", s.folder(l.number), "hosts", l.memory.Len(), "again", len(ids))
 			return nil
 		}
 	}
@@ -103,8 +104,13 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 	if err := r.again(m, ids); err != nil {
 		return err
 	}
-	if err := r.beats(m); err != nil {
+	n, err := r.beats(m)
+	if err != nil {
 		return err
+	}
+	// Each host has one beat: where the numbers agree, and all that changed was applied, none is missing.
+	if known := m.Len(); n != known {
+		return fault.New(fault.Corrupt, "load the checkpoint of the search index", "%d hosts are in it, and there are %d", known, n)
 	}
 	l.memory = m
 	return r.judgements(m)
@@ -131,15 +137,16 @@ func (r *Reader) again(m *search.Index, ids map[model.HostID]struct{}) error {
 	return nil
 }
 
-// beats gives every host its beat.
-func (r *Reader) beats(m *search.Index) error {
+// beats gives every host its beat, and returns how many there are.
+func (r *Reader) beats(m *search.Index) (n int, err error) {
 	changes := make([]search.Change, 0, batchHosts)
 	beats := make([]model.HostBeat, batchHosts)
-	err := r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
+	err = r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
 		id, err := key.ReadHostBeat(k)
 		if err != nil {
 			return err
 		}
+		n++
 		b := &beats[len(changes)]
 		if *b, err = readBeat(v); err != nil {
 			return readError(k, err)
@@ -151,7 +158,7 @@ func (r *Reader) beats(m *search.Index) error {
 		return nil
 	})
 	m.Apply(changes)
-	return err
+	return n, err
 }
 
 // sites tells the index in memory what the sites are called and where they are.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
 	"github.com/skerryhq/skerry/storage/search"
 )
 
@@ -32,7 +33,8 @@ type Options struct {
 	// After is time.After for tests; the index in memory is checkpointed five minutes after a change.
 	After func(time.Duration) <-chan time.Time
 
-	limits limits // zero: defaultLimits; for tests
+	limits limits                // zero: defaultLimits; for tests
+	tune   func(*pebble.Options) // for measurements; nil: as options has them
 }
 
 // Store is an open directory store.
@@ -45,6 +47,7 @@ type Store struct {
 	lock  *pebble.Lock
 
 	costly int
+	tune   func(*pebble.Options)
 	limits limits
 	after  func(time.Duration) <-chan time.Time
 	wake   chan struct{} // see keep
@@ -168,10 +171,34 @@ func (l *life) retireLocked(done func()) func() {
 func (s *Store) Checkpoint(dir string) error {
 	l := s.use()
 	defer s.unuse(l)
-	if err := l.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+	if err := copyDB(l.db, dir); err != nil {
 		return diskError("write a checkpoint", dir, err)
 	}
 	return nil
+}
+
+// copyDB makes a copy of a database that shares its files. Where a power cut ended the open before, after it had
+// written its list of files, Pebble 2.1.7 goes on with that list and copies an empty one until it was added
+// to: the copy does not open. Hence the flush of a row that changes nothing.
+func copyDB(db *pebble.DB, dir string) error {
+	return caught(func() error {
+		k := key.Of(key.MetaSchema)
+		v, closer, err := db.Get(k)
+		if err != nil {
+			return err
+		}
+		err = db.Set(k, v, pebble.NoSync)
+		if e := closer.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return err
+		}
+		if err := db.Flush(); err != nil {
+			return err
+		}
+		return db.Checkpoint(dir, pebble.WithFlushedWAL())
+	})
 }
 
 // Close waits for nothing: Views still open keep the folder locked until they are closed, and an error

@@ -199,58 +199,6 @@ func TestAuditAndPages(t *testing.T) {
 	show("accounts, signers", []any{len(accounts), accounts[0].Name, len(signers), signers[4].ID}, []any{5, "1", 5, "5"})
 }
 
-func TestHostsPage(t *testing.T) {
-	s := openMem(t)
-	write(t, s, func(tx *Tx) {
-		for n := range 2500 {
-			h := host(n, model.SiteID{byte(n % 2)})
-			if n == 77 {
-				h.Hostname, h.FQDN, h.IPv6 = "K\u00dcCHE \"one\"", "", []string{"2001:db8::AbCd"}
-				h.Status = model.HostDown
-			}
-			ok(t, tx.PutHost(h))
-		}
-	})
-	v := s.View()
-	defer v.Close()
-	for _, c := range []struct {
-		q           model.HostQuery
-		total, page int
-		next        bool
-	}{
-		{model.HostQuery{}, 2500, 100, true},
-		{model.HostQuery{Limit: 1000}, 2500, 1000, true},
-		{model.HostQuery{Limit: 1000, After: hostID(1499)}, 2500, 1000, false},
-		{model.HostQuery{Limit: 1000, After: hostID(1498)}, 2500, 1000, true},
-		{model.HostQuery{Limit: 10, Site: model.SiteID{1}}, 1250, 10, true},
-		{model.HostQuery{Limit: 10, Site: model.SiteID{3}}, 0, 0, false},
-		{model.HostQuery{Limit: 10, Text: " WEB-0001 "}, 10, 10, false},
-		{model.HostQuery{Limit: 10, Text: "WEB-0001", Site: model.SiteID{1}}, 5, 5, false},
-		{model.HostQuery{Limit: 10, Text: "branch.EXAMPLE"}, 2499, 10, true},
-		{model.HostQuery{Limit: 10, Text: "10.0.9.196"}, 0, 0, false},
-		{model.HostQuery{Limit: 10, Text: "10.0.9.195"}, 1, 1, false},
-		{model.HostQuery{Limit: 10, Text: "db8::abcd"}, 1, 1, false},
-		{model.HostQuery{Limit: 10, Text: "k\u00fcche \"O"}, 1, 1, false},
-		{model.HostQuery{Limit: 10, Status: model.HostDown}, 1, 1, false},
-		{model.HostQuery{Limit: 10, Text: strings.ToUpper(hostID(5).String())}, 1, 1, false},
-		{model.HostQuery{Limit: 10, Text: "debian"}, 0, 0, false}, // in the row, but not in what is searched
-		{model.HostQuery{Limit: 10, Text: "6.1.0-18"}, 0, 0, false},
-	} {
-		p, err := v.Hosts(c.q)
-		ok(t, err)
-		if p.Total != c.total || len(p.Hosts) != c.page || !p.Next.IsZero() != c.next {
-			t.Errorf("%+v: %d of %d, next %v; want %d of %d, next %v", c.q, len(p.Hosts), p.Total, p.Next, c.page, c.total, c.next)
-		}
-		if c.next && p.Next != p.Hosts[c.page-1].ID {
-			t.Errorf("%+v: next is not the last host of the page", c.q)
-		}
-	}
-	for _, limit := range []int{-1, MaxHostPage + 1} {
-		_, err := v.Hosts(model.HostQuery{Limit: limit})
-		kind(t, err, fault.Invalid, "not in 1 to 1000")
-	}
-}
-
 func TestLargeMatch(t *testing.T) {
 	s := openMem(t)
 	m := model.Match{Digest: "d", Generation: 3, Counts: model.SeverityCounts{High: 5000}}

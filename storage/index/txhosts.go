@@ -108,15 +108,21 @@ func (t *Tx) Host(id model.HostID) (model.Host, bool, error) {
 // HostHead implements apply.Tx: it answers from what this transaction wrote and from the index in memory.
 func (t *Tx) HostHead(id model.HostID) (model.SiteID, model.HostBeat, bool, error) {
 	if st := t.hosts[id]; st != nil {
-		return st.site, st.beat, st.there, nil
+		if !st.there {
+			return model.SiteID{}, model.HostBeat{}, false, nil
+		}
+		return st.site, st.beat, true, nil
 	}
 	h, ok := t.memory.Head(id)
 	return h.Site, h.Beat, ok, nil
 }
 
 // PutHost implements apply.Tx. The lists and pointers of h must not be changed afterwards. Text that is
-// not UTF-8 is refused with fault.Invalid.
+// not UTF-8, and the zero id, are refused with fault.Invalid.
 func (t *Tx) PutHost(h model.Host) error {
+	if h.ID.IsZero() {
+		return fault.New(fault.Invalid, "write a host", "it has no id")
+	}
 	st, err := t.load(h.ID)
 	if err != nil {
 		return err

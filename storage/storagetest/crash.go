@@ -36,7 +36,7 @@ func Crash(t *testing.T, disk Disk) {
 		next := maps.Clone(states[position-1])
 		tx := store.Begin()
 		for range writes(rng) {
-			id := model.HostID{byte(rng.IntN(40))}
+			id := model.HostID{byte(1 + rng.IntN(40))}
 			if rng.IntN(4) == 0 {
 				delete(next, id)
 				must(t, tx.DeleteHost(id))

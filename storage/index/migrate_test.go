@@ -1,0 +1,166 @@
+package index
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
+)
+
+// schema1 writes the store of schema 1 that is kept in testdata to dir: made by the last program that wrote
+// such, with 39 hosts of which some hold what no sane agent reports.
+func schema1(t testing.TB, disk vfs.FS, dir string) {
+	t.Helper()
+	f, err := os.Open("testdata/schema1.tar.gz")
+	ok(t, err)
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	ok(t, err)
+	for r := tar.NewReader(z); ; {
+		e, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		ok(t, err)
+		path := disk.PathJoin(dir, e.Name)
+		if e.Typeflag == tar.TypeDir {
+			ok(t, disk.MkdirAll(path, 0o700))
+			continue
+		}
+		ok(t, disk.MkdirAll(disk.PathDir(path), 0o700))
+		out, err := disk.Create(path, vfs.WriteCategoryUnspecified)
+		ok(t, err)
+		_, err = io.Copy(out, r)
+		ok(t, err)
+		ok(t, out.Sync())
+		ok(t, out.Close())
+	}
+	for d, above := disk.PathJoin(dir, "1"), ""; d != above; d, above = disk.PathDir(d), d {
+		ok(t, syncDir(disk, d))
+	}
+}
+
+// hasSchema1 requires every row that testdata has.
+func hasSchema1(t testing.TB, s *Store) {
+	t.Helper()
+	want, err := os.ReadFile("testdata/schema1.ndjson")
+	ok(t, err)
+	var got bytes.Buffer
+	v := s.View()
+	defer v.Close()
+	ok(t, v.EachHost(func(h model.Host) error {
+		b, err := model.Encode(h)
+		got.Write(append(b, '\n'))
+		return err
+	}))
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Fatalf("the hosts changed on the way:\n%s\nwant\n%s", got.Bytes(), want)
+	}
+	n, found, err := v.Counts(model.SiteID{1})
+	ok(t, err)
+	if !found || n.Hosts != 20 || n.ByStatus["up"] != 10 || n.JudgedAt != 1_700_000_500_000 {
+		t.Errorf("the counts are %+v", n)
+	}
+	if n, err := v.count([]byte{byte(key.SpaceHostSite)}); err != nil || n != 0 {
+		t.Errorf("%d entries of the index by site are left, %v", n, err)
+	}
+	if s.Applied() != 4 {
+		t.Errorf("the position is %d", s.Applied())
+	}
+	sound(t, s)
+}
+
+func TestSchema1IsMovedForward(t *testing.T) {
+	disk := NewMemDisk()
+	schema1(t, disk.fs, testDir)
+	for range 2 { // moved once, then simply opened
+		s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
+		ok(t, err)
+		hasSchema1(t, s)
+		ok(t, s.Close())
+	}
+	// The old rows are kept, as they were, for whoever goes back.
+	ok(t, disk.fs.Rename(testDir+"/schema-1", testDir+"/7"))
+	s := &Store{dir: testDir, disk: disk}
+	ok(t, s.writeCurrent(7))
+	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
+	ok(t, err)
+	hasSchema1(t, s)
+	write(t, s, func(tx *Tx) { ok(t, tx.PutHost(full(100))) })
+	sound(t, s)
+	ok(t, s.Close())
+}
+
+// A snapshot that an older node wrote may take the place of newer rows.
+func TestReplaceWithSchema1(t *testing.T) {
+	disk := NewMemDisk()
+	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
+	ok(t, err)
+	write(t, s, func(tx *Tx) { ok(t, tx.PutHost(full(100))) })
+	schema1(t, disk.fs, "/data/other")
+	ok(t, s.Replace("/data/other/1"))
+	hasSchema1(t, s)
+	ok(t, s.Close())
+}
+
+// A row that does not read stops the move, names the row and leaves the old store as it was.
+func TestDamagedSchema1(t *testing.T) {
+	disk := NewMemDisk()
+	schema1(t, disk.fs, testDir)
+	s := &Store{dir: testDir, disk: disk, rows: must(newRowCodec()), log: discard}
+	db, _, err := s.openDB(1, false)
+	ok(t, err)
+	ok(t, db.Set(key.Host(model.HostID{15: 5}), []byte{formJSON, '{'}, nil))
+	ok(t, closeDB(db))
+	for range 2 {
+		_, err := Open(testDir, Options{Disk: disk})
+		kind(t, err, fault.Corrupt, "host/", "does not decode")
+	}
+}
+
+// TestPowerCutInMigration cuts the power before each operation that changes the disk; what is left opens
+// with all its rows.
+func TestPowerCutInMigration(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	schema1(t, mem, testDir)
+	rng := seeded(t)
+	var mu sync.Mutex // the injector is called from Pebble's goroutines too
+	var cuts []*vfs.MemFS
+	disk := &Disk{errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemove, errorfs.OpRemoveAll, errorfs.OpRename, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			mu.Lock()
+			defer mu.Unlock()
+			cuts = append(cuts, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}))
+		}
+		return nil
+	}))}
+	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
+	ok(t, err)
+	ok(t, s.Close())
+	for i, cut := range cuts {
+		if i%2 == rng.IntN(2) {
+			continue // any of them will do, and the next run takes others
+		}
+		s, err := Open(testDir, Options{Disk: &Disk{cut}, CacheBytes: 1 << 20})
+		if err != nil {
+			t.Fatalf("cut %d: %v", i, err)
+		}
+		hasSchema1(t, s)
+		ok(t, s.Close())
+	}
+	if len(cuts) < 20 {
+		t.Fatalf("only %d cuts", len(cuts))
+	}
+}
