@@ -89,6 +89,7 @@ func (m *memory) Find(ctx context.Context, q query.Search) (query.Page, error) {
 			all = all[i+1:]
 		}
 	}
+	all = all[min(q.Skip, len(all)):]
 	limit := cmp.Or(q.Limit, query.DefaultPage)
 	p.Hosts = all[:min(limit, len(all))]
 	if len(all) > limit {

@@ -14,11 +14,15 @@ import (
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
+// maxSkip is beyond any directory. A jump behind the last host is an empty page with the total.
+const maxSkip = 1 << 30
+
 func hostsParams() []param {
 	return []param{
 		{name: "q", doc: docQuery},
 		{name: "sort", doc: docSort},
 		{name: "after", doc: "next of the page before, with the same q and sort"},
+		{name: "skip", doc: "hosts to leave out behind after, or at the beginning: for jumps to any place, where after is for going on", number: true, most: maxSkip},
 		{name: "limit", doc: "hosts on this page", number: true, least: 1, most: query.MaxPage, absent: query.DefaultPage},
 		{name: "facets", doc: "to be counted as well: " + docFields},
 	}
@@ -46,7 +50,7 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	if err != nil {
 		return err
 	}
-	search.Limit = q.number["limit"]
+	search.Limit, search.Skip = q.number["limit"], q.number["skip"]
 	if search.After, err = cursor(q.text["after"], search.Sort); err != nil {
 		return err
 	}

@@ -96,6 +96,32 @@ func TestPagesJoin(t *testing.T) {
 	}
 }
 
+// TestJumps: a page can begin anywhere, by the order's beginning or by a cursor, and knows the total and the way on.
+func TestJumps(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	whole := r.hosts("sort=-name").Hosts
+	for skip := range len(whole) + 2 {
+		page := r.hosts(fmt.Sprintf("sort=-name&limit=2&skip=%d", skip))
+		from, to := min(skip, len(whole)), min(skip+2, len(whole))
+		if names(page.Hosts) != names(whole[from:to]) || page.Total != len(whole) || (page.Next != "") != (to < len(whole)) {
+			t.Errorf("skip %d: %s, next %q", skip, names(page.Hosts), page.Next)
+		}
+		if page.Next == "" {
+			continue
+		}
+		if on := r.hosts("sort=-name&limit=1&skip=1&after=" + page.Next); names(on.Hosts) != names(whole[min(to+1, len(whole)):min(to+2, len(whole))]) {
+			t.Errorf("skip %d, then one more: %s", skip, names(on.Hosts))
+		}
+	}
+	if page := r.hosts("skip=1073741824"); len(page.Hosts) != 0 || page.Total != len(whole) {
+		t.Errorf("%+v", page)
+	}
+	for _, skip := range []string{"-1", "1073741825", "x", "", "1e3"} {
+		r.refused(r.do("GET", "/api/v1/hosts?skip="+skip, nil), 422, fault.Invalid, "skip: want a whole number")
+	}
+}
+
 // TestBadSearchesArePointedAt: what is wrong, where, and what may have been meant; for every operation that
 // takes a search, an order, a cursor or fields.
 func TestBadSearchesArePointedAt(t *testing.T) {
