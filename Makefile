@@ -19,7 +19,7 @@ SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -pri
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 build: web ## build the page and both programs into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry ./appliance/cmd/skerry-agent
