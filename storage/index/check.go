@@ -22,9 +22,9 @@ type Report struct {
 // OK reports whether every row decodes and the indexes hold exactly what the rows say.
 func (r Report) OK() bool { return r.FaultN == 0 }
 
-// Check reads the whole store: each row must decode and stand under its own key, and each index must
-// hold exactly what the rows say. What is wrong is in the report; the error is of ctx or of the disk.
-// It takes seconds for each million rows and does not hinder writers.
+// Check reads the whole store: each row must decode and stand under its own key, and each index, the one
+// in memory included, must hold exactly what the rows say. What is wrong is in the report; the error is of
+// ctx or of the disk. Writers go on meanwhile.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	s.applying.RLock() // the view and the index in memory are of the same commit
 	v := s.View()

@@ -36,10 +36,16 @@ func (c *checker) hosts() error {
 		}
 		return k, hostEntries(h), nil
 	})
-	if err == nil && n != c.known {
+	if err != nil {
+		return err
+	}
+	if n != c.known {
 		c.fault("the search index knows %d hosts, and there are %d rows", c.known, n)
 	}
-	return err
+	for _, what := range c.r.memory.Census() {
+		c.fault("the search index: %s", what)
+	}
+	return nil
 }
 
 // again compares a host that seemed to differ while nothing is committed.

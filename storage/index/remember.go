@@ -87,6 +87,17 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 	if err := r.sites(m); err != nil {
 		return err
 	}
+	// The beats are read while the parts are loaded.
+	ctx, cancel := context.WithCancel(context.Background())
+	beats := make(chan []search.Change, 16)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	var failed error
+	reading.Go(func() {
+		defer close(beats)
+		failed = r.beats(ctx, beats)
+	})
 	err := m.Load(func(yield func([]byte, error) bool) {
 		err := r.eachPart(h, func(part []byte) error {
 			if !yield(part, nil) {
@@ -104,9 +115,13 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 	if err := r.again(m, ids); err != nil {
 		return err
 	}
-	n, err := r.beats(m)
-	if err != nil {
-		return err
+	n := 0
+	for batch := range beats {
+		m.Apply(batch)
+		n += len(batch)
+	}
+	if failed != nil {
+		return failed
 	}
 	// Each host has one beat: where the numbers agree, and all that changed was applied, none is missing.
 	if known := m.Len(); n != known {
@@ -137,28 +152,43 @@ func (r *Reader) again(m *search.Index, ids map[model.HostID]struct{}) error {
 	return nil
 }
 
-// beats gives every host its beat, and returns how many there are.
-func (r *Reader) beats(m *search.Index) (n int, err error) {
-	changes := make([]search.Change, 0, batchHosts)
-	beats := make([]model.HostBeat, batchHosts)
-	err = r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
+// beats sends the beat of every host.
+func (r *Reader) beats(ctx context.Context, out chan<- []search.Change) error {
+	const batch = 8192
+	var changes []search.Change
+	var beats []model.HostBeat
+	send := func() error {
+		select {
+		case out <- changes:
+			changes, beats = nil, nil
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	err := r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
+		if changes == nil {
+			changes, beats = make([]search.Change, 0, batch), make([]model.HostBeat, 0, batch)
+		}
 		id, err := key.ReadHostBeat(k)
 		if err != nil {
 			return err
 		}
-		n++
-		b := &beats[len(changes)]
-		if *b, err = readBeat(v); err != nil {
+		b, err := readBeat(v)
+		if err != nil {
 			return readError(k, err)
 		}
-		if changes = append(changes, search.Change{ID: id, Beat: b}); len(changes) == batchHosts {
-			m.Apply(changes)
-			changes = changes[:0]
+		beats = append(beats, b)
+		changes = append(changes, search.Change{ID: id, Beat: &beats[len(beats)-1]})
+		if len(changes) == batch {
+			return send()
 		}
 		return nil
 	})
-	m.Apply(changes)
-	return n, err
+	if err == nil && changes != nil {
+		err = send()
+	}
+	return err
 }
 
 // sites tells the index in memory what the sites are called and where they are.
