@@ -22,10 +22,14 @@ type actor struct {
 	local   bool
 }
 
+// actorKey finds the actor of a connection that needs no login.
 type actorKey struct{}
 
 // actorOf returns who is asking; authenticate has seen to it that there is someone.
 func actorOf(ctx context.Context) actor {
+	if x := exchangeOf(ctx); x != nil && x.who.name != "" {
+		return x.who
+	}
 	a, _ := ctx.Value(actorKey{}).(actor)
 	return a
 }
@@ -61,7 +65,8 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			p.write(w)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, a)))
+		exchangeOf(r.Context()).who = a
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -81,19 +86,16 @@ func (s *Server) session(r *http.Request) (actor, error) {
 	if token == "" {
 		return actor{}, fault.New(fault.Login, "", "log in first: no session came with this request")
 	}
-	gone := fault.New(fault.Login, "", "log in again: this session has ended or never was")
-	id, ok := sessionID(token)
-	if !ok {
-		return actor{}, gone
+	if id, ok := sessionID(token); ok {
+		a, ok, err := s.sessionOf(id)
+		if err != nil {
+			return actor{}, fault.Wrap(doing, err)
+		}
+		if ok {
+			return a, nil
+		}
 	}
-	a, ok, err := s.sessionOf(id)
-	if err != nil {
-		return actor{}, fault.Wrap(doing, err)
-	}
-	if !ok {
-		return actor{}, gone
-	}
-	return a, nil
+	return actor{}, fault.New(fault.Login, "", "log in again: this session has ended or never was")
 }
 
 // sessionOf returns whose a login is; false: it has ended, or never was.

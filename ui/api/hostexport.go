@@ -41,8 +41,8 @@ func (s *Server) exportHosts(w http.ResponseWriter, r *http.Request, q asked) er
 	if err != nil {
 		return err
 	}
-	e := export{s: s, csv: q.text["format"] == "csv"}
-	if names := q.text["columns"]; names != "" {
+	e := export{s: s, csv: q.text("format") == "csv"}
+	if names := q.text("columns"); names != "" {
 		if e.columns, err = columnsOf("query.columns", strings.Split(names, ",")); err != nil {
 			return err
 		}

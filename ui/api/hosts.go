@@ -46,12 +46,12 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	if err != nil {
 		return err
 	}
-	fields, err := counted("query.facets", q.text["facets"], maxFacets)
+	fields, err := counted("query.facets", q.text("facets"), maxFacets)
 	if err != nil {
 		return err
 	}
-	search.Limit, search.Skip = q.number["limit"], q.number["skip"]
-	if search.After, err = cursor(q.text["after"], search.Sort); err != nil {
+	search.Limit, search.Skip = q.number("limit"), q.number("skip")
+	if search.After, err = cursor(q.text("after"), search.Sort); err != nil {
 		return err
 	}
 	page, err := s.find(r.Context(), search)
@@ -84,8 +84,8 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	b := s.appendHosts(append((*buffer)[:0], `{"hosts":[`...), page.Hosts, by)
 	*buffer = appendPage(b, &foot, facets)
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(*buffer)))
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
 	if _, err := w.Write(*buffer); err != nil {
 		s.c.Log.Debug("a page was not taken", "request", requestID(r.Context()), "err", err)
 	}
@@ -94,11 +94,11 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 
 // searchOf reads q and sort.
 func (s *Server) searchOf(q asked) (query.Search, error) {
-	x, err := where("query.q", q.text["q"])
+	x, err := where("query.q", q.text("q"))
 	if err != nil {
 		return query.Search{}, err
 	}
-	sort, err := order("query.sort", q.text["sort"])
+	sort, err := order("query.sort", q.text("sort"))
 	return query.Search{Where: x, Sort: sort, Now: s.now()}, err
 }
 

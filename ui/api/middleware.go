@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -73,29 +71,15 @@ func compressed(next http.Handler) http.Handler {
 	}
 	packed := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == base+"/hosts/watch" { // each event goes out at once
+		switch {
+		case r.URL.Path == base+"/hosts/watch": // each event goes out at once
 			next.ServeHTTP(w, r)
-			return
+		case r.Header["Accept-Encoding"] == nil: // nothing to decide
+			w.Header()["Vary"] = varyHeader
+			next.ServeHTTP(w, r)
+		default:
+			packed.ServeHTTP(w, r)
 		}
-		packed.ServeHTTP(w, r)
-	})
-}
-
-type requestKey struct{}
-
-// requestID returns the id that the answer carries in X-Request-Id.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey{}).(string)
-	return id
-}
-
-func (s *Server) identified(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var b [8]byte
-		_, _ = io.ReadFull(s.c.Rand, b[:])
-		id := hex.EncodeToString(b[:])
-		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
 	})
 }
 
@@ -119,18 +103,32 @@ func (s *Server) recovering(next http.Handler) http.Handler {
 	})
 }
 
+// The headers that are the same on every answer. Their lists are exactly as long as what they hold, so that
+// who adds to one makes a copy.
+var (
+	plainPolicy     = []string{contentPolicy("")}
+	strictTransport = []string{"max-age=31536000"}
+	noSniff         = []string{"nosniff"}
+	noFrame         = []string{"DENY"}
+	noReferrer      = []string{"no-referrer"}
+	sameOrigin      = []string{"same-origin"}
+	noStore         = []string{"no-store"}
+	varyHeader      = []string{"Accept-Encoding"}
+	jsonType        = []string{"application/json"}
+)
+
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy(""))
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h["Content-Security-Policy"] = plainPolicy
+		h["Strict-Transport-Security"] = strictTransport
+		h["X-Content-Type-Options"] = noSniff
+		h["X-Frame-Options"] = noFrame
+		h["Referrer-Policy"] = noReferrer
+		h["Cross-Origin-Opener-Policy"] = sameOrigin
+		h["Cross-Origin-Resource-Policy"] = sameOrigin
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
-			h.Set("Cache-Control", "no-store")
+			h["Cache-Control"] = noStore
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -159,7 +157,10 @@ func untimed(w http.ResponseWriter, r *http.Request, next http.Handler) {
 func limits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		size, d := int64(maxJSON), ordinary
+		paced := false // every step of the operation has a time of its own
 		switch r.URL.Path {
+		case base + "/hosts":
+			paced = true
 		case base + "/advisories/ingest":
 			size, d = maxIngest, lengthy
 		case base + "/federation/import":
@@ -177,12 +178,18 @@ func limits(next http.Handler) http.Handler {
 			}
 		}
 		// A recorder in a test has no deadlines to set.
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Now().Add(d))
-		_ = control.SetWriteDeadline(time.Now().Add(d + 5*time.Second))
-		r.Body = http.MaxBytesReader(w, r.Body, size)
-		ctx, cancel := context.WithTimeout(r.Context(), d)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
+		control, now := http.NewResponseController(w), time.Now()
+		_ = control.SetWriteDeadline(now.Add(d + 5*time.Second))
+		if r.Body != http.NoBody {
+			_ = control.SetReadDeadline(now.Add(d))
+			r.Body = http.MaxBytesReader(w, r.Body, size)
+		}
+		if !paced {
+			x := exchangeOf(r.Context())
+			ctx, cancel := context.WithTimeout(x.Context, d)
+			defer cancel()
+			x.Context = ctx
+		}
+		next.ServeHTTP(w, r)
 	})
 }

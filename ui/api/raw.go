@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -68,54 +67,90 @@ func jsonOf[T any](s *Server) *huma.MediaType {
 	return &huma.MediaType{Schema: s.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name())}
 }
 
-// asked is the parameters that came, by name.
+// asked is the parameters that came.
 type asked struct {
-	text   map[string]string
-	number map[string]int
+	params []param
+	came   []came // one for each of params
 }
 
-// ask reads the parameters of a request. One that there is not, one that comes twice and a number out of
-// its bounds are refused, each by its name.
-func ask(u *url.URL, params []param) (asked, error) {
-	a := asked{text: make(map[string]string, len(params)), number: make(map[string]int, len(params))}
-	values, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return a, newProblem(http.StatusUnprocessableEntity, fault.Invalid, "the address cannot be read: write % as %25, & as %26 and ; as %3B in it")
-	}
-	known := 0
-	for _, p := range params {
-		all := values[p.name]
-		if p.number {
-			a.number[p.name] = p.absent
+// came is what came for one parameter.
+type came struct {
+	times  int
+	text   string
+	number int
+}
+
+// text returns a parameter that is text, "" if it did not come.
+func (a asked) text(name string) string { return a.of(name).text }
+
+// number returns a parameter that is a number.
+func (a asked) number(name string) int { return a.of(name).number }
+
+func (a asked) of(name string) came {
+	for i := range a.params {
+		if a.params[i].name == name {
+			return a.came[i]
 		}
-		if len(all) == 0 {
+	}
+	panic("api: no operation here has a parameter " + name)
+}
+
+// ask reads the parameters of a request, in one pass and without a table of them. One that there is not, one
+// that comes twice and a number out of its bounds are refused, each by its name.
+func ask(u *url.URL, params []param) (asked, error) {
+	a := asked{params: params, came: make([]came, len(params))}
+	strangers := false
+	stranger := "" // the first by name of those that there are not
+	for rest := u.RawQuery; rest != ""; {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		if pair == "" {
 			continue
 		}
-		known++
-		switch {
-		case len(all) > 1:
-			return a, parameter(p.name, "give it once")
-		case p.number:
-			n, err := strconv.Atoi(all[0])
-			if err != nil || n < p.least || n > p.most {
-				return a, parameter(p.name, fmt.Sprintf("want a whole number from %d to %d", p.least, p.most))
+		name, value, _ := strings.Cut(pair, "=")
+		name, err1 := url.QueryUnescape(name)
+		value, err2 := url.QueryUnescape(value)
+		if err1 != nil || err2 != nil || strings.Contains(pair, ";") {
+			return a, newProblem(http.StatusUnprocessableEntity, fault.Invalid, "the address cannot be read: write % as %25, & as %26 and ; as %3B in it")
+		}
+		i := slices.IndexFunc(params, func(p param) bool { return p.name == name })
+		if i < 0 {
+			if !strangers || name < stranger {
+				strangers, stranger = true, name
 			}
-			a.number[p.name] = n
-		case len(p.words) > 0 && !slices.Contains(p.words, all[0]):
-			return a, parameter(p.name, "want one of "+strings.Join(p.words, ", "))
-		default:
-			a.text[p.name] = all[0]
+			continue
+		}
+		a.came[i].times++
+		a.came[i].text = value
+	}
+	for i, p := range params {
+		if err := a.came[i].check(p); err != nil {
+			return a, err
 		}
 	}
-	if known == len(values) {
-		return a, nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.ContainsFunc(params, func(p param) bool { return p.name == name }) {
-			return a, parameter(fieldOf("query."+name), "there is no such parameter")
-		}
+	if strangers {
+		return a, parameter(fieldOf("query."+stranger), "there is no such parameter")
 	}
 	return a, nil
+}
+
+// check holds what came against what may.
+func (c *came) check(p param) error {
+	switch {
+	case c.times == 0:
+		c.number = p.absent
+	case c.times > 1:
+		return parameter(p.name, "give it once")
+	case p.number:
+		n, err := strconv.Atoi(c.text)
+		if err != nil || n < p.least || n > p.most {
+			return parameter(p.name, fmt.Sprintf("want a whole number from %d to %d", p.least, p.most))
+		}
+		c.number = n
+	case len(p.words) > 0 && !slices.Contains(p.words, c.text):
+		return parameter(p.name, "want one of "+strings.Join(p.words, ", "))
+	}
+	return nil
 }
 
 // parameter refuses one parameter.

@@ -50,7 +50,7 @@ type tail struct {
 // watchHosts tells of every change to the result of a search until the other side goes, its login ends or
 // the server stops.
 func (s *Server) watchHosts(w http.ResponseWriter, r *http.Request, q asked) error {
-	x, err := where("query.q", q.text["q"])
+	x, err := where("query.q", q.text("q"))
 	if err != nil {
 		return err
 	}
