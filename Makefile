@@ -10,6 +10,7 @@ LDFLAGS  := -s -w -X $(MODULE)/appliance/cli.release=$(VERSION) -X $(MODULE)/app
 TOOL     := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 BENCH    ?= .
+CHECKS   ?= 20000
 
 APP      := ui/web/app
 PAGE     := ui/web/dist/index.html
@@ -77,6 +78,9 @@ bench-directory: ## the directory beside a PostgreSQL 15 of its own, in one run
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+soak: ## the random tests of the directory at length (CHECKS=20000 runs each)
+	go test -timeout 0 -run '^TestModel$$' ./storage/search ./storage/index -rapid.checks=$(CHECKS)
 
 clean: ## remove what was built
 	rm -rf bin $(APP)/node_modules

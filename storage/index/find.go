@@ -8,6 +8,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
+	"github.com/skerryhq/skerry/storage/key"
 	"github.com/skerryhq/skerry/storage/search"
 )
 
@@ -40,14 +41,22 @@ func (s *Store) Find(ctx context.Context, q query.Search) (query.Page, error) {
 // one that changed in that moment.
 const steadyTime = 5 * time.Millisecond
 
+// noCommit is no number of commits: the cache of rows neither gives nor takes anything for it.
+const noCommit = ^uint64(0)
+
 // find is Find. Where it is not steady, it reports whether anything was committed meanwhile; the hosts that
 // no longer match are left out then.
 func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page query.Page, moved bool, err error) {
 	if steady {
 		s.applying.RLock()
 	}
+	// Done is read first: where the two are equal, no commit was under way when begun was read.
+	done := s.done.Load()
 	begun := s.begun.Load()
-	moved = begun != s.done.Load()
+	moved = begun != done
+	if moved {
+		begun = noCommit
+	}
 	found, v, err := s.ask(ctx, q)
 	if steady {
 		s.applying.RUnlock()
@@ -65,7 +74,7 @@ func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page que
 	n := 0
 	for i := range found.Hits {
 		h := &page.Hosts[n]
-		ok, err := v.row(found.Hits[i].ID, h)
+		ok, err := v.recentRow(found.Hits[i].ID, h, begun)
 		if err != nil {
 			return query.Page{}, false, err
 		}
@@ -80,6 +89,25 @@ func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page que
 		page.Next = &c
 	}
 	return page, moved, nil
+}
+
+// recentRow is row through the cache of rows. Begun is what Store.begun was before the view was opened; where
+// a commit was under way then, the cache is not asked.
+func (v *View) recentRow(id model.HostID, h *model.Host, begun uint64) (bool, error) {
+	c := v.store.recent
+	if value := c.get(id, begun); value != nil {
+		if err := v.rows.readHost(value, id, h); err != nil {
+			return false, readError(key.Host(id), err)
+		}
+		return true, nil
+	}
+	return v.read(key.Host(id), func(value []byte) error {
+		if err := v.rows.readHost(value, id, h); err != nil {
+			return err
+		}
+		c.put(id, value, begun)
+		return nil
+	})
 }
 
 // ask finds the hosts and opens a view of their rows.

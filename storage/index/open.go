@@ -24,8 +24,9 @@ import (
 const ControllerCache = 256 << 20
 
 const (
-	defaultCache = 64 << 20
-	memTable     = 16 << 20
+	defaultCache    = 64 << 20
+	defaultRowBytes = 64 << 20
+	memTable        = 16 << 20
 	// blockSize is small since a row is: whoever wants a host reads a whole block, and DESIGN.md has what that
 	// costs at each size. Index blocks are few and stay in the cache.
 	blockSize      = 4 << 10
@@ -63,6 +64,10 @@ func Open(dir string, o Options) (*Store, error) {
 		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly, tune: o.tune,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), lost: map[model.SiteID]bool{},
 	}
+	if o.RowBytes == 0 {
+		o.RowBytes = defaultRowBytes
+	}
+	s.recent = newRowCache(o.RowBytes, &s.begun)
 	if s.costly == 0 {
 		s.costly = max(1, runtime.GOMAXPROCS(0)/2)
 	}

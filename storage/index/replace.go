@@ -180,6 +180,9 @@ func (s *Store) Replace(from string) error {
 	_, upto, _ := old.memory.Changes(0, 0)
 	s.before += upto + 1
 	s.life, s.applied, s.failed = next, applied, nil
+	s.begun.Add(1) // what is read from now on is of the new rows
+	s.recent.clear()
+	s.done.Add(1)
 	s.announceLocked()
 	done := old.retireLocked(func() {
 		if err := closeDB(old.db); err != nil {

@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Log        *slog.Logger // nil: nothing is logged
 	CacheBytes int64        // memory for blocks read from disk; 0: 64 MiB
+	RowBytes   int          // memory for rows that pages were made of lately; 0: 64 MiB
 	Costly     int          // searches of the costly kind that run at once; 0: half the processors, at least 1
 	Disk       *Disk        // nil: the file system of this machine
 	// After is time.After for tests; the index in memory is checkpointed five minutes after a change.
@@ -59,6 +60,7 @@ type Store struct {
 	// The two counters are equal while nobody holds it so.
 	applying    sync.RWMutex
 	begun, done atomic.Uint64
+	recent      *rowCache             // rows that pages were made of lately
 	lost        map[model.SiteID]bool // sites that nobody can vouch for (SetReach); guarded by applying
 
 	mu      sync.Mutex    // guards what follows

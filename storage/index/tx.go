@@ -124,6 +124,7 @@ func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) e
 			return err
 		}
 		t.remember(changes, rows)
+		s.recent.drop(rows)
 		return nil
 	}()
 	if err != nil || !durable {
