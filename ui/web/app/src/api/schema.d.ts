@@ -2047,6 +2047,8 @@ export interface operations {
                 sort?: string;
                 /** @description next of the page before, with the same q and sort */
                 after?: string;
+                /** @description hosts to leave out behind after, or at the beginning: for jumps to any place, where after is for going on */
+                skip?: number;
                 /** @description hosts on this page */
                 limit?: number;
                 /** @description to be counted as well: fields, with commas between them; GET /fields says which are counted */

@@ -149,6 +149,9 @@ test('the memory is bounded, and what was seen is found again without counting',
 test('a change is shown in its place and marked', async () => {
   const d = await opened(new Server(some(50)))
   d.changed(host(3, { status: 'down' }))
+  d.counted(51, 'now')
+  await settle()
+  expect(d.summary()).toMatchObject({ total: 51, asOf: 'now' })
   expect(d.row(3)?.status).toBe('down')
   expect(d.mark('h-0000003')).toBe(1)
   expect(d.summary().waiting).toBe(0)
@@ -160,6 +163,8 @@ test('what would move rows waits for a refresh, and is counted once', async () =
   const server = new Server(some(50))
   const d = await opened(server)
   const renamed = host(3, { hostname: 'z' })
+  let said = 0
+  d.subscribe(() => said++)
   d.changed(renamed)
   d.changed(renamed)
   expect(d.row(3)?.hostname).toBe('z')
@@ -167,6 +172,8 @@ test('what would move rows waits for a refresh, and is counted once', async () =
   d.gone('h-0000005')
   d.gone('not here')
   d.changed(host(7, { id: 'new', hostname: 'h-0000006b' }))
+  await settle()
+  expect(said, 'changes that come together are shown together').toBe(1)
   expect(d.summary().waiting).toBe(3)
   expect(d.hasLeft('h-0000005')).toBe(true)
   expect(d.row(5)?.id).toBe('h-0000005')
@@ -182,14 +189,17 @@ test('what would move rows waits for a refresh, and is counted once', async () =
 test('a new host elsewhere does not ask for a refresh', async () => {
   const d = await opened(new Server(some(500)))
   d.changed(host(7, { id: 'new', hostname: 'h-0000400b' }))
+  await settle()
   expect(d.summary().waiting).toBe(0)
   d.changed(host(7, { id: 'new', hostname: 'a' }))
+  await settle()
   expect(d.summary().waiting).toBe(1)
 })
 
 test('ordered by when they were heard of, hosts do not move at each word from them', async () => {
   const d = await opened(new Server(some(50)), readOrder('-seen'))
   d.changed(host(3, { last_seen: '2026-11-21T22:00:00Z' }))
+  await settle()
   expect(d.summary().waiting).toBe(0)
 })
 
@@ -233,6 +243,7 @@ test('nothing matches', async () => {
   const d = await opened(new Server([]))
   expect(d.summary()).toMatchObject({ ready: true, rows: 0, total: 0 })
   d.changed(host(1))
+  await settle()
   expect(d.summary().waiting).toBe(1)
 })
 

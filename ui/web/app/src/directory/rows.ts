@@ -41,6 +41,9 @@ const keepPages = 20
 /** How long a far jump rests before it lands, in milliseconds: a pull of the bar passes many places. */
 const landing = 80
 
+/** How long changes are gathered before they are shown, in milliseconds. */
+const together = 100
+
 export class Directory {
   readonly #source: Source
   readonly #order: Order
@@ -56,6 +59,7 @@ export class Directory {
   #view: [first: number, end: number] = [0, 1]
   #ahead = 0
   #looking: AbortController | undefined
+  #later: { news: Partial<Summary>; timer: ReturnType<typeof setTimeout> } | undefined
   /** Hosts that stand elsewhere now, and those that no longer match. */
   readonly #moved = new Set<string>()
   readonly #left = new Set<string>()
@@ -155,11 +159,11 @@ export class Directory {
 
   /** A host that matches is new, or other than it was. */
   changed(host: Host): void {
-    if (this.#put(host)) this.#say({})
-    else if (this.#withinView(host) && !this.#moved.has(host.id)) {
+    if (!this.#put(host)) {
+      if (!this.#withinView(host) || this.#moved.has(host.id)) return
       this.#moved.add(host.id)
-      this.#say({})
     }
+    this.#soon({})
   }
 
   /** A host no longer matches. */
@@ -167,12 +171,12 @@ export class Directory {
     if (!this.#find(id) || this.#left.has(id)) return
     this.#moved.delete(id)
     this.#left.add(id)
-    this.#say({})
+    this.#soon({})
   }
 
   /** How many hosts match now. */
   counted(total: number, asOf: string): void {
-    this.#say({ total, asOf })
+    this.#soon({ total, asOf })
   }
 
   /** Ends what is under way. */
@@ -182,12 +186,23 @@ export class Directory {
     this.#looking?.abort()
     if (this.#land) clearTimeout(this.#land.timer)
     this.#land = undefined
+    clearTimeout(this.#later?.timer)
     this.#listeners.clear()
+  }
+
+  /** Says so in a moment, together with what else comes until then: hundreds may change in a second. */
+  #soon(news: Partial<Summary>): void {
+    if (this.#closed) return
+    this.#later ??= { news: {}, timer: setTimeout(() => this.#say({}), together) }
+    Object.assign(this.#later.news, news)
   }
 
   #say(news: Partial<Summary>): void {
     if (this.#closed) return
-    this.#summary = { ...this.#summary, ...news, waiting: this.#moved.size + this.#left.size }
+    const later = this.#later
+    this.#later = undefined
+    clearTimeout(later?.timer)
+    this.#summary = { ...this.#summary, ...later?.news, ...news, waiting: this.#moved.size + this.#left.size }
     for (const l of [...this.#listeners]) l()
   }
 

@@ -98,7 +98,7 @@ export class Scroller {
     if (by === 0) return
     this.#bar = bar
     if (!this.#scale.scaled) this.#top = Math.min(Math.max(bar, 0), this.#scale.lastTop)
-    else if (Math.abs(by) > Math.max(smallMove, 2 * this.#scale.view)) this.#top = this.#scale.topOf(bar)
+    else if (Math.abs(by) > Math.max(smallMove, 2 * this.#scale.view)) this.#top = Math.round(this.#scale.topOf(bar))
     else this.#top = Math.min(Math.max(this.#top + by, 0), this.#scale.lastTop)
   }
 
@@ -110,7 +110,9 @@ export class Scroller {
 
   /** Where the bar has to be put once scrolling rests. What is seen does not change. */
   settle(): number {
-    this.#bar = this.#scale.barOf(this.#top)
+    // Between whole pixels the letters of the rows would be blurred.
+    const bar = this.#scale.barOf(this.#top)
+    this.#bar = this.#scale.scaled ? Math.round(bar) : bar
     return this.#bar
   }
 

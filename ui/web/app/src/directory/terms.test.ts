@@ -33,6 +33,7 @@ const clicks: [text: string, field: string, value: string, not: boolean, after: 
   ['severity:>=high', 'severity', 'low', false, '(severity:>=high or severity:low)'],
   ['city:"new york"', 'city', 'oslo', false, 'city:"new york",oslo'],
   ['os:arch:"(no version)"', 'os', 'arch (no version)', false, ''],
+  ['os:"debian 12" x', 'os', 'debian 12', false, 'x'],
   ['tag:"db\\*" x', 'tag', 'db*', false, 'x'],
   ['', 'owner', '*', true, '-owner:*'],
   ['-owner:* x', 'owner', '*', true, 'x'],

@@ -118,7 +118,8 @@ function single(text: string, rename: Rename): { field: string; terms: string[] 
   if (!m) return undefined
   const field = rename(m[1]!.toLowerCase().replaceAll('-', '_'))
   const values = m[2]!.match(/("(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []
-  return { field, terms: values.map((v) => `${field}:${plain(v)}`) }
+  const apart = (v: string) => (field === 'os' ? v.replace(/^"([^\s"]+) ([^"]+)"$/, '$1:"$2"') : v)
+  return { field, terms: values.map((v) => `${field}:${plain(apart(v))}`) }
 }
 
 /** One way to write a value: without quotes it does not need, in lower case. */

@@ -8,6 +8,7 @@ import type { Node } from '../api/types'
 import { AsOf } from '../parts/AsOf'
 import { Logo } from '../parts/Logo'
 import { Notice } from '../parts/Notice'
+import { isTyping } from '../parts/typing'
 import { clockTime } from '../words/time'
 import classes from './Frame.module.css'
 import { LoginPage } from './Login'
@@ -195,8 +196,7 @@ function useSlash() {
   useEffect(() => {
     const press = (e: KeyboardEvent) => {
       if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented) return
-      const on = e.target
-      if (on instanceof HTMLElement && (on.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(on.tagName))) return
+      if (isTyping(e.target)) return
       if (document.querySelector('[role="dialog"]')) return
       e.preventDefault()
       const box = document.getElementById('search')

@@ -42,8 +42,11 @@ export function TrendStrip({ site }: { site: string }) {
   const name = useId()
   // The lines need not move with every second.
   const to = Math.ceil(now / 60_000) * 60_000
-  const from = to - spans[window].ms
   const points = query.data?.points ?? []
+  // Where less is known than the window holds, the line begins with what is known.
+  const known = Math.min(...points.map((p) => instant(p.at) ?? to), to - 2000 * (query.data?.resolution_s ?? 300))
+  const from = Math.max(to - spans[window].ms, known)
+  const said = known > to - spans[window].ms ? `since ${moment(from)}` : spans[window].said
   const lines = shown.flatMap((s) => {
     const values = points.flatMap((p) => {
       const value = s.of(p)
@@ -55,7 +58,9 @@ export function TrendStrip({ site }: { site: string }) {
   return (
     <section className={classes.strip} aria-label="Trend">
       <header>
-        <h2>Trend</h2>
+        <h2>
+          Trend <span>{lines.length > 0 ? said : ''}</span>
+        </h2>
         <div role="radiogroup" aria-label="Length of the trend" className={classes.windows}>
           {windows.map((w) => (
             <label key={w} data-on={w === window || undefined}>
@@ -74,7 +79,7 @@ export function TrendStrip({ site }: { site: string }) {
       ) : (
         <div className={classes.lines} data-dim={query.isPlaceholderData || undefined}>
           {lines.map(({ s, line }) => (
-            <Spark key={s.title} series={s} line={line} from={from} to={to} said={spans[window].said} />
+            <Spark key={s.title} series={s} line={line} from={from} to={to} said={said} />
           ))}
         </div>
       )}

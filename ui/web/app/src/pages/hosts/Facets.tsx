@@ -34,6 +34,7 @@ export function useRename(): Rename {
  */
 export function Facets({
   q,
+  counted,
   shut,
   more,
   onSearch,
@@ -41,6 +42,8 @@ export function Facets({
   onMore,
 }: {
   q: string
+  /** The search that is counted; undefined while there is none that can be. */
+  counted: string | undefined
   shut: string | undefined
   more: string | undefined
   onSearch: (q: string) => void
@@ -53,8 +56,8 @@ export function Facets({
   // Fields that are counted for the same search and at the same length are asked for together.
   const groups = new Map<string, { q: string; top: number; fields: string[] }>()
   for (const { field } of shown) {
-    if (folded.has(field)) continue
-    const of = oneOf(field) && asksFor(q, field, rename) ? without(q, field, rename) : q
+    if (folded.has(field) || counted === undefined) continue
+    const of = oneOf(field) && asksFor(counted, field, rename) ? without(counted, field, rename) : counted
     const top = long.has(field) ? many : few
     const key = `${top} ${of}`
     const group = groups.get(key) ?? { q: of, top, fields: [] }
@@ -68,7 +71,8 @@ export function Facets({
   const waiting = answers.some((a) => a.isPlaceholderData || a.isPending)
 
   // Before the first counts there is nothing that could keep its place.
-  if (waiting && last.current.size === 0) return <p className="hidden">The values are being counted.</p>
+  if (last.current.size === 0 && (waiting || counted === undefined))
+    return <p className="hidden">The values are being counted.</p>
   return (
     <div className={classes.facets} data-dim={waiting || undefined}>
       {shown.map(({ field, title, none }) => (
@@ -164,8 +168,9 @@ function Values({
         ) : null}
         {rows.length === 0 && facet.none === 0 ? <li className={classes.nothing}>nothing to count</li> : null}
       </ul>
+      {left > 0 && long ? <p className={classes.nothing}>and {plural(left, 'value')} that fewer have</p> : null}
       {left > 0 || long ? (
-        <button type="button" className={classes.more} onClick={onMore}>
+        <button type="button" className={classes.more} aria-expanded={long} onClick={onMore}>
           {long ? 'Show fewer' : `Show more (${count(left)})`}
           <span className="hidden"> of {title.toLowerCase()}</span>
         </button>

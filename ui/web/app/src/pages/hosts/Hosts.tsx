@@ -95,7 +95,8 @@ export function HostsPage() {
   const span = error instanceof Refused ? error.span : undefined
   const facets = (
     <Facets
-      q={span ? (shown?.q ?? '') : q}
+      q={q}
+      counted={shown ? shown.q : span ? '' : undefined}
       shut={search.shut}
       more={search.more}
       onSearch={ask}

@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'react'
+import { isTyping } from '../../parts/typing'
 
 /** What the keys of the page of hosts do. "/" is the frame's. */
 export interface Does {
@@ -42,9 +43,5 @@ export function useKeys(does: Does) {
 
 /** Whether keys belong to something else: a field, or what is open above the page. */
 function busy(on: EventTarget | null): boolean {
-  if (on instanceof HTMLElement) {
-    if (on.isContentEditable || /^(TEXTAREA|SELECT)$/.test(on.tagName)) return true
-    if (on instanceof HTMLInputElement && on.type !== 'checkbox') return true
-  }
-  return document.querySelector('[role="dialog"], [role="menu"]') !== null
+  return isTyping(on) || document.querySelector('[role="dialog"], [role="menu"]') !== null
 }
