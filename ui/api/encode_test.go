@@ -3,8 +3,11 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -112,12 +115,50 @@ func FuzzAppendText(f *testing.F) {
 
 func TestInstantsAreWrittenAsTheStandardLibraryDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		at := model.Time(rapid.OneOf(
-			rapid.Int64Range(1, int64(lastInstant)),
-			rapid.SampledFrom([]int64{1, 86_399_999, 86_400_000, 951_782_399_999, 951_782_400_000, 4_107_542_400_000, int64(lastInstant), int64(lastInstant) + 1, -1}),
-		).Draw(t, "at"))
-		if got, want := string(appendInstant(nil, at)), at.Std().Format(time.RFC3339Nano); got != want {
-			t.Fatalf("%d: %s, want %s", at, got, want)
+		d := new(dates)
+		for range rapid.IntRange(1, 4).Draw(t, "instants") { // what it remembers of one must not show in the next
+			checkInstant(t, d)
 		}
 	})
+}
+
+func checkInstant(t *rapid.T, d *dates) {
+	at := model.Time(rapid.OneOf(
+		rapid.Int64Range(1, int64(lastInstant)),
+		rapid.SampledFrom([]int64{1, 86_399_999, 86_400_000, 951_782_399_999, 951_782_400_000, 4_107_542_400_000, int64(lastInstant), int64(lastInstant) + 1, -1}),
+	).Draw(t, "at"))
+	if got, want := string(d.appendInstant(nil, at)), at.Std().Format(time.RFC3339Nano); got != want {
+		t.Fatalf("%d: %s, want %s", at, got, want)
+	}
+}
+
+func TestNumbersAreWrittenAsTheStandardLibraryDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := rapid.OneOf(
+			rapid.Float64(), rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 0.05, 0.1, 99.99999999999999, 100, 1e5, 99_999.95, 1e21, 1e-7}),
+			rapid.Map(rapid.IntRange(-2_000_000, 2_000_000), func(n int) float64 { return float64(n) / 10 }),
+			rapid.Map(rapid.IntRange(-2_000_000, 2_000_000), func(n int) float64 { return math.Nextafter(float64(n)/10, 0) }),
+		).Draw(t, "f")
+		if got, want := appendFloat(nil, f), bytes.TrimSpace(plain(t, f)); !bytes.Equal(got, want) {
+			t.Fatalf("%x: %s, want %s", f, got, want)
+		}
+	})
+}
+
+// TestOddTextsAnywhere: what has to be escaped is seen at every place of texts of every length.
+func TestOddTextsAnywhere(t *testing.T) {
+	for n := range 40 {
+		whole := strings.Repeat("a~ !#[]", 6)[:n]
+		if !plainText(whole) {
+			t.Errorf("%q is plain", whole)
+		}
+		for at := range n {
+			for c := range 256 {
+				odd := c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf
+				if s := whole[:at] + string([]byte{byte(c)}) + whole[at+1:]; plainText(s) == odd {
+					t.Fatalf("%q: %v", s, odd)
+				}
+			}
+		}
+	}
 }

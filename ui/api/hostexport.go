@@ -114,12 +114,12 @@ func (e export) rows(b []byte, hosts []model.Host) ([]byte, error) {
 	if err != nil {
 		return b, err
 	}
-	why := reasons{s: e.s}
+	why, d := reasons{s: e.s}, new(dates)
 	for i := range hosts {
 		h := &hosts[i]
 		p := placeOf(by, h.Site)
 		if e.columns == nil {
-			b = append(appendHost(b, h, p, why.of(h, p)), '\n')
+			b = append(appendHost(b, d, h, p, why.of(h, p)), '\n')
 			continue
 		}
 		row := hostRow(*h, p.Site, why.of(h, p))

@@ -104,13 +104,13 @@ func (s *Server) searchOf(q asked) (query.Search, error) {
 
 // appendHosts appends hosts with commas between them.
 func (s *Server) appendHosts(b []byte, hosts []model.Host, by map[model.SiteID]*place) []byte {
-	why := reasons{s: s}
+	why, d := reasons{s: s}, new(dates)
 	for i := range hosts {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		p := placeOf(by, hosts[i].Site)
-		b = appendHost(b, &hosts[i], p, why.of(&hosts[i], p))
+		b = appendHost(b, d, &hosts[i], p, why.of(&hosts[i], p))
 	}
 	return b
 }

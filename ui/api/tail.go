@@ -178,7 +178,7 @@ func (t *tail) look(ctx context.Context) ([]byte, error) {
 	for i := range hosts {
 		there[hosts[i].ID] = &hosts[i]
 	}
-	why := reasons{s: t.s}
+	why, d := reasons{s: t.s}, new(dates)
 	var b []byte
 	for _, id := range ids {
 		h := there[id]
@@ -188,7 +188,7 @@ func (t *tail) look(ctx context.Context) ([]byte, error) {
 		}
 		p := placeOf(by, h.Site)
 		b = append(b, "event: change\ndata: {\"host\":"...)
-		b = append(appendHost(b, h, p, why.of(h, p)), "}\n\n"...)
+		b = append(appendHost(b, d, h, p, why.of(h, p)), "}\n\n"...)
 	}
 	return b, nil
 }
