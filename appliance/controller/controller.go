@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -54,7 +55,12 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
 	}
-	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log})
+	if os.Getenv("GOGC") == "" {
+		// Most of a controller's memory is the directory, which lives as long as it: letting the heap double
+		// before it is collected would double the machine that it needs.
+		debug.SetGCPercent(30)
+	}
+	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache})
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type limits struct {
 func (s *Store) keep() {
 	defer close(s.kept)
 	var timer <-chan time.Time // running while there is something to write
+	s.tend()                   // what loading left for later
 	for {
 		select {
 		case <-s.stop:

@@ -191,11 +191,7 @@ func (s *Store) SetReach(site model.SiteID, up bool) {
 
 // HostsOfSite calls fn with every host of a site that the view has, by id.
 func (v *View) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
-	ids, err := v.store.idsOfSite(v.memory, site)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
+	for _, id := range v.store.idsOfSite(v.memory, site) {
 		h, ok, err := v.Host(id)
 		if err != nil {
 			return err
@@ -211,24 +207,10 @@ func (v *View) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
 }
 
 // idsOfSite returns the hosts of a site, by id. Commits wait meanwhile, so that none is missing.
-func (s *Store) idsOfSite(m *search.Index, site model.SiteID) ([]model.HostID, error) {
+func (s *Store) idsOfSite(m *search.Index, site model.SiteID) []model.HostID {
 	s.applying.RLock()
 	defer s.applying.RUnlock()
-	q := query.Search{
-		Where: query.Term{Field: query.FieldSite, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapeExact, Text: site.String()}},
-		Limit: query.MaxPage,
-	}
-	var ids []model.HostID
-	for more := true; more; q.Skip += q.Limit {
-		found, err := m.Find(context.Background(), q)
-		if err != nil {
-			return nil, err
-		}
-		for _, hit := range found.Hits {
-			ids = append(ids, hit.ID)
-		}
-		more = found.More
-	}
+	ids := m.OfSite(site)
 	slices.SortFunc(ids, func(a, b model.HostID) int { return bytes.Compare(a[:], b[:]) })
-	return ids, nil
+	return ids
 }

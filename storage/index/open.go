@@ -19,9 +19,9 @@ import (
 	"github.com/skerryhq/skerry/storage/key"
 )
 
-// ControllerCache is the Options.CacheBytes that a controller of a million hosts does well with: nearly all of
-// their rows stay in it.
-const ControllerCache = 256 << 20
+// ControllerCache is the Options.CacheBytes that a controller of a million hosts does well with: half of their
+// rows stay in it.
+const ControllerCache = 128 << 20
 
 const (
 	defaultCache    = 64 << 20

@@ -27,6 +27,7 @@ type Index struct {
 	writing atomic.Int32  // writers that wait for mu or hold it
 	heavy   chan struct{} // one place for each costly question that may run at once
 	tending sync.Mutex    // held by Tend
+	scratch sync.Pool     // of *Index: what Verify puts a host in to compare with
 
 	// Everything below is guarded by mu.
 
@@ -91,7 +92,24 @@ func New(costly int) *Index {
 	x.byName = newOrder(x.names.at, func(ord uint32) model.HostID { return x.ids[ord] })
 	x.grams = newGrams(&x.names)
 	x.byID = newIDTable()
+	x.scratch.New = func() any { return New(1) }
 	return x
+}
+
+// OfSite returns the hosts of a site, in no order.
+func (x *Index) OfSite(id model.SiteID) []model.HostID {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n, ok := x.site.number[siteWord(id)]
+	if !ok {
+		return nil
+	}
+	ords := x.site.posts[n].ordinals()
+	ids := make([]model.HostID, len(ords))
+	for i, ord := range ords {
+		ids[i] = x.ids[ord]
+	}
+	return ids
 }
 
 // lock takes the index for writing. Readers see that somebody waits and let go soon.

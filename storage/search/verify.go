@@ -17,22 +17,28 @@ func (x *Index) Verify(h *model.Host) []string {
 	if !ok {
 		return []string{"the host is not in the index"}
 	}
-	want := New(1)
-	for _, id := range []model.SiteID{h.Site} {
-		want.places.known[id] = x.places.known[id]
-		want.places.judged[id] = x.places.judged[id]
-		if x.places.lost[id] {
-			want.places.lost[id] = true
+	want := x.scratch.Get().(*Index)
+	defer func() {
+		// One that has put many names aside is let go.
+		if want.remove(h.ID); want.names.garbage() < 1<<20 {
+			x.scratch.Put(want)
 		}
+	}()
+	id := h.Site
+	want.places.known[id], want.places.judged[id] = x.places.known[id], x.places.judged[id]
+	delete(want.places.lost, id)
+	if x.places.lost[id] {
+		want.places.lost[id] = true
 	}
 	want.put(h)
+	alone, _ := want.byID.get(h.ID, want.ids)
 	var out []string
 	compare := func(what string, got, want any) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			out = append(out, fmt.Sprintf("%s is %v in the index and %v in the row", what, got, want))
 		}
 	}
-	mine, theirs := x.facts(ord), want.facts(0)
+	mine, theirs := x.facts(ord), want.facts(alone)
 	for i := range mine {
 		compare(mine[i].what, mine[i].value, theirs[i].value)
 	}
