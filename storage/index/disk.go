@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,14 +15,31 @@ import (
 type Disk struct{ fs vfs.FS }
 
 // NewMemDisk returns an empty disk in memory. It remembers which bytes were made durable.
-func NewMemDisk() *Disk { return &Disk{vfs.NewCrashableMem()} }
+func NewMemDisk() *Disk { return &Disk{&memDisk{MemFS: vfs.NewCrashableMem()}} }
+
+// memDisk keeps links and power cuts apart: Pebble's own takes a lock for reading twice in a link, and a cut
+// that waits in between would wait for ever.
+type memDisk struct {
+	*vfs.MemFS
+	linking sync.Mutex
+}
+
+// Link implements vfs.FS.
+func (d *memDisk) Link(from, to string) error {
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	return d.MemFS.Link(from, to)
+}
 
 // Crash returns what a power cut at this moment leaves: everything made durable, and of the rest each
 // block and each directory entry with a chance of keepPercent in 100, chosen by seed. d itself goes on.
 // It panics for a disk that NewMemDisk did not make.
 func (d *Disk) Crash(keepPercent int, seed uint64) *Disk {
 	rng := rand.New(rand.NewPCG(seed, seed))
-	return &Disk{d.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rng})}
+	mem := d.fs.(*memDisk)
+	mem.linking.Lock()
+	defer mem.linking.Unlock()
+	return &Disk{&memDisk{MemFS: mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rng})}}
 }
 
 // pebbleLog hands Pebble's messages to slog.
