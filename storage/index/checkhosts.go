@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -76,7 +77,7 @@ func (c *checker) beats() error {
 	return c.r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
 		id, err := key.ReadHostBeat(k)
 		if err == nil {
-			_, err = readBeat(v)
+			_, err = compact.ReadBeat(v)
 		}
 		if err != nil {
 			c.fault("%s: %v", key.Describe(k), err)

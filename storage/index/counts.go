@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -43,58 +44,64 @@ func appendCounts(b []byte, n *model.SiteCounts) []byte {
 }
 
 func appendWords(b []byte, m map[string]int64) []byte {
-	b = appendLength(b, len(m), m == nil)
+	b = compact.AppendLength(b, len(m), m == nil)
 	for _, w := range slices.Sorted(maps.Keys(m)) {
 		if i := slices.Index(knownWords[:], w); i > 0 {
 			b = binary.AppendUvarint(b, uint64(i))
 		} else {
-			b = appendText(append(b, 0), w)
+			b = compact.AppendText(append(b, 0), w)
 		}
 		b = binary.AppendVarint(b, m[w])
 	}
 	return b
 }
 
-func (r *rowReader) counts(n *model.SiteCounts) {
+// countsReader reads what appendCounts wrote.
+type countsReader struct{ compact.Reader }
+
+func (r *countsReader) counts(n *model.SiteCounts) {
 	e := &n.Exposure
-	n.Hosts = r.varint()
+	n.Hosts = r.Varint()
 	for _, x := range [...]*int{&e.Critical, &e.High, &e.Medium, &e.Low, &e.None, &e.Unknown, &e.Uncertain} {
-		*x = int(r.varint())
+		*x = int(r.Varint())
 	}
 	for _, x := range [...]*int64{&n.Reboot, &n.Updates, &n.Compliance, &n.ComplianceN, (*int64)(&n.LastItem), (*int64)(&n.JudgedAt)} {
-		*x = r.varint()
+		*x = r.Varint()
 	}
 	n.ByStatus = r.words()
 	n.ByWorst = r.words()
 }
 
-func (r *rowReader) words() map[string]int64 {
-	n := r.uvarint()
-	if n == 0 || n > uint64(len(r.s))+1 { // a word and its number take two bytes
-		r.bad = r.bad || n != 0
+func (r *countsReader) words() map[string]int64 {
+	n := r.Uvarint()
+	if n == 0 {
+		return nil
+	}
+	if n > uint64(r.Len())+1 { // a word and its number take two bytes
+		r.Fail()
 		return nil
 	}
 	m := make(map[string]int64, n-1)
 	for range n - 1 {
 		w := ""
-		switch i := r.uvarint(); {
+		switch i := r.Uvarint(); {
 		case i == 0:
-			w = r.str()
+			w = r.Text()
 		case i < uint64(len(knownWords)):
 			w = knownWords[i]
 		default:
-			r.bad, r.s = true, ""
+			r.Fail()
 		}
-		m[w] = r.varint()
+		m[w] = r.Varint()
 	}
 	if len(m) != int(n-1) {
-		r.bad = true
+		r.Fail()
 	}
 	return m
 }
 
 // compact reads a value in the form of appendCounts with fn, or in JSON into row.
-func (c *rowCodec) compact(v []byte, row any, fn func(r *rowReader)) error {
+func (c *rowCodec) compact(v []byte, row any, fn func(r *countsReader)) error {
 	if len(v) == 0 || v[0] != formCounts {
 		return c.decode(v, row)
 	}
@@ -104,8 +111,8 @@ func (c *rowCodec) compact(v []byte, row any, fn func(r *rowReader)) error {
 	if len(v) < 2 || v[1] != countsLayout {
 		return badCounts
 	}
-	r := rowReader{s: string(v[2:])}
-	if fn(&r); r.bad || r.s != "" {
+	r := countsReader{compact.NewReader(string(v[2:]))}
+	if fn(&r); !r.OK() {
 		return badCounts
 	}
 	return nil
@@ -116,7 +123,7 @@ var badCounts = fault.New(fault.Corrupt, "", "the value is no row of counts")
 // readCounts reads the aggregate row of a site.
 func (c *rowCodec) readCounts(v []byte, site model.SiteID, n *model.SiteCounts) error {
 	*n = model.SiteCounts{}
-	err := c.compact(v, n, func(r *rowReader) {
+	err := c.compact(v, n, func(r *countsReader) {
 		n.Site = site
 		r.counts(n)
 	})
@@ -129,8 +136,8 @@ func (c *rowCodec) readCounts(v []byte, site model.SiteID, n *model.SiteCounts) 
 // readTrend reads a slot of the trend of a site.
 func (c *rowCodec) readTrend(v []byte, site model.SiteID, s *model.TrendSlot) error {
 	*s = model.TrendSlot{}
-	return c.compact(v, s, func(r *rowReader) {
-		s.Start = model.Time(r.varint())
+	return c.compact(v, s, func(r *countsReader) {
+		s.Start = model.Time(r.Varint())
 		s.Counts.Site = site
 		r.counts(&s.Counts)
 	})

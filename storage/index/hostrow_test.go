@@ -3,13 +3,9 @@ package index
 import (
 	"bytes"
 	"fmt"
-	"math"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
-	"pgregory.net/rapid"
-
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -27,253 +23,30 @@ func full(n int) model.Host {
 	return h
 }
 
-// texts are what lists of hosts hold, and what only looks like it.
-var texts = rapid.OneOf(
-	rapid.String(),
-	rapid.SampledFrom([]string{
-		"", "10.0.0.1", "255.255.255.255", "0.0.0.0", "256.0.0.1", "010.0.0.1", "1.2.3", "1.2.3.4.5", "1..2.3", ".1.2.3", "1.2.3.", "1.2.3.4 ",
-		"2001:db8::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "::", "::1", "::ffff:10.0.0.9", "fe80::1%eth0", "1:2:3:4:5:6:7:8", "::g",
-		"02:00:00:00:00:01", "02:00:00:00:00:0A", "02-00-00-00-00-01", "02:00:00:00:00:01:", "02:00:00:00:00:0",
-		strings.Repeat("ab", 32), strings.Repeat("AB", 32), strings.Repeat("a", 63), strings.Repeat("g", 64), "\x00", "é<\"&>\u2028",
-	}),
-	rapid.Custom(func(t *rapid.T) string {
-		return fmt.Sprintf("%x", rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
-	}),
-)
-
-func anyHost(t *rapid.T) model.Host {
-	str := func(what string) string { return texts.Draw(t, what) }
-	list := func(what string) []string {
-		return rapid.OneOf(rapid.Just[[]string](nil), rapid.Just([]string{}), rapid.SliceOfN(texts, 1, 20)).Draw(t, what)
-	}
-	num := rapid.OneOf(rapid.IntRange(-2, 300), rapid.Int())
-	at := rapid.Map(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, 253_402_300_799_999), rapid.Int64()), func(n int64) model.Time { return model.Time(n) })
-	id := rapid.Map(rapid.OneOf(rapid.Just([]byte(make([]byte, 16))), rapid.SliceOfN(rapid.Byte(), 16, 16)), func(b []byte) [16]byte { return [16]byte(b) })
-	h := model.Host{ID: id.Draw(t, "id"), Site: id.Draw(t, "site"), Agent: id.Draw(t, "agent")}
-	if rapid.Bool().Draw(t, "own agent") {
-		h.Agent = model.NodeID(h.ID)
-	}
-	h.Hostname, h.FQDN = str("hostname"), str("fqdn")
-	if rapid.Bool().Draw(t, "extends") {
-		h.FQDN = h.Hostname + h.FQDN
-	}
-	h.IPv4, h.IPv6, h.MAC, h.Tags = list("ipv4"), list("ipv6"), list("mac"), list("tags")
-	h.OS = model.OS{ID: str("os"), Name: str("os name"), Version: str("version"), Codename: str("codename")}
-	h.Kernel, h.Arch, h.AgentVersion, h.Owner, h.Serial = str("kernel"), str("arch"), str("agent version"), str("owner"), str("serial")
-	h.PackagesDigest, h.CertificatesDigest = str("packages"), str("certificates")
-	for _, p := range []*model.Time{&h.FactsAt, &h.BootedAt, &h.FirstSeen, &h.PackagesAt, &h.CertificatesAt, &h.NextCertExpiry, &h.ExposureAt} {
-		*p = at.Draw(t, "time")
-	}
-	h.PackageN, h.CertificateN, h.CPUs, h.MemoryMB = num.Draw(t, "packages"), num.Draw(t, "certificates"), num.Draw(t, "cpus"), num.Draw(t, "memory")
-	h.Simulated = rapid.Bool().Draw(t, "simulated")
-	h.RebootNeeded = rapid.Ptr(rapid.Bool(), true).Draw(t, "reboot")
-	h.Updates = rapid.Ptr(num, true).Draw(t, "updates")
-	h.Compliance = rapid.Ptr(rapid.OneOf(rapid.SampledFrom([]float64{0, 0.1, 97.5, 100, -1, 33.333, math.Copysign(0, -1), 1e300}),
-		rapid.Map(rapid.IntRange(0, 1000), func(n int) float64 { return float64(n) / 10 })), true).Draw(t, "compliance")
-	if rapid.Bool().Draw(t, "exposed") {
-		e := &h.Exposure
-		for _, n := range []*int{&e.Critical, &e.High, &e.Medium, &e.Low, &e.None, &e.Unknown, &e.Uncertain} {
-			*n = num.Draw(t, "findings")
-		}
-	}
-	return h
-}
-
-// TestHostRowsReadBack: every host reads back as it was, but for its beat; equal hosts give equal bytes; and
-// no shorter or longer row is taken for one.
-func TestHostRowsReadBack(t *testing.T) {
+// TestHostRowForms: a row is read in the compact form and in the JSON of schema 1, and in no other.
+func TestHostRowForms(t *testing.T) {
 	c, err := newRowCodec()
 	ok(t, err)
-	rapid.Check(t, func(t *rapid.T) {
-		h := anyHost(t)
-		b, err := appendHost(nil, &h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got model.Host
-		if err := c.readHost(b, h.ID, &got); err != nil {
-			t.Fatal(err)
-		}
-		if want, have := fmt.Sprintf("%#v", plainHost(h)), fmt.Sprintf("%#v", plainHost(got)); want != have {
-			t.Fatalf("went in %s\ncame out %s", want, have)
-		}
-		again, err := appendHost([]byte("x"), &got)
-		if err != nil || !bytes.Equal(again[1:], b) {
-			t.Fatalf("%x became %x, %v", b, again, err)
-		}
-		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
-		if err := c.readHost(b[:cut], h.ID, &got); !fault.Is(err, fault.Corrupt) {
-			t.Fatalf("a row cut at %d of %d gives %v", cut, len(b), err)
-		}
-		if err := c.readHost(append(b, 0), h.ID, &got); !fault.Is(err, fault.Corrupt) {
-			t.Fatalf("a row with a byte behind it gives %v", err)
-		}
-	})
-}
-
-// plainHost is a host whose pointers print as their values.
-func plainHost(h model.Host) (x struct {
-	H      model.Host
-	Values []any
-}) {
-	x.H = h
-	if h.RebootNeeded != nil {
-		x.Values = append(x.Values, "reboot", *h.RebootNeeded)
-	}
-	if h.Updates != nil {
-		x.Values = append(x.Values, "updates", *h.Updates)
-	}
-	if h.Compliance != nil {
-		x.Values = append(x.Values, "compliance", math.Float64bits(*h.Compliance))
-	}
-	x.H.RebootNeeded, x.H.Updates, x.H.Compliance = nil, nil, nil
-	return x
-}
-
-func TestHostRowRefusals(t *testing.T) {
-	c, err := newRowCodec()
+	now, err := compact.AppendHost(nil, ptr(full(7)))
 	ok(t, err)
-	for what, spoil := range map[string]func(*model.Host){
-		"name":   func(h *model.Host) { h.Hostname = "a\xff" },
-		"tag":    func(h *model.Host) { h.Tags = []string{"ok", "\xc3"} },
-		"digest": func(h *model.Host) { h.PackagesDigest = "\x80" },
-		"status": func(h *model.Host) { h.Status = "\x80" },
-	} {
-		h := full(1)
-		spoil(&h)
-		_, err := appendHost(nil, &h)
-		t.Log(what)
-		kind(t, err, fault.Invalid, "not UTF-8")
-	}
-	for _, x := range []float64{math.NaN(), math.Inf(1)} {
-		h := full(1)
-		h.Compliance = &x
-		_, err = appendHost(nil, &h)
-		kind(t, err, fault.Invalid, "no number")
-	}
-	h := full(1)
-	h.Owner = strings.Repeat("x", maxRow)
-	_, err = appendHost(nil, &h)
-	kind(t, err, fault.TooLarge, "the limit is")
-
-	h = full(1)
-	b, err := appendHost(nil, &h)
-	ok(t, err)
-	newer := bytes.Clone(b)
-	newer[1] = hostLayout + 1
-	kind(t, c.readHost(newer, h.ID, &h), fault.Version, "start the version")
-	flag := bytes.Clone(b)
-	flag[2] |= 0x80 // of a later layout
-	kind(t, c.readHost(flag, h.ID, &h), fault.Corrupt)
-	kind(t, c.readHost(nil, h.ID, &h), fault.Corrupt)
 	old, err := c.encode(full(7), false)
 	ok(t, err)
+	var h model.Host
+	ok(t, c.readHost(now, hostID(7), &h))
+	if h.Status != "" || h.Serial != "VMW00000007" {
+		t.Errorf("a row reads as %+v", h)
+	}
 	kind(t, c.readHost(old, hostID(8), &h), fault.Corrupt, "holds the row of host")
 	ok(t, c.readHost(old, hostID(7), &h))
 	if h.Status != model.HostUp || h.Serial != "VMW00000007" {
 		t.Errorf("the JSON of schema 1 reads as %+v", h)
 	}
-}
-
-func TestHostRowIsSmall(t *testing.T) {
-	c, err := newRowCodec()
-	ok(t, err)
-	h := full(42)
-	b, err := appendHost(nil, &h)
-	ok(t, err)
-	old, err := c.encode(h, false)
-	ok(t, err)
-	if t.Logf("%d bytes; as JSON %d", len(b), len(old)); len(b) > 320 || len(b)*3 > len(old) {
-		t.Errorf("a full row takes %d bytes, its JSON %d", len(b), len(old))
-	}
-	var got model.Host
-	if n := testing.AllocsPerRun(100, func() { ok(t, c.readHost(b, h.ID, &got)) }); n > 3 {
-		t.Errorf("reading a row allocates %v times", n)
+	newer := bytes.Clone(now)
+	newer[1]++
+	kind(t, c.readHost(newer, hostID(7), &h), fault.Version, "start the version")
+	for _, v := range [][]byte{nil, {0}, {formCounts, countsLayout}, now[:20]} {
+		kind(t, c.readHost(v, hostID(7), &h), fault.Corrupt)
 	}
 }
 
-func TestBeatsReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		at := rapid.Map(rapid.OneOf(rapid.Int64Range(0, 253_402_300_799_999), rapid.Int64()), func(n int64) model.Time { return model.Time(n) })
-		want := model.HostBeat{
-			Status:   rapid.SampledFrom([]model.HostStatus{model.HostUp, model.HostDown, model.HostLate, model.HostUnknown, "", "upside down"}).Draw(t, "status"),
-			StatusAt: at.Draw(t, "at"), LastSeen: at.Draw(t, "seen"),
-		}
-		b := appendBeat(nil, want)
-		if got, err := readBeat(b); err != nil || got != want {
-			t.Fatalf("%+v became %+v, %v", want, got, err)
-		}
-	})
-	b := appendBeat(nil, model.HostBeat{Status: model.HostUp, StatusAt: 1_700_000_000_000, LastSeen: 1_700_000_000_001})
-	if len(b) != beatLength {
-		t.Errorf("a beat takes %d bytes", len(b))
-	}
-}
-
-// FuzzHostRow: no stored bytes make the reader panic or expand without bound, and what it reads it writes
-// again to something that it reads as the same.
-func FuzzHostRow(f *testing.F) {
-	c, err := newRowCodec()
-	ok(f, err)
-	for _, h := range []model.Host{{}, host(1, model.SiteID{1}), full(2)} {
-		b, err := appendHost(nil, &h)
-		ok(f, err)
-		f.Add(b)
-	}
-	f.Add([]byte{})
-	f.Add([]byte{formHost, hostLayout + 1})
-	f.Add(append([]byte{formHost, hostLayout, 0, 0, 0, 0}, bytes.Repeat([]byte{0xFF}, 40)...))
-	f.Fuzz(func(t *testing.T, v []byte) {
-		if _, err := readBeat(v); err != nil {
-			kind(t, err, fault.Corrupt)
-		}
-		if len(v) == 0 || v[0] != formHost {
-			return // JSON: FuzzRow
-		}
-		var h, again model.Host
-		if err := c.readHost(v, hostID(1), &h); err != nil {
-			if !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.Version) {
-				t.Fatal(err)
-			}
-			return
-		}
-		if n := len(h.Hostname) + len(h.PackagesDigest) + len(strings.Join(h.IPv6, "")); n > 8*len(v)+100 {
-			t.Fatalf("%d bytes became %d", len(v), n)
-		}
-		b, err := appendHost(nil, &h)
-		if err != nil {
-			if utf8.Valid(v) {
-				kind(t, err, fault.Invalid, "no number")
-			}
-			return
-		}
-		ok(t, c.readHost(b, h.ID, &again))
-		if fmt.Sprintf("%#v", plainHost(h)) != fmt.Sprintf("%#v", plainHost(again)) {
-			t.Fatalf("%+v became %+v", h, again)
-		}
-	})
-}
-
-func BenchmarkHostRow(b *testing.B) {
-	c, err := newRowCodec()
-	ok(b, err)
-	h := full(42)
-	row, err := appendHost(nil, &h)
-	ok(b, err)
-	b.Run("encode", func(b *testing.B) {
-		buf := make([]byte, 0, 1024)
-		b.ReportAllocs()
-		for b.Loop() {
-			_, err = appendHost(buf, &h)
-		}
-		ok(b, err)
-	})
-	b.Run("decode", func(b *testing.B) {
-		var got model.Host
-		b.ReportAllocs()
-		for b.Loop() {
-			err = c.readHost(row, h.ID, &got)
-		}
-		ok(b, err)
-	})
-}
+func ptr[T any](v T) *T { return &v }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -22,7 +23,7 @@ func (r *Reader) Host(id model.HostID) (h model.Host, ok bool, err error) {
 // addBeat puts the beat that has a row of its own into a host; a row in the JSON of schema 1 brought one.
 func (r *Reader) addBeat(h *model.Host) error {
 	_, err := r.read(key.HostBeat(h.ID), func(v []byte) error {
-		b, err := readBeat(v)
+		b, err := compact.ReadBeat(v)
 		if err == nil {
 			h.SetBeat(b)
 		}
@@ -58,7 +59,7 @@ func (r *Reader) eachHost(lower, upper []byte, fn func(*model.Host) error) error
 				if err != nil {
 					return readError(beats.Key(), err)
 				}
-				b, err := readBeat(v)
+				b, err := compact.ReadBeat(v)
 				if err != nil {
 					return readError(beats.Key(), err)
 				}

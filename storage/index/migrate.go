@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -98,13 +99,13 @@ func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 		if err := rows.readHost(v, id, &h); err != nil {
 			return readError(k, err)
 		}
-		if row, err = appendHost(row[:0], &h); err != nil {
+		if row, err = compact.AppendHost(row[:0], &h); err != nil {
 			return readError(k, err)
 		}
 		if err := b.Set(k, row, nil); err != nil {
 			return err
 		}
-		if err := b.Set(key.HostBeat(id), appendBeat(nil, h.Beat()), nil); err != nil {
+		if err := b.Set(key.HostBeat(id), compact.AppendBeat(nil, h.Beat()), nil); err != nil {
 			return err
 		}
 		return full(1 << 20)

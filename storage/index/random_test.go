@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -295,8 +296,10 @@ func TestCheckFinds(t *testing.T) {
 		"missing entry": {func(tx *Tx) error { return tx.remove(key.HostPackages("d", h.ID)) }, "is missing for host/"},
 		"stale entry":   {func(tx *Tx) error { return tx.mark(key.HostPackages("e", h.ID)) }, "no row asks for it"},
 		"lost beat":     {func(tx *Tx) error { return tx.remove(key.HostBeat(h.ID)) }, "has no beat"},
-		"ghost beat":    {func(tx *Tx) error { return tx.batch.Set(key.HostBeat(hostID(2)), appendBeat(nil, h.Beat()), nil) }, "is the beat of a host that is not there"},
-		"bad beat":      {func(tx *Tx) error { return tx.batch.Set(key.HostBeat(h.ID), []byte{1, 2}, nil) }, "are not the beat of a host"},
+		"ghost beat": {func(tx *Tx) error {
+			return tx.batch.Set(key.HostBeat(hostID(2)), compact.AppendBeat(nil, h.Beat()), nil)
+		}, "is the beat of a host that is not there"},
+		"bad beat": {func(tx *Tx) error { return tx.batch.Set(key.HostBeat(h.ID), []byte{1, 2}, nil) }, "are not the beat of a host"},
 		"lost row": {func(tx *Tx) error {
 			return errors.Join(tx.remove(key.Host(h.ID)), tx.remove(key.HostPackages("d", h.ID)), tx.remove(key.HostBeat(h.ID)))
 		}, "knows 1 hosts, and there are 0 rows"},

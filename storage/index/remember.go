@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -174,7 +175,7 @@ func (r *Reader) beats(ctx context.Context, out chan<- []search.Change) error {
 		if err != nil {
 			return err
 		}
-		b, err := readBeat(v)
+		b, err := compact.ReadBeat(v)
 		if err != nil {
 			return readError(k, err)
 		}

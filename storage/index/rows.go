@@ -3,6 +3,7 @@ package index
 import (
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -12,6 +13,8 @@ import (
 //	+----+----------------------+      +----+-----------------------------+
 //	| 01 | JSON of model.Encode |  or  | 02 | zstd frame of the same JSON |
 //	+----+----------------------+      +----+-----------------------------+
+//
+// 03 begins a host (engine/compact), 04 the row of counts or the slot of a trend.
 const (
 	formJSON = 1
 	formZstd = 2
@@ -81,6 +84,22 @@ func (c *rowCodec) decode(v []byte, row any) error {
 	}
 	if err := model.Decode(b, row); err != nil {
 		return fault.New(fault.Corrupt, "", "the value does not decode: %w", err)
+	}
+	return nil
+}
+
+// readHost reads the row of the host id, in the form of engine/compact or in the JSON of schema 1. A row in
+// JSON brings its beat along, one in compact form has none yet.
+func (c *rowCodec) readHost(v []byte, id model.HostID, h *model.Host) error {
+	if len(v) > 0 && v[0] == compact.FormHost {
+		return compact.ReadHost(v, id, h)
+	}
+	*h = model.Host{}
+	if err := c.decode(v, h); err != nil {
+		return err
+	}
+	if h.ID != id {
+		return fault.New(fault.Corrupt, "", "it holds the row of host %s", h.ID)
 	}
 	return nil
 }

@@ -60,8 +60,9 @@ type Store struct {
 	// The two counters are equal while nobody holds it so.
 	applying    sync.RWMutex
 	begun, done atomic.Uint64
-	recent      *rowCache             // rows that pages were made of lately
-	lost        map[model.SiteID]bool // sites that nobody can vouch for (SetReach); guarded by applying
+	tap         atomic.Pointer[func(batch []byte)] // see Tap
+	recent      *rowCache                          // rows that pages were made of lately
+	lost        map[model.SiteID]bool              // sites that nobody can vouch for (SetReach); guarded by applying
 
 	mu      sync.Mutex    // guards what follows
 	life    *life         // nil once closed

@@ -115,6 +115,9 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 // afterwards.
 func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) error {
 	s, db := t.store, t.life.db
+	if fn := s.tap.Load(); fn != nil {
+		(*fn)(t.batch.Repr())
+	}
 	err := func() error {
 		s.applying.Lock()
 		defer s.applying.Unlock()

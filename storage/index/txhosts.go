@@ -2,7 +2,9 @@ package index
 
 import (
 	"bytes"
+	"unicode/utf8"
 
+	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -54,7 +56,7 @@ func (t *Tx) load(id model.HostID) (*hostState, error) {
 	if ok && !st.hasBeat {
 		st.hasBeat, err = readFrom(t.life.db, key.HostBeat(id), func(v []byte) error {
 			var err error
-			st.storedBeat, err = readBeat(v)
+			st.storedBeat, err = compact.ReadBeat(v)
 			return err
 		})
 		if err != nil {
@@ -127,7 +129,7 @@ func (t *Tx) PutHost(h model.Host) error {
 	if err != nil {
 		return err
 	}
-	if t.scratch, err = appendHost(t.scratch[:0], &h); err != nil {
+	if t.scratch, err = compact.AppendHost(t.scratch[:0], &h); err != nil {
 		return fault.Wrap("write "+key.Describe(key.Host(h.ID)), err)
 	}
 	switch {
@@ -237,7 +239,7 @@ func (t *Tx) writeHost(st *hostState) error {
 	st.beatChanged = true
 	t.scratch = key.AppendHostBeat(t.scratch[:0], st.id)
 	n := len(t.scratch)
-	t.scratch = appendBeat(t.scratch, st.beat)
+	t.scratch = compact.AppendBeat(t.scratch, st.beat)
 	st.hasBeat, st.storedBeat = true, st.beat
 	return t.batch.Set(t.scratch[:n], t.scratch[n:], nil)
 }
@@ -254,4 +256,12 @@ func (t *Tx) moveDigest(st *hostState) error {
 		return nil
 	}
 	return t.mark(key.HostPackages(st.digest, st.id))
+}
+
+// checkBeat refuses a status that is not UTF-8.
+func checkBeat(t model.HostBeat) error {
+	if !utf8.ValidString(string(t.Status)) {
+		return fault.New(fault.Invalid, "write the beat of a host", "the status %q is not UTF-8", t.Status)
+	}
+	return nil
 }
