@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,12 +87,8 @@ func (a *app) sitesTrend() *cobra.Command {
 			}
 			for _, p := range t.Points {
 				n := func(status string) any { return p.ByStatus[status] }
-				var compliance any
-				if p.Compliance != nil {
-					compliance = strconv.FormatFloat(*p.Compliance, 'f', 1, 64)
-				}
 				v.add(p.At.UTC().Format(time.RFC3339), p.At, p.Hosts, n("up"), n("late"), n("down"), n("unknown"), p.Exposure.Critical, p.Exposure.High,
-					p.Updates, p.Reboot, p.Exposure.Medium, p.Exposure.Low, compliance)
+					p.Updates, p.Reboot, p.Exposure.Medium, p.Exposure.Low, percent(p.Compliance))
 			}
 			return v
 		})

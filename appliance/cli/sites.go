@@ -29,7 +29,7 @@ func (a *app) sitesList() *cobra.Command {
 		return f.print(sites, func() view {
 			v := view{
 				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "LAST FACT", "LOCATION"},
-				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "REGION", "COUNTRY", "CITY", "ID"},
+				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "REBOOT", "UPDATES", "COMPLIANCE %", "REGION", "COUNTRY", "CITY", "ID"},
 			}
 			for _, s := range sites {
 				var critical, high, asOf any
@@ -37,7 +37,7 @@ func (a *app) sitesList() *cobra.Command {
 					critical, high, asOf = s.Exposure.Counts.Critical, s.Exposure.Counts.High, s.Exposure.AsOf
 				}
 				v.add(s.Name, s.Name, s.Status, s.Link, s.Health, s.Hosts, critical, high, s.LastItem, s.Location,
-					s.LinkSince, s.HealthReason, asOf, s.Region, s.Country, s.City, s.ID)
+					s.LinkSince, s.HealthReason, asOf, s.Sums.Reboot, s.Sums.Updates, percent(s.Sums.Compliance), s.Region, s.Country, s.City, s.ID)
 			}
 			return v
 		})
@@ -75,6 +75,9 @@ func (a *app) sitesGet() *cobra.Command {
 				row("Reason", s.HealthReason, nothing{})
 			}
 			row("Hosts", hostsBy(s.Hosts, s.HostsBy), s.LastItem)
+			row("Need a reboot", s.Sums.Reboot, s.LastItem)
+			row("Pending updates", s.Sums.Updates, s.LastItem)
+			row("Compliance %", percent(s.Sums.Compliance), s.LastItem)
 			if e := s.Exposure; e != nil {
 				row("Exposure", severities(e.Counts), e.AsOf)
 				row("Affected hosts", fmt.Sprintf("%d of %d matched", e.AffectedHosts, e.MatchedHosts), e.AsOf)
@@ -84,6 +87,14 @@ func (a *app) sitesGet() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// percent writes a share with one digit behind the point, and nothing for one that is not known.
+func percent(p *float64) any {
+	if p == nil {
+		return nil
+	}
+	return strconv.FormatFloat(*p, 'f', 1, 64)
 }
 
 func hostsBy(n int64, by map[string]int64) string {

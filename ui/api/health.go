@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -105,6 +106,7 @@ func (s *Server) site(v View, row model.Site) (schema.Site, error) {
 			site.HostsBy[status] = hosts
 		}
 	}
+	site.Sums = sumsOf(n)
 	if s.c.Role == model.RoleController && link.word != linkUp && n.Hosts > 0 {
 		site.HostsBy = map[string]int64{string(model.HostUnknown): n.Hosts}
 	}
@@ -118,6 +120,22 @@ func (s *Server) site(v View, row model.Site) (schema.Site, error) {
 	}
 	site.Health, site.HealthReason = s.health(m, link, site)
 	return site, nil
+}
+
+// sumsOf is the part of a site's counts that does not depend on its link.
+func sumsOf(n model.SiteCounts) schema.SiteSums {
+	sums := schema.SiteSums{ByWorst: map[string]int64{}, Exposure: schema.Counts(n.Exposure), Reboot: n.Reboot, Updates: n.Updates, Compliance: meanOf(n)}
+	maps.Copy(sums.ByWorst, n.ByWorst)
+	return sums
+}
+
+// meanOf is the mean compliance in percent, nil where no host has one.
+func meanOf(n model.SiteCounts) *float64 {
+	if n.ComplianceN <= 0 {
+		return nil
+	}
+	mean := float64(n.Compliance) / float64(n.ComplianceN) / 10
+	return &mean
 }
 
 // siteMember is the registry's row of a site. At a site itself there is none: what counts there is

@@ -213,6 +213,31 @@ func TestJudgedHostsAreAsOfTheJudgement(t *testing.T) {
 	}
 }
 
+// TestSitesCarryTheirSums: what the hosts of a site come to is told with the site, also while nobody can reach it.
+func TestSitesCarryTheirSums(t *testing.T) {
+	r := newRig(t)
+	r.site(berlin, "berlin", model.HostUp, model.HostDown)
+	r.site(oslo, "oslo")
+	n := r.mem.counts[berlin]
+	n.ByWorst, n.Exposure = map[string]int64{"critical": 1, "clean": 1}, model.SeverityCounts{Critical: 3, High: 4}
+	n.Reboot, n.Updates, n.Compliance, n.ComplianceN = 1, 17, 1955, 2
+	r.mem.counts[berlin] = n
+	for _, up := range []bool{true, false} {
+		r.links[model.NodeID(berlin)] = Link{Up: up, Since: noon}
+		for _, s := range read[[]schema.Site](r, r.do("GET", "/api/v1/sites", nil), 200) {
+			switch sums := s.Sums; {
+			case s.Name == "oslo":
+				if sums.Compliance != nil || sums.ByWorst == nil || len(sums.ByWorst) > 0 || sums.Updates != 0 {
+					t.Errorf("%+v", sums)
+				}
+			case sums.Exposure != schema.Counts{Critical: 3, High: 4} || sums.ByWorst["critical"] != 1 || sums.Reboot != 1 || sums.Updates != 17 ||
+				sums.Compliance == nil || *sums.Compliance != 97.75:
+				t.Errorf("up %v: %+v", up, sums)
+			}
+		}
+	}
+}
+
 func TestExpiredTokenIsSaidToBe(t *testing.T) {
 	r := newRig(t)
 	read[schema.Token](r, r.do("POST", "/api/v1/sites", `{"name":"lost","ttl":"1m"}`), 201)

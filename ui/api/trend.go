@@ -58,17 +58,13 @@ func trendPoint(slot model.TrendSlot) schema.TrendPoint {
 	c := slot.Counts
 	p := schema.TrendPoint{
 		At: slot.Start.Std(), Hosts: c.Hosts, ByStatus: map[string]int64{}, ByWorst: map[string]int64{}, Exposure: schema.Counts(c.Exposure),
-		Reboot: c.Reboot, Updates: c.Updates,
+		Reboot: c.Reboot, Updates: c.Updates, Compliance: meanOf(c),
 	}
 	for status, n := range c.ByStatus {
 		p.ByStatus[status] = n
 	}
 	for worst, n := range c.ByWorst {
 		p.ByWorst[worst] = n
-	}
-	if c.ComplianceN > 0 {
-		mean := float64(c.Compliance) / float64(c.ComplianceN) / 10
-		p.Compliance = &mean
 	}
 	return p
 }

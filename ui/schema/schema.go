@@ -83,7 +83,18 @@ type Site struct {
 	LastItem     *time.Time       `json:"last_item,omitempty" doc:"when the newest fact from the site was stored here"`
 	Hosts        int64            `json:"hosts"`
 	HostsBy      map[string]int64 `json:"hosts_by_status" doc:"status -> hosts"`
+	Sums         SiteSums         `json:"sums" doc:"over the hosts, as the site last said"`
 	Exposure     *Exposure        `json:"exposure,omitempty"`
+}
+
+// SiteSums is what the hosts of a site come to. It is kept as they change, so that asking for it costs the same
+// however many there are.
+type SiteSums struct {
+	ByWorst    map[string]int64 `json:"by_worst" doc:"highest severity -> hosts"`
+	Exposure   Counts           `json:"exposure" doc:"pairs of a host and a vulnerability"`
+	Reboot     int64            `json:"reboot" doc:"hosts that need a reboot"`
+	Updates    int64            `json:"updates" doc:"sum of the hosts' pending updates"`
+	Compliance *float64         `json:"compliance,omitempty" doc:"mean in percent of the hosts that have one"`
 }
 
 // SiteEnroll asks for a new site and its one-time token.
