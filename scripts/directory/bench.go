@@ -27,7 +27,7 @@ type options struct {
 	dir                   string
 	deltas                int   // in all, for the part size
 	growth                []int // numbers of hosts
-	evict, plans, scan    bool
+	evict, plans          bool
 }
 
 func (o options) has(part string) bool { return slices.Contains(o.parts, part) }
@@ -135,7 +135,7 @@ func (b *bench) loadPostgres() error {
 	if err != nil {
 		return err
 	}
-	b.pg = &postgres{server: s, scan: b.scan}
+	b.pg = &postgres{server: s}
 	c, err := s.connect(b.ctx, "")
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func tryAll(ctx context.Context, s *pgSession, questions []fleet.Query) ([]trial
 						return nil, err
 					}
 					best = min(best, time.Since(began))
-					d, err := a.digest(false)
+					d, err := a.digest()
 					if err != nil {
 						return nil, err
 					}

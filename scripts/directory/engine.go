@@ -44,28 +44,24 @@ type delivery struct {
 	epoch uint64
 }
 
-// Answer is what came back, in the form of the engine. Lines reads it; it is called when no clock runs.
+// Answer is what came back, in the form of the engine. Lines reads it; it is called when no clock runs, and before
+// the session is asked again.
 type Answer struct {
 	// Lines returns the answer in a form that is the same for all engines: a line for each row, count or
 	// sum, in order.
 	Lines func() ([]string, error)
-	// Partial says that the lines of a roll-up end with the statuses.
-	Partial bool
-	Total   int // hosts that match a page's question, where the engine counts them
-	Bytes   int // that went over the network, where it is ours
+	Total int // hosts that match a page's question, where the engine counts them
+	Bytes int // that went over the network, where it is ours
 }
 
-// digest is the sum by which answers are compared; short leaves out what a partial answer does not have.
-func (a Answer) digest(short bool) (uint64, error) {
+// digest is the sum by which answers are compared.
+func (a Answer) digest() (uint64, error) {
 	lines, err := a.Lines()
 	if err != nil {
 		return 0, err
 	}
 	h := fnv.New64a()
 	for _, l := range lines {
-		if short {
-			l, _, _ = strings.Cut(l, partialEnd)
-		}
 		h.Write([]byte(l))
 		h.Write([]byte{'\n'})
 	}
@@ -114,9 +110,6 @@ func facetLines(total int, facets map[string]facet) []string {
 	return out
 }
 
-// partialEnd ends the part of a roll-up's line that every engine has.
-const partialEnd = " cve "
-
 // siteSums is one row of a roll-up.
 type siteSums struct {
 	site                                 model.SiteID
@@ -130,7 +123,7 @@ func (s siteSums) line() string {
 	if s.complianceN > 0 {
 		avg = float64(s.compliance) / 10 / float64(s.complianceN)
 	}
-	return fmt.Sprintf("%s %d %d/%d/%d/%d"+partialEnd+"%d/%d reboot %d updates %d compliance %.4f",
+	return fmt.Sprintf("%s %d %d/%d/%d/%d cve %d/%d reboot %d updates %d compliance %.4f",
 		s.site, s.hosts, s.up, s.late, s.down, s.unknown, s.critical, s.high, s.reboot, s.updates, avg)
 }
 

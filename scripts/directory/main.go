@@ -1,47 +1,54 @@
-// Command directory compares the directory of hosts with a well-indexed PostgreSQL 15 on one machine, in one
-// run, over the same fleet (appliance/fleet) and the same questions.
+// Command directory compares the directory of hosts with a well-indexed PostgreSQL 15 on one machine, in one run,
+// over the same fleet (appliance/fleet) and the same questions.
 //
 //	make bench-directory [HOSTS=1000000] [SITES=500] [SEED=1] [QUERIES=400] [PART=queries,clients,cold,size,ingest,growth]
 //
-// It owns the engines of the comparison, the ways of asking them and the tables. It starts a PostgreSQL of
-// its own in a folder for the time of the run, over loopback TCP, with a password that nobody is told; none
-// that runs on the machine is touched. It never judges what it cannot compare: every question is put to all
-// engines and the answers are compared, row by row and in order, before anything is timed, and it exits with 1 when
-// one differs. A figure that is not reached is said to be so, and is no error.
+// It owns the engines of the comparison, the ways of asking them and the tables. It starts a PostgreSQL of its own
+// in a folder for the time of the run, over loopback TCP, with a password that nobody is told; none that runs on
+// the machine is touched. It never judges what it cannot compare: every question is put to all engines and the
+// answers are compared, row by row and in order, before anything is timed, and it exits with 1 when one differs. A
+// figure that is not reached is said to be so, and is no error.
 //
 // # How to read it
 //
-// The columns are p50/p99 in milliseconds. Each question is asked four times of each engine, engine after
-// engine and kind after kind, so that noise hits all of them; the best of the four counts, and the percentiles
-// are over the questions. "x Skerry" is how many times as long PostgreSQL took at p50: above 1 Skerry was
-// faster. Ratios below 1.5 are parity: two quiet runs differ by as much. Means of ratios are geometric. Ratios
-// hold within one run only; the load averages that are printed say whether the machine was quiet.
+// The columns are p50/p99 in milliseconds. Each question is asked four times of each engine, engine after engine
+// and kind after kind, so that noise hits all of them; the best of the four counts, and the percentiles are over
+// the questions. "x Skerry" is how many times as long PostgreSQL took at p50, and "h Skerry" how many times as long
+// it took where its rows are read by hand: above 1 Skerry was faster. Ratios below 1.5 are parity: two quiet runs
+// differ by as much. Means of ratios are geometric. Ratios hold within one run only; the load averages that are
+// printed say whether the machine was quiet.
 //
-// PostgreSQL is asked by pgx with prepared statements and results in binary form, which are read by hand, the
-// least that it can cost a client (SCAN=1: by Scan, as most programs do). A page is whole rows with all columns. Each kind can be asked in several ways: plain; the keys first and their
-// rows after (late); by a walk in the order of the answer without the trigram index (walk); everything that
-// matches first (narrow); facets in one pass, in two steps, or each apart; each with a plan made once or made for
-// every question. Which of them serves a kind best is measured at the start and printed, and the best is used:
-// the lowest p50, and among those within 8 % of it the lowest p99. TUNED=1 gives it indexes beyond the usual
-// ones, which pay in a few kinds and cost writes. PLANS=1 prints the plans.
+// PostgreSQL is asked by pgx with prepared statements and results in binary form, a page as whole rows with all
+// columns. In the part queries it is asked twice: "PostgreSQL" reads the rows by Scan into values of the program,
+// as programs do and as our own rows come; "PG by hand" takes the values from the bytes of the wire, the least that
+// it can cost a client. Every figure that compares is judged beside both. The other parts read by Scan. Each kind
+// can be asked in several ways: plain; the keys first and their rows after (late); by a walk in the order of the
+// answer without the trigram index (walk); everything that matches first (narrow); facets in one pass, in two
+// steps, or each apart; each with a plan made once or made for every question. Which of them serves a kind best is
+// measured at the start and printed, and the best is used: the lowest p50, and among those within 8 % of it the
+// lowest p99. TUNED=1 gives it indexes beyond the usual ones, which pay in a few kinds and cost writes. PLANS=1
+// prints the plans.
 //
-// "Skerry" is the store within this process, asked by one goroutine from the text of a search to whole rows.
-// Its pages have the total of what matches, which PostgreSQL is not asked for. "HTTPS" is a controller in a
-// process of its own, asked through its API by TLS over one connection that stays open, to the last byte of
-// the JSON; the body is parsed after the clock. All sites of that controller have their links, because it
-// shows hosts of other sites as unknown. Its roll-up is the list of sites, which is more than the sums.
+// "Skerry" is the store within this process, asked by one goroutine from the text of a search to whole rows. Its
+// pages have the total of what matches, which PostgreSQL is not asked for. "HTTPS" is a controller in a process of
+// its own, asked through its API by TLS over one connection that stays open, with a login, whole rows, no
+// compression. The clock runs from before the request is written until the last byte of the JSON is in memory; the
+// body is parsed after it, as it is for every answer of the run that is compared. "HTTPS" writes the request and
+// reads the answer on one goroutine, as pgx does with its connection; "net/http" is the client of Go's library,
+// which hands each request to one goroutine and each answer to another. All sites of that controller have their
+// links, because it shows hosts of other sites as unknown.
 //
-// Cold: both are stopped and started before each kind, and each question is asked once. EVICT=1 takes
-// their files out of the system's cache as well.
+// Cold: both are stopped and started before each kind, and each question is asked once. EVICT=1 takes their files
+// out of the system's cache as well.
 //
 // Ingest: batches of 500 deltas of one site, 80 % heartbeats, made ready before the clock runs; each writer has
-// sites of its own, and a batch is durable when it counts as written. PostgreSQL takes one in one transaction
-// and one round trip, with the site's watermark; Skerry as one entry of its Raft log on the disk, which is
-// decoded, judged, counted for the site and its trends, indexed and committed. Under load, both are given 16,700
-// rows/s while one client asks all kinds in turn; times are single, not the best of several.
+// sites of its own, and a batch is durable when it counts as written. PostgreSQL takes one in one transaction and
+// one round trip, with the site's watermark; Skerry as one entry of its Raft log on the disk, which is decoded,
+// judged, counted for the site and its trends, indexed and committed. Under load, both are given 16,700 rows/s
+// while one client asks all kinds in turn; times are single, not the best of several.
 //
-// Size: PostgreSQL's table and indexes after VACUUM; ours everything in the folder of the store. Neither
-// counts its log. Memory and restart are those of a new process on the store.
+// Size: PostgreSQL's table and indexes after VACUUM; ours everything in the folder of the store. Neither counts its
+// log. Memory and restart are those of a new process on the store.
 package main
 
 import (
@@ -68,7 +75,6 @@ func main() {
 	flag.IntVar(&o.queries, "queries", 400, "questions of each kind")
 	flag.StringVar(&part, "part", parts, "what to measure")
 	flag.BoolVar(&o.tuned, "tuned", false, "give PostgreSQL the indexes that pay in a few kinds and cost writes")
-	flag.BoolVar(&o.scan, "scan", false, "read PostgreSQL's rows by Scan, as most programs do, and not by hand")
 	flag.BoolVar(&o.plans, "plans", false, "print PostgreSQL's plans")
 	flag.BoolVar(&o.evict, "evict", false, "cold: take the files out of the system's cache")
 	flag.IntVar(&o.deltas, "deltas", 1_300_000, "deltas between the two sizes")

@@ -18,8 +18,6 @@ import (
 // postgres is the engine that Skerry is compared with.
 type postgres struct {
 	server *server
-	// scan reads rows by pgx's Scan, as most programs do, and not by hand.
-	scan bool
 	// choice is the way that serves each kind best; see calibrate.
 	choice map[string]choice
 }
@@ -40,9 +38,20 @@ func (c choice) String() string {
 
 func (p *postgres) Name() string { return "PostgreSQL" }
 
-// Session opens connections: one for each way of planning.
-func (p *postgres) Session(ctx context.Context) (Session, error) {
-	s := &pgSession{p: p}
+// Session opens connections that read rows by Scan.
+func (p *postgres) Session(ctx context.Context) (Session, error) { return p.session(ctx, false) }
+
+// byHand is the same server, its rows read from the bytes of the wire.
+type byHand struct{ *postgres }
+
+func (byHand) Name() string { return "PG by hand" }
+
+// Session opens connections that read rows by hand.
+func (p byHand) Session(ctx context.Context) (Session, error) { return p.session(ctx, true) }
+
+// session opens connections: one for each way of planning.
+func (p *postgres) session(ctx context.Context, hand bool) (Session, error) {
+	s := &pgSession{p: p, hand: hand}
 	var err error
 	if s.auto, err = p.server.connect(ctx, "plan_cache_mode=auto"); err != nil {
 		return nil, err
@@ -55,6 +64,7 @@ func (p *postgres) Session(ctx context.Context) (Session, error) {
 
 type pgSession struct {
 	p            *postgres
+	hand         bool // rows are read by hand, not by Scan
 	auto, custom *pgx.Conn
 }
 
@@ -88,7 +98,7 @@ func (s *pgSession) ask(ctx context.Context, q fleet.Query, v variant, custom bo
 	var a Answer
 	switch q.Op {
 	case fleet.OpPage:
-		a, err = readPage(rows, q.Limit, s.p.scan)
+		a, err = readPage(rows, q.Limit, s.hand)
 	case fleet.OpCount:
 		a, err = readCount(rows)
 	case fleet.OpFacets:
@@ -102,8 +112,7 @@ func (s *pgSession) ask(ctx context.Context, q fleet.Query, v variant, custom bo
 	return a, nil
 }
 
-// pgRow is one host, every value of it read from the wire. It is read by hand, which costs the client
-// less than Scan does.
+// pgRow is one host, every value of it read from the wire: by Scan, or by hand, which costs the client less.
 type pgRow struct {
 	ids     [2][16]byte
 	longs   [4]int64
@@ -119,12 +128,12 @@ type pgRow struct {
 	mac   net.HardwareAddr
 }
 
-func readPage(rows pgx.Rows, limit int, scan bool) (Answer, error) {
+func readPage(rows pgx.Rows, limit int, hand bool) (Answer, error) {
 	out := make([]pgRow, 0, limit)
 	for rows.Next() {
 		out = append(out, pgRow{})
 		r := &out[len(out)-1]
-		if !scan {
+		if hand {
 			r.read(rows.RawValues())
 		} else if err := rows.Scan(r.targets()...); err != nil {
 			return Answer{}, err

@@ -18,6 +18,39 @@ const rollups = 40
 // ordered are the kinds that read one page along an order that every engine keeps.
 var ordered = []string{"host_exact", "host_prefix", "ip_exact", "cidr", "site_status", "os_ver_status", "last_seen_desc", "deep_cursor"}
 
+// contenders are all ways in which questions are asked in the part queries: PostgreSQL, ours and both again as
+// other clients see them.
+func (b *bench) contenders() []Engine {
+	var out []Engine
+	if b.pg != nil {
+		out = append(out, b.pg, byHand{b.pg})
+	}
+	out = append(out, b.sk)
+	if b.web != nil {
+		out = append(out, b.web, library{b.web})
+	}
+	return out
+}
+
+// comparison is a pair of contenders whose ratio is printed: how many times as long the first took.
+type comparison struct{ label, base, ours string }
+
+var comparisons = []comparison{
+	{"x Skerry", "PostgreSQL", "Skerry"}, {"x HTTPS", "PostgreSQL", "HTTPS"}, {"x net/http", "PostgreSQL", "net/http"},
+	{"h Skerry", "PG by hand", "Skerry"}, {"h HTTPS", "PG by hand", "HTTPS"},
+}
+
+// of finds the pair among the engines; false: one of them is not there.
+func (c comparison) of(engines []Engine) (base, ours int, ok bool) {
+	base, ours = at(engines, c.base), at(engines, c.ours)
+	return base, ours, base >= 0 && ours >= 0
+}
+
+// at finds an engine by its name, -1 if it is not there.
+func at(engines []Engine, name string) int {
+	return slices.IndexFunc(engines, func(e Engine) bool { return e.Name() == name })
+}
+
 // engines are those that are there.
 func (b *bench) engines(web bool) []Engine {
 	var out []Engine
@@ -47,7 +80,7 @@ func (b *bench) queriesPart() error {
 		return err
 	}
 	b.heading("queries: one client, %d questions of a kind, each asked %d times, the best counts", b.options.queries, repeats)
-	engines := b.engines(true)
+	engines := b.contenders()
 	sessions := make([]Session, len(engines))
 	for i, e := range engines {
 		s, err := e.Session(b.ctx)
@@ -70,7 +103,7 @@ func (b *bench) queriesPart() error {
 			return err
 		}
 		table[kind], bytes[kind] = row, size
-		b.row(kind, row, size)
+		b.row(kind, engines, row, size)
 	}
 	b.judgeQueries(engines, table)
 	if b.web != nil {
@@ -83,24 +116,19 @@ func (b *bench) queriesPart() error {
 // verify asks every engine each question once and compares the answers. It warms them on the way.
 func (b *bench) verify(engines []Engine, sessions []Session, questions []fleet.Query) error {
 	for _, q := range questions {
-		var first, firstShort uint64
+		var first uint64
 		for i, s := range sessions {
 			a, err := s.Query(b.ctx, q)
 			if err != nil {
 				return fmt.Errorf("%s: %w", engines[i].Name(), err)
 			}
-			whole, err := a.digest(false)
+			sum, err := a.digest()
 			if err != nil {
 				return err
 			}
-			short, err := a.digest(true)
-			if err != nil {
-				return err
-			}
-			switch {
-			case i == 0:
-				first, firstShort = whole, short
-			case a.Partial && short != firstShort, !a.Partial && whole != first:
+			if i == 0 {
+				first = sum
+			} else if sum != first {
 				b.differ(engines, sessions, i, q)
 			}
 		}
@@ -165,22 +193,26 @@ func (b *bench) measure(sessions []Session, questions []fleet.Query) ([]quantile
 func (b *bench) header(engines []Engine) {
 	b.printf("%-20s", "ms p50/p99")
 	for _, e := range engines {
-		b.printf(" %16s", e.Name())
+		b.printf(" %13s", e.Name())
 	}
-	for _, e := range engines[1:] {
-		b.printf(" %10s", "x "+e.Name())
+	for _, c := range comparisons {
+		if _, _, ok := c.of(engines); ok {
+			b.printf(" %10s", c.label)
+		}
 	}
 	b.printf("   largest body\n")
 }
 
-// row prints a kind; a ratio says how many times the first engine took as long at p50.
-func (b *bench) row(kind string, row []quantiles, size int) {
+// row prints a kind; a ratio says how many times as long PostgreSQL took at p50.
+func (b *bench) row(kind string, engines []Engine, row []quantiles, size int) {
 	b.printf("%-20s", kind)
 	for _, q := range row {
-		b.printf(" %16s", millis(q.p50)+"/"+millis(q.p99))
+		b.printf(" %13s", millis(q.p50)+"/"+millis(q.p99))
 	}
-	for _, q := range row[1:] {
-		b.printf(" %10.2f", ratio(row[0].p50, q.p50))
+	for _, c := range comparisons {
+		if base, ours, ok := c.of(engines); ok {
+			b.printf(" %10.2f", ratio(row[base].p50, row[ours].p50))
+		}
 	}
 	if size > 0 {
 		b.printf("   %d", size)
@@ -189,54 +221,3 @@ func (b *bench) row(kind string, row []quantiles, size int) {
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
-
-// judgeQueries holds the table against the figures.
-func (b *bench) judgeQueries(engines []Engine, table map[string][]quantiles) {
-	at := func(name string) int {
-		return slices.IndexFunc(engines, func(e Engine) bool { return e.Name() == name })
-	}
-	pg, sk, web := at("PostgreSQL"), at("Skerry"), at("HTTPS")
-	worst := time.Duration(0)
-	for _, kind := range fleet.Kinds {
-		worst = max(worst, table[kind][sk].p99)
-	}
-	b.figure(worst <= 30*time.Millisecond, "warm p99 of every kind <= 30 ms", "worst %s ms", millis(worst))
-	if pg < 0 {
-		return
-	}
-	ratios := func(engine int, kinds []string) (v []float64, least float64, which string) {
-		least = math.Inf(1)
-		for _, kind := range kinds {
-			r := ratio(table[kind][pg].p50, table[kind][engine].p50)
-			if v = append(v, r); r < least {
-				least, which = r, kind
-			}
-		}
-		return v, least, which
-	}
-	all, least, which := ratios(sk, fleet.Kinds)
-	b.printf("%-20s %s %.1fx\n", "geometric mean", engines[sk].Name(), geomean(all))
-	b.figure(least >= 1, "no kind slower than PostgreSQL at p50", "least %.2fx, %s", least, which)
-	b.figure(geomean(all) >= 8, "geometric mean of p50 >= 8x", "%.1fx", geomean(all))
-	_, least, which = ratios(sk, []string{"count_filter", "count_substr", "facets_filter"})
-	b.figure(least >= 25, "counts and facets >= 25x at p50", "least %.1fx, %s", least, which)
-	_, least, _ = ratios(sk, []string{"rollup_site"})
-	b.figure(least >= 60, "roll-ups >= 60x at p50", "%.1fx", least)
-	if web < 0 {
-		return
-	}
-	all, _, _ = ratios(web, fleet.Kinds)
-	b.printf("%-20s %s %.1fx\n", "geometric mean", engines[web].Name(), geomean(all))
-	worst50, which50, worst99, which99 := 0.0, "", 0.0, ""
-	for _, kind := range ordered {
-		if r := ratio(table[kind][web].p50, table[kind][pg].p50); r > worst50 {
-			worst50, which50 = r, kind
-		}
-		if r := ratio(table[kind][web].p99, table[kind][pg].p99); r > worst99 {
-			worst99, which99 = r, kind
-		}
-	}
-	b.figure(worst50 <= 1.25, "HTTPS: simple and ordered pages <= 1.25x PostgreSQL's p50", "worst %.2fx, %s", worst50, which50)
-	b.figure(worst99 <= 2, "HTTPS: simple and ordered pages <= 2x PostgreSQL's p99", "worst %.2fx, %s", worst99, which99)
-	b.figure(geomean(all) >= 4, "HTTPS: geometric mean of p50 >= 4x", "%.1fx", geomean(all))
-}
