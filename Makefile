@@ -68,13 +68,13 @@ bench: ## every benchmark, with machine, versions and load (BENCH=REGEXP for som
 	@echo "load     $$(cut -d' ' -f1-3 /proc/loadavg) before"
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-# HOSTS, SITES, SEED, QUERIES and PART as in the comment of scripts/directory; TUNED=1, SCAN=1, PLANS=1, EVICT=1; TMPDIR must be on a disk.
+# HOSTS, SITES, SEED, QUERIES and PART as in the comment of scripts/directory; TUNED=1, PLANS=1, EVICT=1; TMPDIR must be on a disk.
 bench-directory: ## the directory beside a PostgreSQL 15 of its own, in one run
 	@go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry
 	@go build -ldflags '$(LDFLAGS)' -o bin/bench-directory ./scripts/directory
 	@bin/bench-directory -program bin/skerry $(if $(HOSTS),-hosts $(HOSTS)) $(if $(SITES),-sites $(SITES)) $(if $(SEED),-seed $(SEED)) \
 	  $(if $(QUERIES),-queries $(QUERIES)) $(if $(PART),-part $(PART)) $(if $(GROWTH),-growth $(GROWTH)) $(if $(DELTAS),-deltas $(DELTAS)) \
-	  $(if $(TUNED),-tuned) $(if $(SCAN),-scan) $(if $(PLANS),-plans) $(if $(EVICT),-evict)
+	  $(if $(TUNED),-tuned) $(if $(PLANS),-plans) $(if $(EVICT),-evict)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
