@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -46,8 +48,14 @@ func hash(t *testing.T, s *index.Store) string {
 	return hex.EncodeToString(h)
 }
 
+// seen, where it is set, is told what logged writes.
+var seen func([]model.Change)
+
 func logged(t *testing.T, index uint64, changes ...model.Change) *raft.Log {
 	t.Helper()
+	if seen != nil {
+		seen(changes)
+	}
 	b, err := entry.Encode(changes)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +110,21 @@ func history(t *testing.T, rnd *rand.Rand, length int) []*raft.Log {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.Items = append(r.Items, model.Item{Seq: seqs[site], Kind: model.ItemHost, Key: h.ID.String(), AsOf: stamp(n).At, Payload: b})
+				item := model.Item{Seq: seqs[site], Kind: model.ItemHost, Key: h.ID.String(), AsOf: stamp(n).At, Payload: b}
+				switch rnd.IntN(8) {
+				case 0, 1, 2:
+					if item.Payload, err = model.Encode(model.HostBeat{Status: model.HostDown, StatusAt: stamp(n).At}); err != nil {
+						t.Fatal(err)
+					}
+					item.Kind = model.ItemStatus
+				case 3:
+					item.Kind, item.Payload = model.ItemHostGone, nil
+				case 4:
+					item.Payload = jsontext.Value(`{"hostname":7}`) // refused
+				case 5:
+					item.Key = model.HostID(nodeID(99)).String() // refused: not that of the row
+				}
+				r.Items = append(r.Items, item)
 			}
 			c = append(c, r)
 		case 4:
@@ -121,6 +143,51 @@ func history(t *testing.T, rnd *rand.Rand, length int) []*raft.Log {
 		logs = append(logs, logged(t, at, c...))
 	}
 	return logs
+}
+
+// first writes an entry as version 1 did.
+func first(t *testing.T, changes ...model.Change) []byte {
+	t.Helper()
+	b := binary.AppendUvarint([]byte{1, 0}, uint64(len(changes)))
+	for _, c := range changes {
+		j, err := model.Encode(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(binary.AppendUvarint(append(b, byte(c.Tag())), uint64(len(j))), j...)
+	}
+	return b
+}
+
+// A log of version 1 gives the same rows, the refused items in the audit record included.
+func TestEntriesOfVersion1(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var changes [][]model.Change
+	seen = func(c []model.Change) { changes = append(changes, c) }
+	logs := history(t, rand.New(rand.NewPCG(seed, 4)), 300)
+	seen = nil
+	f, s := newFSM(t)
+	old, rows := newFSM(t)
+	next, runs := 0, 0
+	for _, l := range logs {
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		was := *l
+		was.Data = first(t, changes[next]...)
+		next++
+		if l.Data[0] == 2 {
+			runs++
+		}
+		got, want := old.Apply(&was), f.Apply(l)
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("entry %d: %v as version 1, %v now", l.Index, got, want)
+		}
+	}
+	if runs == 0 || hash(t, rows) != hash(t, s) {
+		t.Errorf("%d runs gave other rows", runs)
+	}
 }
 
 // The same log gives the same bytes, however it is cut into batches, and however often a start

@@ -58,7 +58,9 @@ func (s fromSite) take(item model.Item) error {
 // host stores a whole row.
 func (s fromSite) host(item model.Item) error {
 	var h model.Host
-	if err := decode(item, &h); err != nil {
+	if item.Host != nil {
+		h = *item.Host
+	} else if err := decode(item, &h); err != nil {
 		return err
 	}
 	if h.ID.IsZero() || h.ID.String() != item.Key {
@@ -84,8 +86,10 @@ func (s fromSite) status(item model.Item) error {
 	if err != nil {
 		return fault.New(fault.Invalid, op, "%w", err)
 	}
-	b, err := inventory.DecodeBeat(item.Payload)
-	if err != nil {
+	var b model.HostBeat
+	if item.Beat != nil {
+		b = *item.Beat
+	} else if b, err = inventory.DecodeBeat(item.Payload); err != nil {
 		return err
 	}
 	if b, err = inventory.CheckBeat(b, s.stamp.At); err != nil {

@@ -41,6 +41,12 @@ func (id ID[K]) IsZero() bool { return id == ID[K]{} }
 // String returns the canonical 36-character form, as in 0190d5c2-7a1e-7c3f-9b0a-2f1d3c4b5a69.
 func (id ID[K]) String() string {
 	var b [36]byte
+	return string(id.AppendTo(b[:0]))
+}
+
+// AppendTo appends the form of String to b.
+func (id ID[K]) AppendTo(to []byte) []byte {
+	var b [36]byte
 	hex.Encode(b[0:8], id[0:4])
 	b[8] = '-'
 	hex.Encode(b[9:13], id[4:6])
@@ -50,7 +56,7 @@ func (id ID[K]) String() string {
 	hex.Encode(b[19:23], id[8:10])
 	b[23] = '-'
 	hex.Encode(b[24:36], id[10:16])
-	return string(b[:])
+	return append(to, b[:]...)
 }
 
 // MarshalText returns the form of String; the zero ID becomes the empty text.

@@ -45,6 +45,11 @@ type Item struct {
 	Key     string         `json:"key"` // at most MaxItemKey bytes
 	AsOf    Time           `json:"as_of,omitzero"`
 	Payload jsontext.Value `json:"payload,omitzero"` // at most MaxPayload bytes; absent for kinds without one
+
+	// Host and Beat are the payload of ItemHost and of ItemStatus as values, where whoever hands the item over
+	// has them so: Payload is not looked at then. They never cross a boundary; nobody changes what they point to.
+	Host *Host     `json:"-"`
+	Beat *HostBeat `json:"-"`
 }
 
 // Bounds of what one carrier may hand over at once.

@@ -10,27 +10,31 @@
 //	0         1       2
 //	| version | flags | body …
 //
-// version is 1. Flag bit 0 says that the body is one zstd frame; all other bits are zero. The body:
+// version is 2, or 1 where version 1 can say it. Flag bit 0 says that the body is one zstd frame, bit 1 that it is one S2 block; all other bits
+// are zero. The body:
 //
-//	| count uvarint | count times: | tag u8 | length uvarint | JSON … |
+//	| count uvarint | count times: | tag u8 | length uvarint | change … |
 //
-// The JSON is that of model.Encode. There is at least one change and nothing behind the last.
+// A change is the JSON of model.Encode, which begins with "{", or, for a run of items, the form of run.go, which
+// begins with 01. There is at least one change and nothing behind the last.
 //
-// Version history: 1, the first.
+// Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2.
 package entry
 
 import (
 	"encoding/binary"
 	"sync"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
 const (
-	version  = 1
+	version  = 2 // the newest
 	flagZstd = 1
+	flagS2   = 2 // since version 2
 
 	// MaxBody bounds the body of one entry, in bytes before compression.
 	MaxBody = 16 << 20
@@ -62,35 +66,83 @@ func Encode(changes []model.Change) ([]byte, error) {
 	if len(changes) > MaxChanges {
 		return nil, fault.New(fault.TooLarge, op, "it has %d changes, the limit is %d; propose fewer at once", len(changes), MaxChanges)
 	}
-	b := []byte{version, 0}
-	b = binary.AppendUvarint(b, uint64(len(changes)))
-	for _, c := range changes {
-		if c == nil || decoders[c.Tag()] == nil {
-			return nil, fault.New(fault.Invalid, op, "%T is not a change that the log knows", c)
-		}
-		j, err := model.Encode(c)
-		if err != nil {
-			return nil, fault.New(fault.Invalid, op, "%T is not JSON: %w", c, err)
-		}
-		b = append(b, byte(c.Tag()))
-		b = binary.AppendUvarint(b, uint64(len(j)))
-		b = append(b, j...)
-		if len(b)-2 > MaxBody {
-			return nil, fault.New(fault.TooLarge, op, "it is more than %d MiB; propose it in smaller pieces", MaxBody>>20)
-		}
+	scratch := buffers.Get().(*[]byte)
+	defer func() { buffers.Put(scratch) }()
+	b, runs, err := appendBody((*scratch)[:0], changes)
+	if err != nil {
+		return nil, fault.Wrap(op, err)
+	}
+	if cap(b) <= keepBuffer {
+		*scratch = b
+	}
+	if runs {
+		return packRuns(b), nil
 	}
 	if len(b) < packFrom {
-		return b, nil
+		return append([]byte{1, 0}, b...), nil
 	}
 	z, err := encoder()
 	if err != nil {
 		return nil, fault.New(fault.Other, op, "%w", err)
 	}
-	packed := z.EncodeAll(b[2:], append(make([]byte, 0, len(b)/2), version, flagZstd))
-	if len(packed) < len(b) {
+	packed := z.EncodeAll(b, append(make([]byte, 0, len(b)/2), 1, flagZstd))
+	if len(packed) < 2+len(b) {
 		return packed, nil
 	}
-	return b, nil
+	return append([]byte{1, 0}, b...), nil
+}
+
+// keepBuffer is how large a buffer may be that is kept for later.
+const keepBuffer = 1 << 20
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// packRuns returns the entry of a body with runs. These come by the hundred a second, and have little in them
+// that repeats: what packs fast is the better choice.
+func packRuns(body []byte) []byte {
+	if len(body) >= packFrom {
+		scratch := buffers.Get().(*[]byte)
+		defer buffers.Put(scratch)
+		packed := s2.Encode((*scratch)[:cap(*scratch)], body)
+		if cap(packed) <= keepBuffer {
+			*scratch = packed
+		}
+		if len(packed) < len(body) {
+			return append([]byte{version, flagS2}, packed...)
+		}
+	}
+	return append([]byte{version, 0}, body...)
+}
+
+// appendBody appends what stands behind the flags, and reports whether there is a run in it.
+func appendBody(b []byte, changes []model.Change) (_ []byte, runs bool, err error) {
+	b = binary.AppendUvarint(b, uint64(len(changes)))
+	var piece []byte
+	for _, c := range changes {
+		if c == nil || decoders[c.Tag()] == nil {
+			return nil, false, fault.New(fault.Invalid, "", "%T is not a change that the log knows", c)
+		}
+		run, ok := c.(model.Received)
+		if p, is := c.(*model.Received); is {
+			run, ok = *p, true
+		}
+		if ok {
+			runs = true
+			piece, err = appendRun(piece[:0], &run)
+		} else {
+			piece, err = model.Encode(c)
+		}
+		if err != nil {
+			return nil, false, fault.New(fault.Invalid, "", "%T cannot be written: %w", c, err)
+		}
+		b = append(b, byte(c.Tag()))
+		b = binary.AppendUvarint(b, uint64(len(piece)))
+		b = append(b, piece...)
+		if len(b) > MaxBody {
+			return nil, false, fault.New(fault.TooLarge, "", "it is more than %d MiB; propose it in smaller pieces", MaxBody>>20)
+		}
+	}
+	return b, runs, nil
 }
 
 // Decode reads an entry. The changes share no memory with b and are values, not pointers.
@@ -102,7 +154,11 @@ func Decode(b []byte) ([]model.Change, error) {
 	if b[0] == 0 {
 		return nil, fault.New(fault.Corrupt, op, "it has version 0")
 	}
-	if b[0] > version || b[1]&^flagZstd != 0 {
+	flags := byte(flagZstd)
+	if b[0] > 1 {
+		flags |= flagS2
+	}
+	if b[0] > version || b[1]&^flags != 0 || b[1] == flagZstd|flagS2 {
 		return nil, fault.New(fault.Version, op, "it has version %d and flags %#x, this program reads version %d; run the version that wrote it, or a newer one", b[0], b[1], version)
 	}
 	body := b[2:]
@@ -113,6 +169,15 @@ func Decode(b []byte) ([]model.Change, error) {
 		}
 		if body, err = z.DecodeAll(body, nil); err != nil {
 			return nil, fault.New(fault.Corrupt, op, "its body does not unpack: %w", err)
+		}
+	}
+	if b[1]&flagS2 != 0 {
+		n, err := s2.DecodedLen(body)
+		if err == nil && n <= MaxBody {
+			body, err = s2.Decode(nil, body)
+		}
+		if err != nil || n > MaxBody {
+			return nil, fault.New(fault.Corrupt, op, "its body of %d bytes does not unpack: %v", n, err)
 		}
 	}
 	if len(body) > MaxBody {
@@ -139,7 +204,13 @@ func Decode(b []byte) ([]model.Change, error) {
 		if decode == nil {
 			return nil, fault.New(fault.Version, op, "it holds a change with tag %d, which this program does not know; run the version that wrote it, or a newer one", tag)
 		}
+		if b[0] > 1 && tag == model.TagReceived && len(j) > 0 && j[0] == runForm {
+			decode = decodeRun
+		}
 		c, err := decode(j)
+		if fault.Is(err, fault.Version) {
+			return nil, fault.Wrap(op, err)
+		}
 		if err != nil {
 			return nil, fault.New(fault.Corrupt, op, "change %d (tag %d) does not decode: %w", i+1, tag, err)
 		}
