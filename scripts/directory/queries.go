@@ -162,18 +162,22 @@ func (b *bench) differ(engines []Engine, sessions []Session, i int, q fleet.Quer
 	}
 }
 
-// measure asks every engine all questions in turn, repeats times.
+// measure asks every engine all questions in turn, repeats times, each time beginning with another engine.
 func (b *bench) measure(sessions []Session, questions []fleet.Query) ([]quantiles, int, error) {
 	best := make([][]time.Duration, len(sessions))
 	for i := range best {
 		best[i] = slices.Repeat([]time.Duration{math.MaxInt64}, len(questions))
 	}
 	size := 0
-	for range repeats {
-		for i, s := range sessions {
-			for k, q := range questions {
+	for round := range repeats {
+		for n := range sessions {
+			i := (n + round) % len(sessions)
+			for m := range questions {
+				// An engine that was not asked for a while takes longer for the first questions; so that these are
+				// not the same ones each time, every round begins at another.
+				k := (m + round*len(questions)/repeats) % len(questions)
 				began := time.Now()
-				a, err := s.Query(b.ctx, q)
+				a, err := sessions[i].Query(b.ctx, questions[k])
 				took := time.Since(began)
 				if err != nil {
 					return nil, 0, err
