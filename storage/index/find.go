@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/storage/key"
@@ -30,7 +31,7 @@ func (s *Store) Find(ctx context.Context, q query.Search) (query.Page, error) {
 	from := time.Now()
 	for steady := false; ; steady = true {
 		p, moved, err := s.find(ctx, q, steady)
-		if err != nil || !moved || steady || time.Since(from) > steadyTime {
+		if err != nil && !moved || !moved || steady || time.Since(from) > steadyTime {
 			return p, err
 		}
 	}
@@ -47,9 +48,6 @@ const noCommit = ^uint64(0)
 // find is Find. Where it is not steady, it reports whether anything was committed meanwhile; the hosts that
 // no longer match are left out then.
 func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page query.Page, moved bool, err error) {
-	if steady {
-		s.applying.RLock()
-	}
 	// Done is read first: where the two are equal, no commit was under way when begun was read.
 	done := s.done.Load()
 	begun := s.begun.Load()
@@ -57,37 +55,44 @@ func (s *Store) find(ctx context.Context, q query.Search, steady bool) (page que
 	if moved {
 		begun = noCommit
 	}
-	found, v, err := s.ask(ctx, q)
-	if steady {
-		s.applying.RUnlock()
-		moved = found.Loose
-	} else {
-		moved = moved || found.Loose || s.begun.Load() != begun
-	}
+	found, v, err := s.ask(ctx, q, steady)
 	if err != nil {
 		return page, false, err
 	}
 	defer v.Close()
+	moved = found.Loose || !steady && (moved || s.begun.Load() != begun)
 	env := query.Env{Now: q.Now, Site: v.siteNames()}
 	page.Total = found.Total
 	page.Hosts = make([]model.Host, len(found.Hits))
 	n := 0
+	var last *model.Host // of the hits whose rows read, shown or not
 	for i := range found.Hits {
 		h := &page.Hosts[n]
 		ok, err := v.recentRow(found.Hits[i].ID, h, begun)
 		if err != nil {
 			return query.Page{}, false, err
 		}
+		if !ok {
+			continue
+		}
 		h.SetBeat(found.Hits[i].Beat)
-		if ok && (!moved || q.Where == nil || query.Match(q.Where, h, env)) {
+		last = h
+		if !moved || q.Where == nil || query.Match(q.Where, h, env) {
 			n++
+		} else if i == len(found.Hits)-1 {
+			behind := *h
+			last = &behind
 		}
 	}
 	page.Hosts = page.Hosts[:n]
-	if found.More && n > 0 {
-		c := query.CursorOf(q.Sort, &page.Hosts[n-1], env)
-		page.Next = &c
+	if !found.More {
+		return page, moved, nil
 	}
+	if last == nil {
+		return query.Page{}, !steady, fault.New(fault.Busy, "search hosts", "all hosts of the page went while it was read; try again")
+	}
+	c := query.CursorOf(q.Sort, last, env)
+	page.Next = &c
 	return page, moved, nil
 }
 
@@ -110,15 +115,27 @@ func (v *View) recentRow(id model.HostID, h *model.Host, begun uint64) (bool, er
 	})
 }
 
-// ask finds the hosts and opens a view of their rows.
-func (s *Store) ask(ctx context.Context, q query.Search) (search.Found, *View, error) {
-	v := s.View()
-	found, err := v.memory.Find(ctx, q)
-	if err != nil {
-		v.Close()
+// ask finds the hosts and opens a view of their rows. Steady, commits wait meanwhile, so that it must not wait
+// for anything itself.
+func (s *Store) ask(ctx context.Context, q query.Search, steady bool) (found search.Found, v *View, err error) {
+	if steady {
+		s.applying.RLock()
+		defer s.applying.RUnlock()
+	}
+	open := s.View()
+	defer func() {
+		if v == nil {
+			open.Close()
+		}
+	}()
+	find := open.memory.Find
+	if steady {
+		find = open.memory.FindAtOnce
+	}
+	if found, err = find(ctx, q); err != nil {
 		return found, nil, err
 	}
-	return found, v, nil
+	return found, open, nil
 }
 
 // siteNames returns a function that reads sites, each once; a site that does not read is one that is not

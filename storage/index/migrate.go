@@ -10,6 +10,7 @@ import (
 	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/storage/key"
 )
 
@@ -71,7 +72,9 @@ func (s *Store) migrate(db *pebble.DB, number, schema uint64) error {
 }
 
 // migrateHosts writes the rows of schema 1 that have a form of their own since: those of hosts, of which the
-// beat becomes a row, and the counts of sites. The index by site is no longer kept in the store.
+// beat becomes a row, and the counts of sites. Those have sums that schema 1 did not know, and a row for all
+// sites: they are summed anew, since increments to what is not there would go below zero. A status that is
+// none of the known ones becomes unknown, as it was shown. The index by site is no longer kept in the store.
 func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 	snap := db.NewSnapshot()
 	defer snap.Close()
@@ -90,6 +93,8 @@ func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 		return nil
 	}
 	var row []byte
+	var all model.SiteCounts
+	sums := map[model.SiteID]*model.SiteCounts{}
 	err := r.scan(key.SpaceHost.Prefix(), func(k, v []byte) error {
 		id, err := key.ReadHost(k)
 		if err != nil {
@@ -99,6 +104,14 @@ func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 		if err := rows.readHost(v, id, &h); err != nil {
 			return readError(k, err)
 		}
+		h.Status = query.StatusOf(h.Status)
+		n := sums[h.Site]
+		if n == nil {
+			n = &model.SiteCounts{Site: h.Site}
+			sums[h.Site] = n
+		}
+		n.Add(&h, 1)
+		all.Add(&h, 1)
 		if row, err = compact.AppendHost(row[:0], &h); err != nil {
 			return readError(k, err)
 		}
@@ -122,10 +135,22 @@ func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 		if err := rows.readCounts(v, site, &n); err != nil {
 			return readError(k, err)
 		}
-		return b.Set(k, encodeCounts(&n), nil)
+		sum := sums[site]
+		if sum == nil {
+			sum = &model.SiteCounts{Site: site}
+			sums[site] = sum
+		}
+		sum.LastItem, sum.JudgedAt = n.LastItem, n.JudgedAt
+		return nil
 	})
 	if err != nil {
 		return err
+	}
+	sums[model.SiteID{}] = &all
+	for site, sum := range sums { // in any order: the keys are distinct
+		if err := b.Set(key.Counts(site), encodeCounts(sum), nil); err != nil {
+			return err
+		}
 	}
 	gone := key.SpaceHostSite.Prefix()
 	if err := b.DeleteRange(gone, key.After(bytes.Clone(gone)), nil); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/storage/key"
 )
 
@@ -64,13 +65,29 @@ func hasSchema1(t testing.TB, s *Store) {
 		got.Write(append(b, '\n'))
 		return err
 	}))
-	if !bytes.Equal(got.Bytes(), want) {
+	var expected bytes.Buffer
+	sums := model.SiteCounts{Site: model.SiteID{1}}
+	for line := range bytes.Lines(want) {
+		var h model.Host
+		ok(t, model.Decode(bytes.TrimSpace(line), &h))
+		h.Status = query.StatusOf(h.Status) // what nobody knows is unknown
+		if h.Site == sums.Site {
+			sums.Add(&h, 1)
+		}
+		b, err := model.Encode(h)
+		ok(t, err)
+		expected.Write(append(b, '\n'))
+	}
+	if want = expected.Bytes(); !bytes.Equal(got.Bytes(), want) {
 		t.Fatalf("the hosts changed on the way:\n%s\nwant\n%s", got.Bytes(), want)
 	}
 	n, found, err := v.Counts(model.SiteID{1})
 	ok(t, err)
-	if !found || n.Hosts != 20 || n.ByStatus["up"] != 10 || n.JudgedAt != 1_700_000_500_000 {
-		t.Errorf("the counts are %+v", n)
+	if !found || !n.SameSums(sums) || n.Hosts == 0 || n.JudgedAt != 1_700_000_500_000 {
+		t.Errorf("the counts are %+v, want %+v", n, sums)
+	}
+	if all, found, err := v.Counts(model.SiteID{}); err != nil || !found || all.Hosts != int64(bytes.Count(want, []byte{'\n'})) {
+		t.Errorf("the counts of all sites are %+v, %v", all, err)
 	}
 	if n, err := v.count([]byte{byte(key.SpaceHostSite)}); err != nil || n != 0 {
 		t.Errorf("%d entries of the index by site are left, %v", n, err)

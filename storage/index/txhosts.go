@@ -7,6 +7,7 @@ import (
 	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/storage/key"
 )
 
@@ -129,6 +130,8 @@ func (t *Tx) PutHost(h model.Host) error {
 	if err != nil {
 		return err
 	}
+	// The index in memory knows four statuses, and must say the same of a host as its row does.
+	h.Status = query.StatusOf(h.Status)
 	if t.scratch, err = compact.AppendHost(t.scratch[:0], &h); err != nil {
 		return fault.Wrap("write "+key.Describe(key.Host(h.ID)), err)
 	}
@@ -145,6 +148,7 @@ func (t *Tx) PutHost(h model.Host) error {
 
 // PutHostBeat implements apply.Tx.
 func (t *Tx) PutHostBeat(id model.HostID, beat model.HostBeat) error {
+	beat.Status = query.StatusOf(beat.Status)
 	st := t.hosts[id]
 	if st == nil {
 		h, ok := t.memory.Head(id)

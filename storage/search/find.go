@@ -27,7 +27,14 @@ type Hit struct {
 
 // Find returns one page. Its errors have the kind fault.Invalid for a limit, an order or a cursor that
 // cannot be, and fault.Busy for a question that takes more time or work than it may.
-func (x *Index) Find(ctx context.Context, s query.Search) (Found, error) {
+func (x *Index) Find(ctx context.Context, s query.Search) (Found, error) { return x.find(ctx, s, false) }
+
+// FindAtOnce is Find for who makes others wait meanwhile: it does not queue with the costly questions.
+func (x *Index) FindAtOnce(ctx context.Context, s query.Search) (Found, error) {
+	return x.find(ctx, s, true)
+}
+
+func (x *Index) find(ctx context.Context, s query.Search, atOnce bool) (Found, error) {
 	var f Found
 	if s.Limit == 0 {
 		s.Limit = query.DefaultPage
@@ -40,6 +47,7 @@ func (x *Index) Find(ctx context.Context, s query.Search) (Found, error) {
 		return f, err
 	}
 	defer q.done()
+	q.atOnce = atOnce
 	page, total, err := q.page(s)
 	if err == nil {
 		err = q.err
@@ -72,6 +80,7 @@ func (x *Index) shownBeat(ord uint32) model.HostBeat {
 
 // page returns the ordinals of a page in order, and one more where there is one, and how many match.
 func (q *question) page(s query.Search) ([]uint32, int, error) {
+	s.Skip = min(s.Skip, int(q.n))
 	want := s.Skip + s.Limit + 1
 	skip := func(page []uint32) []uint32 { return page[min(s.Skip, len(page)):] }
 	if s.Sort.Field == 0 || s.Sort.Field == query.FieldHostname {
@@ -94,7 +103,7 @@ func (q *question) page(s query.Search) ([]uint32, int, error) {
 	}
 	total := matching.len()
 	o, err := q.sorter(s.Sort, s.After)
-	if err != nil || total == 0 {
+	if err != nil || total <= s.Skip {
 		return nil, total, err
 	}
 	var page []uint32
@@ -315,6 +324,12 @@ func (q *question) prefixPage(p query.Pattern, rest query.Expr, s query.Search, 
 	has, decided := func(uint32) bool { return true }, true
 	if rest != nil {
 		has, decided = q.member(q.eval(rest), total), false
+		if q.err != nil {
+			return nil, 0, true
+		}
+		// That may have let a writer in: places in the order are only good until then.
+		from, to = q.stretch(p)
+		total = q.byName.count(from, to)
 	}
 	o, err := q.sorter(s.Sort, s.After)
 	if err != nil {

@@ -19,6 +19,7 @@ type question struct {
 	now    model.Time
 	work   int // steps so far
 	costly bool
+	atOnce bool // it takes no place among the costly ones, and does not wait
 	paused bool // the lock was let go of meanwhile
 	err    error
 
@@ -66,7 +67,7 @@ func (q *question) pause() bool {
 	if !q.spend(0) {
 		return false
 	}
-	if q.costly || q.work < q.tuning.cheapWork {
+	if q.costly || q.atOnce || q.work < q.tuning.cheapWork {
 		if q.writing.Load() > 0 {
 			q.paused = true
 			q.mu.RUnlock()
