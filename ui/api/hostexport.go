@@ -189,16 +189,27 @@ func (e export) line(b []byte, h *schema.Host) []byte {
 	return append(b, '\r', '\n')
 }
 
-// appendCell appends a text. One that a spreadsheet would take for a formula gets an apostrophe in front,
-// which it shows as text: the names of hosts come from machines that are not all to be trusted.
+// appendCell appends a text. What a spreadsheet would take for a formula gets an apostrophe in front, which it
+// shows as text: the names of hosts come from machines that are not all to be trusted. A spreadsheet that
+// separates by something else than commas begins a cell in the middle of this one, whatever is quoted.
 func appendCell(b []byte, s string) []byte {
-	if s != "" && strings.IndexByte("=+-@\t\r", s[0]) >= 0 {
-		s = "'" + s
+	quoted := strings.ContainsAny(s, "\",;\r\n")
+	if quoted {
+		b = append(b, '"')
 	}
-	if !strings.ContainsAny(s, "\",\r\n") {
-		return append(b, s...)
+	begins := true
+	for i := range len(s) {
+		c := s[i]
+		if begins && strings.IndexByte("=+-@\t\r", c) >= 0 {
+			b = append(b, '\'')
+		}
+		if b = append(b, c); c == '"' {
+			b = append(b, c)
+		}
+		begins = strings.IndexByte(";\t\r\n", c) >= 0
 	}
-	b = append(b, '"')
-	b = append(b, strings.ReplaceAll(s, `"`, `""`)...)
-	return append(b, '"')
+	if quoted {
+		b = append(b, '"')
+	}
+	return b
 }

@@ -104,6 +104,14 @@ func TestExportAsCSV(t *testing.T) {
 			t.Errorf("%q became %q", name, row)
 		}
 	}
+	// Where a spreadsheet separates by semicolons, quotation marks inside of a cell mean nothing to it.
+	h.ID, h.Hostname, h.Tags = hostID(berlin, 0), "a;=1", []string{"a", "+1", `=HYPERLINK("x")`, "b;@c", "d\n-e"}
+	r.mem.hosts[h.ID] = h
+	w = r.do("GET", "/api/v1/hosts/export?format=csv&sort=id&columns=site,name,tag,status", nil)
+	_, line, _ := strings.Cut(w.Body.String(), "\r\n")
+	if want := `berlin,"a;'=1","a;'+1;'=HYPERLINK(""x"");b;'@c;d` + "\n" + `'-e",up` + "\r\n"; !strings.HasPrefix(line, want) {
+		t.Errorf("%q, want %q", line, want)
+	}
 	all := r.do("GET", "/api/v1/hosts/export?format=csv", nil).Body.String()
 	if head, _, _ := strings.Cut(all, "\r\n"); head != strings.ReplaceAll(schema.ColumnNames(), ", ", ",") {
 		t.Errorf("%s", head)
