@@ -114,11 +114,27 @@ func (d *dict) clear(ord uint32) {
 func (d *dict) word(ord uint32) string { return d.words[d.of[ord]] }
 
 // matching returns the numbers of the values that a pattern matches, rising or not.
-func (d *dict) matching(p query.Pattern) []uint32 {
+func (q *question) matching(d *dict, p query.Pattern) []uint32 {
 	if p.Shape == query.ShapeExact {
 		return d.alike[p.Text]
 	}
-	return d.where(func(n uint32) bool { return p.Match(d.folded[n]) })
+	return q.wordsWhere(d, 20, func(n uint32) bool { return p.Match(d.folded[n]) })
+}
+
+// wordsWhere is dict.where within the budget of a question: one look costs that many steps. After an error the
+// result means nothing.
+func (q *question) wordsWhere(d *dict, cost int, keep func(n uint32) bool) []uint32 {
+	const together = 4096
+	var out []uint32
+	for n := uint32(1); n < uint32(len(d.words)); n++ {
+		if n%together == 0 && !q.spend(together*cost) {
+			return nil
+		}
+		if d.words[n] != "" && keep(n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // where returns the numbers of the values in use for which keep is true.

@@ -214,8 +214,9 @@ func (t *tally) facet(f query.Field, limit int) query.Facet {
 	out := query.Facet{Field: f}
 	counts := make([]query.Count, 0, 64)
 	at := map[string]int{}
+	least, rare := t.cut(limit)
 	for i, n := range t.n {
-		if n == 0 {
+		if n == 0 || n < least && i != t.none {
 			continue
 		}
 		word := ""
@@ -235,9 +236,35 @@ func (t *tally) facet(f query.Field, limit int) query.Facet {
 		at[folded] = len(counts)
 		counts = append(counts, query.Count{Value: word, N: n})
 	}
-	out.Distinct = len(counts)
+	out.Distinct = len(counts) + rare
 	out.Values = topCounts(counts, limit)
 	return out
+}
+
+// manyValues is up to how many values are all looked at.
+const manyValues = 20_000
+
+// cut returns the least count that can be among the first, where there are very many values, and how many fall
+// below it: those are not looked at singly.
+func (t *tally) cut(limit int) (least, rare int) {
+	var ns []int
+	for i, n := range t.n {
+		if n > 0 && i != t.none {
+			ns = append(ns, n)
+		}
+	}
+	if len(ns) <= manyValues {
+		return 0, 0
+	}
+	slices.Sort(ns)
+	// Some of the first may be one value in two spellings.
+	least = ns[len(ns)-min(8*limit, len(ns))]
+	rare, _ = slices.BinarySearch(ns, least)
+	if len(ns)-rare > manyValues { // as many are as frequent: any of them will do
+		least++
+		rare, _ = slices.BinarySearch(ns, least)
+	}
+	return least, rare
 }
 
 func compareCounts(a, b query.Count) int {
@@ -259,6 +286,9 @@ func topCounts(counts []query.Count, limit int) []query.Count {
 	slices.SortFunc(counts, compareCounts)
 	return slices.Clip(counts[:min(limit, len(counts))])
 }
+
+// maxPairs bounds the memory of one grouping.
+const maxPairs = 500_000
 
 // Group counts the pairs of the values of two fields among the hosts that match: at most limit (1 to
 // MaxValues) of them, the most frequent. A host with several tags counts once for each.
@@ -297,6 +327,9 @@ func (x *Index) Group(ctx context.Context, where query.Expr, now model.Time, a, 
 		}
 		if !q.spend(k * 40) {
 			return g, q.err
+		}
+		if len(n) > maxPairs {
+			return g, fault.New(fault.Busy, "group hosts", "there are more than %d pairs of %s and %s; narrow the search", maxPairs, a, b)
 		}
 	}
 	g.Groups, g.Distinct = q.groups(n, a, b, limit)
@@ -369,7 +402,8 @@ func (q *question) numbers(f query.Field) func(ord uint32) []uint32 {
 }
 
 // Values returns values of a field that begin with a text, without regard to case, the most frequent
-// first: what completion offers. It is empty for fields that have no common values.
+// first: what completion offers. It is empty for fields that have no common values. Where more than manyValues
+// begin so, they are some of them.
 func (x *Index) Values(f query.Field, prefix string, limit int) []query.Count {
 	q, err := x.ask(context.Background(), 0)
 	if err != nil {
@@ -382,10 +416,27 @@ func (x *Index) Values(f query.Field, prefix string, limit int) []query.Count {
 	}
 	t.all()
 	prefix = query.Fold(prefix)
-	out := t.facet(f, MaxValues).Values
-	if len(t.n) > MaxValues {
-		out = t.facet(f, len(t.n)).Values
+	var out []query.Count
+	at := map[string]int{}
+	for i, n := range t.n {
+		if n == 0 || i == t.none {
+			continue
+		}
+		word := t.label(i)
+		folded := query.Fold(word)
+		if word == "" || !strings.HasPrefix(folded, prefix) {
+			continue
+		}
+		if j, ok := at[folded]; ok {
+			out[j].N += n
+			continue
+		}
+		if len(out) == manyValues {
+			break
+		}
+		at[folded] = len(out)
+		out = append(out, query.Count{Value: word, N: n})
 	}
-	out = slices.DeleteFunc(out, func(c query.Count) bool { return !strings.HasPrefix(query.Fold(c.Value), prefix) })
+	slices.SortFunc(out, compareCounts)
 	return out[:min(limit, len(out))]
 }

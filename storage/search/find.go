@@ -27,7 +27,9 @@ type Hit struct {
 
 // Find returns one page. Its errors have the kind fault.Invalid for a limit, an order or a cursor that
 // cannot be, and fault.Busy for a question that takes more time or work than it may.
-func (x *Index) Find(ctx context.Context, s query.Search) (Found, error) { return x.find(ctx, s, false) }
+func (x *Index) Find(ctx context.Context, s query.Search) (Found, error) {
+	return x.find(ctx, s, false)
+}
 
 // FindAtOnce is Find for who makes others wait meanwhile: it does not queue with the costly questions.
 func (x *Index) FindAtOnce(ctx context.Context, s query.Search) (Found, error) {
@@ -91,6 +93,13 @@ func (q *question) page(s query.Search) ([]uint32, int, error) {
 			s.After = &after
 		}
 	}
+	if f := s.Sort.Field; f == query.FieldSerial || f == query.FieldFQDN {
+		// Texts without ranks have to be sorted: that is costly, and takes its place before anything is held.
+		q.work += q.tuning.cheapWork
+		if !q.pause() {
+			return nil, 0, q.err
+		}
+	}
 	if p, rest, ok := q.nameOnly(s); ok {
 		page, total, ok := q.prefixPage(p, rest, s, want)
 		if ok {
@@ -102,7 +111,7 @@ func (q *question) page(s query.Search) ([]uint32, int, error) {
 		return nil, 0, q.err
 	}
 	total := matching.len()
-	o, err := q.sorter(s.Sort, s.After)
+	o, err := q.sorter(s.Sort, s.After, matching.bits)
 	if err != nil || total <= s.Skip {
 		return nil, total, err
 	}
@@ -306,10 +315,8 @@ func (q *question) namesDecide(p query.Pattern) bool {
 			return false
 		}
 	}
-	for n := uint32(1); n < uint32(len(q.domain.words)); n++ {
-		if w := q.domain.words[n]; w != "" && w[0] == '=' && p.Match(w[1:]) {
-			return false
-		}
+	if len(q.wordsWhere(q.domain, 10, func(n uint32) bool { w := q.domain.words[n]; return w[0] == '=' && p.Match(w[1:]) })) > 0 {
+		return false
 	}
 	return true
 }
@@ -331,7 +338,7 @@ func (q *question) prefixPage(p query.Pattern, rest query.Expr, s query.Search, 
 		from, to = q.stretch(p)
 		total = q.byName.count(from, to)
 	}
-	o, err := q.sorter(s.Sort, s.After)
+	o, err := q.sorter(s.Sort, s.After, nil)
 	if err != nil {
 		q.err = err
 		return nil, 0, true

@@ -21,7 +21,7 @@ func (q *question) leaf(t query.Term) (s set, ok bool) {
 	}
 	switch t.Field {
 	case query.FieldSite:
-		return q.site.union(q.site.where(func(n uint32) bool {
+		return q.site.union(q.wordsWhere(q.site, 30, func(n uint32) bool {
 			s := &q.places.sites[n]
 			return t.MatchSite(s.ID, *s)
 		})), true
@@ -78,7 +78,7 @@ func (q *question) valuesLike(d *dict, t query.Term) []uint32 {
 	}
 	var h model.Host
 	var tag [1]string
-	return d.where(func(n uint32) bool {
+	return q.wordsWhere(d, 100, func(n uint32) bool {
 		switch t.Field {
 		case query.FieldOS:
 			h.OS = q.system(n)

@@ -10,7 +10,9 @@ import (
 type places struct {
 	known map[model.SiteID]model.Site // what PutSite said, also of sites without hosts
 	sites []model.Site                // by number
-	lost  map[model.SiteID]bool       // sites that nobody can vouch for now
+	// vouched: a site is lost until Reach says otherwise. Without it a site is reached until then.
+	vouched bool
+	other   map[model.SiteID]bool // sites of which Reach said the other
 	// judged is when each site last vouched for all its hosts.
 	judged map[model.SiteID]model.Time
 	words  [placeN]map[string]*post // word -> ordinals
@@ -26,7 +28,7 @@ const (
 )
 
 func newPlaces() places {
-	p := places{known: map[model.SiteID]model.Site{}, sites: make([]model.Site, 1), lost: map[model.SiteID]bool{}, judged: map[model.SiteID]model.Time{}}
+	p := places{known: map[model.SiteID]model.Site{}, sites: make([]model.Site, 1), other: map[model.SiteID]bool{}, judged: map[model.SiteID]model.Time{}}
 	for i := range p.words {
 		p.words[i] = map[string]*post{}
 	}
@@ -123,19 +125,27 @@ func (x *Index) PutSite(s model.Site) {
 	}
 }
 
+// Vouched makes sites such that nobody can vouch for until Reach says otherwise, from their first host on. It is
+// to be called before there are hosts.
+func (x *Index) Vouched() {
+	x.lock()
+	defer x.unlock()
+	x.places.vouched = true
+}
+
 // Reach says whether the hosts of a site are shown with the status that it gave them, or as unknown
 // because nobody can vouch for it now. It is known to this process only.
 func (x *Index) Reach(id model.SiteID, up bool) {
 	x.lock()
 	p := &x.places
-	if p.lost[id] == !up {
+	if p.lost(id) == !up {
 		x.unlock()
 		return
 	}
-	if up {
-		delete(p.lost, id)
+	if up == p.vouched {
+		p.other[id] = true
 	} else {
-		p.lost[id] = true
+		delete(p.other, id)
 	}
 	x.unlock()
 	x.eachOfSite(id, func(ord uint32) {
@@ -180,8 +190,13 @@ func (x *Index) eachOfSite(id model.SiteID, fn func(ord uint32)) {
 
 // isLost reports whether nobody can vouch for the ordinal's site now.
 func (x *Index) isLost(ord uint32) bool {
-	return len(x.places.lost) > 0 && x.places.lost[x.places.sites[x.site.of[ord]].ID]
+	if len(x.places.other) == 0 {
+		return x.places.vouched
+	}
+	return x.places.lost(x.places.sites[x.site.of[ord]].ID)
 }
+
+func (p *places) lost(id model.SiteID) bool { return p.other[id] != p.vouched }
 
 // placesMatching returns the set of the hosts whose site gives them a word that the pattern matches.
 func (x *Index) placesMatching(place int, p query.Pattern) set {

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
@@ -17,7 +19,9 @@ import (
 type sorter struct {
 	x    *Index
 	sort query.Sort
-	key  func(ord uint32) uint64
+	// matching are the hosts that will be put in order.
+	matching *roaring.Bitmap
+	key      func(ord uint32) uint64
 	// after is where the page begins: behind key, or behind id among those with that key.
 	after   bool
 	text    string // of the cursor
@@ -32,11 +36,11 @@ const last = math.MaxUint64
 // rise makes the key of a value for a rising order.
 func rise(n int64) uint64 { return uint64(n) ^ 1<<63 }
 
-func (q *question) sorter(s query.Sort, after *query.Cursor) (*sorter, error) {
+func (q *question) sorter(s query.Sort, after *query.Cursor, matching *roaring.Bitmap) (*sorter, error) {
 	if s.Field == 0 {
 		s.Field = query.FieldName
 	}
-	o := &sorter{x: q.Index, sort: s}
+	o := &sorter{x: q.Index, sort: s, matching: matching}
 	if after != nil {
 		if from := after.Sort; from != s && (from != query.Sort{} || s != (query.Sort{Field: query.FieldName})) {
 			return nil, fault.New(fault.Invalid, "search hosts", "the cursor is of a page sorted by %s and this one is sorted by %s; begin at the first page", after.Sort, s)
@@ -45,7 +49,7 @@ func (q *question) sorter(s query.Sort, after *query.Cursor) (*sorter, error) {
 	if !o.build(q, after) {
 		return nil, fault.New(fault.Invalid, "search hosts", "hosts cannot be sorted by %s", s.Field)
 	}
-	return o, nil
+	return o, q.err
 }
 
 // build sets key, and the place of the cursor. It reports false for a field that has no order.
@@ -287,14 +291,16 @@ func (o *sorter) texts(q *question, after *query.Cursor) bool {
 		text string
 		ord  uint32
 	}
-	entries := make([]entry, 0, x.alive.GetCardinality())
-	for it := x.alive.Iterator(); it.HasNext(); {
+	if !q.spend(int(o.matching.GetCardinality()) * 300) {
+		return true // q.err says why
+	}
+	entries := make([]entry, 0, o.matching.GetCardinality())
+	for it := o.matching.Iterator(); it.HasNext(); {
 		ord := it.Next()
 		if t := read(ord); t != "" {
 			entries = append(entries, entry{t, ord})
 		}
 	}
-	q.spend(len(entries) * 300)
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.text, b.text) })
 	ranks := make([]uint32, x.n)
 	for i, e := range entries {

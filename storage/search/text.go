@@ -116,7 +116,7 @@ func (q *question) named(p query.Pattern, within *roaring.Bitmap) *roaring.Bitma
 		})
 	case query.ShapeContains, query.ShapeSuffix:
 		out = q.grammed(p, within)
-		for n := range q.domain.wordsLike(p) {
+		for n := range q.wordsLike(q.domain, p) {
 			// The whole of what is looked for stands in the domain.
 			out.Or(q.domain.posts[n].set().bits)
 		}
@@ -209,7 +209,7 @@ func (q *question) withDomain(out, hosts *roaring.Bitmap, p query.Pattern) {
 	if hosts.IsEmpty() {
 		return
 	}
-	for n := range q.domain.wordsLike(p) {
+	for n := range q.wordsLike(q.domain, p) {
 		if q.domain.words[n][0] != '=' {
 			out.Or(roaring.And(hosts, q.domain.posts[n].set().bits))
 		}
@@ -223,7 +223,7 @@ func (q *question) across(p query.Pattern, out *roaring.Bitmap) {
 		if p.Shape == query.ShapeSuffix {
 			domain.Shape = query.ShapeExact
 		}
-		for n := range q.domain.wordsLike(domain) {
+		for n := range q.wordsLike(q.domain, domain) {
 			if q.domain.words[n][0] == '=' {
 				continue
 			}
@@ -234,17 +234,18 @@ func (q *question) across(p query.Pattern, out *roaring.Bitmap) {
 
 // odd adds the hosts whose FQDN does not begin with their host name, and matches.
 func (q *question) odd(p query.Pattern, out *roaring.Bitmap) {
-	for n := uint32(1); n < uint32(len(q.domain.words)); n++ {
-		if whole, ok := strings.CutPrefix(q.domain.words[n], "="); ok && p.Match(whole) {
-			out.Or(q.domain.posts[n].set().bits)
-		}
+	for _, n := range q.wordsWhere(q.domain, 10, func(n uint32) bool {
+		whole, ok := strings.CutPrefix(q.domain.words[n], "=")
+		return ok && p.Match(whole)
+	}) {
+		out.Or(q.domain.posts[n].set().bits)
 	}
 }
 
 // wordsLike yields the numbers of the values that a pattern matches.
-func (d *dict) wordsLike(p query.Pattern) func(yield func(uint32) bool) {
+func (q *question) wordsLike(d *dict, p query.Pattern) func(yield func(uint32) bool) {
 	return func(yield func(uint32) bool) {
-		for _, n := range d.matching(p) {
+		for _, n := range q.matching(d, p) {
 			if !yield(n) {
 				return
 			}

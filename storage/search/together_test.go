@@ -82,6 +82,46 @@ func TestReadersAndWriter(t *testing.T) {
 	}
 }
 
+// TestNamesAndATest asks for the beginning of a name and a number while names come and go: the number is read
+// host by host, and the order of names moves meanwhile.
+func TestNamesAndATest(t *testing.T) {
+	const stay = 40_000
+	x := New(1)
+	x.tuning.cheapWork, x.tuning.longStretch = 0, 1<<30
+	var first []Change
+	for n := range stay {
+		h := numbered(n)
+		h.CPUs = 4
+		first = append(first, Change{ID: h.ID, Host: &h})
+	}
+	x.Apply(first)
+	ctx, stop := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			h := numbered(stay + n%5000)
+			h.Hostname = fmt.Sprintf("a-%05d", n%5000)
+			if n/5000%2 == 0 {
+				x.Apply([]Change{{ID: h.ID, Host: &h}})
+			} else {
+				x.Apply([]Change{{ID: h.ID, Gone: true}})
+			}
+		}
+	})
+	where := query.And{
+		query.Term{Field: query.FieldHostname, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapePrefix, Text: "host-0"}},
+		query.Term{Field: query.FieldCPUs, Op: query.OpGreater, Number: 2},
+	}
+	for range 60 {
+		f, err := x.Find(ctx, query.Search{Where: where, Limit: 20})
+		if err != nil || f.Total != stay || len(f.Hits) != 20 || f.Hits[0].ID != numbered(0).ID {
+			t.Fatalf("%d hosts, %d hits, %v", f.Total, len(f.Hits), err)
+		}
+	}
+	stop()
+	writer.Wait()
+}
+
 // TestBudget asks what takes too long, or too much.
 func TestBudget(t *testing.T) {
 	x := New(1)

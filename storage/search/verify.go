@@ -26,10 +26,7 @@ func (x *Index) Verify(h *model.Host) []string {
 	}()
 	id := h.Site
 	want.places.known[id], want.places.judged[id] = x.places.known[id], x.places.judged[id]
-	delete(want.places.lost, id)
-	if x.places.lost[id] {
-		want.places.lost[id] = true
-	}
+	want.places.vouched = x.places.lost(id)
 	want.put(h)
 	alone, _ := want.byID.get(h.ID, want.ids)
 	var out []string
