@@ -60,7 +60,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		// before it is collected would double the machine that it needs.
 		debug.SetGCPercent(30)
 	}
-	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache})
+	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache, Vouched: true})
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,6 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 
 	var sites *hub.Hub
 	reach := serve.NewReach(func(id model.NodeID) bool { l, _ := sites.Live(id); return l.Up }, store.SetReach)
-	if err := reach.Begin(rows); err != nil {
-		return err
-	}
 	sites = hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
 		// The epoch of the directives rises when a group is restored from a backup, which this version

@@ -9,7 +9,7 @@ import (
 )
 
 // Reach keeps the directory's word on which sites can be reached the same as that of the links. Every site
-// begins as one that cannot be.
+// begins as one that cannot be, which the store is opened with (index.Options.Vouched).
 type Reach struct {
 	linked func(model.NodeID) bool // whether the member's link is open now
 	set    func(site model.SiteID, up bool)
@@ -21,20 +21,6 @@ type Reach struct {
 // NewReach makes a Reach that asks linked about links and tells set of the sites that came or went.
 func NewReach(linked func(model.NodeID) bool, set func(site model.SiteID, up bool)) *Reach {
 	return &Reach{linked: linked, set: set, up: map[model.SiteID]bool{}}
-}
-
-// Begin tells that no site of the rows can be reached yet.
-func (r *Reach) Begin(rows Rows) error {
-	v := rows.Store.View()
-	defer v.Close()
-	sites, err := v.Sites()
-	if err != nil {
-		return err
-	}
-	for _, s := range sites {
-		r.set(s.ID, false)
-	}
-	return nil
 }
 
 // Look tells what has become of a site's link. It is to be called whenever that may have changed, and is

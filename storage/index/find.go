@@ -192,17 +192,13 @@ func (s *Store) HostChanges(after uint64, limit int) (ids []model.HostID, upto u
 }
 
 // SetReach says whether the hosts of a site are shown with the status that the site gave them, or as
-// unknown, because nobody can vouch for it now. It is kept in memory only: after a start every site is taken
-// to be reached.
+// unknown, because nobody can vouch for it now. It is kept in memory only: after a start, and of a site that is
+// new, Options.Vouched says which of the two is taken to be so.
 func (s *Store) SetReach(site model.SiteID, up bool) {
 	s.applying.Lock() // one writer of the index in memory at a time
 	defer s.applying.Unlock()
 	m, _ := s.present()
-	if up {
-		delete(s.lost, site)
-	} else {
-		s.lost[site] = true
-	}
+	s.reached[site] = up
 	m.Reach(site, up)
 }
 

@@ -62,7 +62,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly, tune: o.tune,
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), lost: map[model.SiteID]bool{},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), reached: map[model.SiteID]bool{}, vouched: o.Vouched,
 	}
 	if o.RowBytes == 0 {
 		o.RowBytes = defaultRowBytes

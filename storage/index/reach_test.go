@@ -8,6 +8,58 @@ import (
 	"github.com/skerryhq/skerry/engine/query"
 )
 
+// Where sites are to be vouched for, a site is unknown from its first host on, whatever is said of others: before
+// its link came up for the first time, after a Replace, and with the index in memory from its checkpoint.
+func TestVouched(t *testing.T) {
+	disk := NewMemDisk()
+	open := func() *Store {
+		s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20, Vouched: true})
+		ok(t, err)
+		return s
+	}
+	s := open()
+	put := func(n int, site byte) {
+		write(t, s, func(tx *Tx) {
+			h := full(n)
+			h.Site = model.SiteID{site}
+			ok(t, tx.PutHost(h))
+		})
+	}
+	same := func(want ...string) {
+		t.Helper()
+		p, err := s.Find(t.Context(), query.Search{})
+		ok(t, err)
+		var got []string
+		for _, h := range p.Hosts {
+			got = append(got, h.Hostname+" "+string(h.Status))
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %q; want %q", got, want)
+		}
+		sound(t, s)
+	}
+	s.SetReach(model.SiteID{1}, true) // before it has a host
+	put(1, 1)
+	put(2, 2)
+	same("web-00001 up", "web-00002 unknown")
+	ok(t, s.Checkpoint("/data/copy"))
+	put(3, 3)
+	same("web-00001 up", "web-00002 unknown", "web-00003 unknown")
+	ok(t, s.Replace("/data/copy"))
+	put(4, 4)
+	same("web-00001 up", "web-00002 unknown", "web-00004 unknown")
+	s.SetReach(model.SiteID{2}, true)
+	s.SetReach(model.SiteID{1}, false)
+	same("web-00001 unknown", "web-00002 up", "web-00004 unknown")
+	s.checkpointNow(1)
+	ok(t, s.Close())
+	s = open() // nothing was heard of any site since
+	same("web-00001 unknown", "web-00002 unknown", "web-00004 unknown")
+	s.SetReach(model.SiteID{4}, true)
+	same("web-00001 unknown", "web-00002 unknown", "web-00004 up")
+	ok(t, s.Close())
+}
+
 // Whether a site is reached, and the places of watchers, outlive a Replace; what they say is of the new rows.
 func TestReachAndChangesOverReplace(t *testing.T) {
 	disk := NewMemDisk()

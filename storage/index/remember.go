@@ -44,6 +44,20 @@ func (s *Store) recall(l *life) error {
 	return nil
 }
 
+// newMemory returns an index in memory without hosts, which knows what was said of sites so far.
+func (s *Store) newMemory() *search.Index {
+	m := search.New(s.costly)
+	if s.vouched {
+		m.Vouched()
+	}
+	s.applying.RLock()
+	defer s.applying.RUnlock()
+	for site, up := range s.reached {
+		m.Reach(site, up)
+	}
+	return m
+}
+
 // forget removes what is kept of the index in memory, which begins anew.
 func forget(db *pebble.DB) error {
 	return caught(func() error {
@@ -84,7 +98,7 @@ func (r *Reader) sinceCheckpoint(limit int) (x since, ids map[model.HostID]struc
 
 // recallCheckpoint loads a checkpoint, reads the rows of ids again, and takes the beats from their rows.
 func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostID]struct{}) error {
-	m := search.New(s.costly)
+	m := s.newMemory()
 	if err := r.sites(m); err != nil {
 		return err
 	}
@@ -220,7 +234,7 @@ func (r *Reader) judgements(m *search.Index) error {
 
 // rebuild makes the index in memory from the rows. Two goroutines read them, one half of the keys each.
 func (s *Store) rebuild(l *life, r *Reader) error {
-	m := search.New(s.costly)
+	m := s.newMemory()
 	if err := r.sites(m); err != nil {
 		return err
 	}

@@ -174,8 +174,8 @@ func (s *Store) Replace(from string) error {
 		_ = closeDB(next.db)
 		return fault.New(fault.Conflict, op, "the index of %s was closed meanwhile; it opens with the new rows", s.dir)
 	}
-	for site := range s.lost {
-		next.memory.Reach(site, false)
+	for site, up := range s.reached { // those of which it was said since the opening
+		next.memory.Reach(site, up)
 	}
 	_, upto, _ := old.memory.Changes(0, 0)
 	s.before += upto + 1

@@ -31,6 +31,8 @@ type Options struct {
 	RowBytes   int          // memory for rows that pages were made of lately; 0: 64 MiB
 	Costly     int          // searches of the costly kind that run at once; 0: half the processors, at least 1
 	Disk       *Disk        // nil: the file system of this machine
+	// Vouched: the hosts of a site are shown as unknown until SetReach says that it is reached.
+	Vouched bool
 	// After is time.After for tests; the index in memory is checkpointed five minutes after a change.
 	After func(time.Duration) <-chan time.Time
 
@@ -47,14 +49,15 @@ type Store struct {
 	rows  *rowCodec
 	lock  *pebble.Lock
 
-	costly int
-	tune   func(*pebble.Options)
-	limits limits
-	after  func(time.Duration) <-chan time.Time
-	wake   chan struct{} // see keep
-	stop   chan struct{}
-	kept   chan struct{} // closed when keep has ended
-	closed sync.Once     // for stop
+	vouched bool
+	costly  int
+	tune    func(*pebble.Options)
+	limits  limits
+	after   func(time.Duration) <-chan time.Time
+	wake    chan struct{} // see keep
+	stop    chan struct{}
+	kept    chan struct{} // closed when keep has ended
+	closed  sync.Once     // for stop
 
 	// applying is held from a commit until the index in memory holds it; who reads under it sees both alike.
 	// The two counters are equal while nobody holds it so.
@@ -62,7 +65,7 @@ type Store struct {
 	begun, done atomic.Uint64
 	tap         atomic.Pointer[func(batch []byte)] // see Tap
 	recent      *rowCache                          // rows that pages were made of lately
-	lost        map[model.SiteID]bool              // sites that nobody can vouch for (SetReach); guarded by applying
+	reached     map[model.SiteID]bool              // what SetReach said of sites; guarded by applying
 
 	mu      sync.Mutex    // guards what follows
 	life    *life         // nil once closed

@@ -67,6 +67,7 @@ func (w *world) step(t *rapid.T) {
 func (w *world) reload(t *rapid.T) {
 	next := New(1)
 	next.tuning = w.x.tuning
+	next.places.vouched = w.x.places.vouched
 	for _, s := range w.p.Sites {
 		next.PutSite(s)
 	}
@@ -213,7 +214,13 @@ func TestModel(t *testing.T) {
 		w := newWorld()
 		if rapid.Bool().Draw(t, "tuned") {
 			small := func(what string) int { return rapid.IntRange(0, 5).Draw(t, what) }
-			w.x.tuning = tuning{small("sort"), uint64(small("read")), small("stretch"), int32(small("wear")), small("cheap")}
+			w.x.tuning = tuning{small("sort"), uint64(small("read")), small("stretch"), int32(small("wear")), small("pause"), small("cheap")}
+		}
+		if rapid.Bool().Draw(t, "vouched") {
+			w.x.Vouched()
+			for site := range 5 { // as many as are drawn, and the zero one
+				w.p.Lost[model.SiteID{15: byte(site)}] = true
+			}
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			w.step(t)

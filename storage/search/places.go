@@ -125,8 +125,8 @@ func (x *Index) PutSite(s model.Site) {
 	}
 }
 
-// Vouched makes sites such that nobody can vouch for until Reach says otherwise, from their first host on. It is
-// to be called before there are hosts.
+// Vouched makes every site one that nobody can vouch for until Reach says otherwise, also those that are not known
+// yet. It is to be called before there are hosts.
 func (x *Index) Vouched() {
 	x.lock()
 	defer x.unlock()
