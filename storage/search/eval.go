@@ -193,11 +193,11 @@ func (q *question) filter(s *roaring.Bitmap, test func(ord uint32) bool, cost in
 			}
 		}
 		result.AddMany(out[:kept])
-		if since += n; since >= 32*batch {
-			since = 0
-			if !q.spend(32*batch*cost) || !q.pause() {
+		if since += n; since >= q.tuning.pauseEvery {
+			if !q.spend(since*cost) || !q.pause() {
 				return result
 			}
+			since = 0
 		}
 	}
 }

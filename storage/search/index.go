@@ -75,10 +75,11 @@ type tuning struct {
 	fewToRead   uint64 // hosts whose names are read instead of searched for
 	longStretch int    // names from which on a stretch of them is no shorter way where more than the name counts
 	zoneWear    int32  // changes after which the bounds of a run are worked out anew
+	pauseEvery  int    // hosts that are read one by one between two pauses
 	cheapWork   int    // steps up to which a question takes no place among the costly ones
 }
 
-var usualTuning = tuning{fewToSort: 3000, fewToRead: 2048, longStretch: 20_000, zoneWear: 96, cheapWork: 500_000}
+var usualTuning = tuning{fewToSort: 3000, fewToRead: 2048, longStretch: 20_000, zoneWear: 96, pauseEvery: 1 << 15, cheapWork: 500_000}
 
 // New returns an empty index. At most costly questions of the costly kind run at once, at least one;
 // what is costly shows while a question is answered.

@@ -87,7 +87,7 @@ func TestReadersAndWriter(t *testing.T) {
 func TestNamesAndATest(t *testing.T) {
 	const stay = 40_000
 	x := New(1)
-	x.tuning.cheapWork, x.tuning.longStretch = 0, 1<<30
+	x.tuning.cheapWork, x.tuning.longStretch, x.tuning.pauseEvery = 0, 1<<30, 1
 	var first []Change
 	for n := range stay {
 		h := numbered(n)

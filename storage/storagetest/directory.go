@@ -17,7 +17,7 @@ func head(s suite, tx Tx, n byte, site model.SiteID, beat model.HostBeat, there 
 
 // beats: whoever writes the beat of a host, every read has the newest, and nothing else of the row moves.
 func beats(s suite) {
-	none := model.HostBeat{}
+	none := model.HostBeat{Status: model.HostUnknown}
 	up := model.HostBeat{Status: model.HostUp, StatusAt: 5, LastSeen: 6}
 	down := model.HostBeat{Status: model.HostDown, StatusAt: 7, LastSeen: 6}
 	with := func(n byte, b model.HostBeat) model.Host {
@@ -30,7 +30,7 @@ func beats(s suite) {
 		if err := tx.PutHostBeat(model.HostID{n}, up); !fault.Is(err, fault.NotFound) {
 			s.Fatalf("the beat of a host that is not there gives %v", err)
 		}
-		head(s, tx, n, model.SiteID{}, none, false)
+		head(s, tx, n, model.SiteID{}, model.HostBeat{}, false)
 	}
 	s.twice(func(tx Tx) {
 		missing(tx, 1)
