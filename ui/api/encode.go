@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -97,7 +98,7 @@ func finite(v *float64) *float64 {
 }
 
 // appendPage appends what comes after the hosts of a page, all of it small.
-func appendPage(b []byte, p *schema.Hosts, facets []byte) []byte {
+func appendPage(b []byte, p *schema.Hosts, facets []query.Facet) []byte {
 	b = strconv.AppendInt(append(b, `],"total":`...), int64(p.Total), 10)
 	b = appendSome(b, `,"next":`, p.Next)
 	b = append(b, `,"as_of":"`...)
@@ -106,7 +107,31 @@ func appendPage(b []byte, p *schema.Hosts, facets []byte) []byte {
 	b = appendText(append(b, `,"query":`...), p.Query)
 	b = appendText(append(b, `,"sort":`...), p.Sort)
 	if len(facets) > 0 {
-		b = append(append(b, `,"facets":`...), facets...)
+		b = appendFacets(append(b, `,"facets":`...), facets)
 	}
 	return append(b, '}', '\n')
+}
+
+// appendFacets appends what schema.Facet describes.
+func appendFacets(b []byte, facets []query.Facet) []byte {
+	b = append(b, '[')
+	for i := range facets {
+		f := &facets[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(append(b, `{"field":`...), f.Field.String())
+		b = strconv.AppendInt(append(b, `,"distinct":`...), int64(f.Distinct), 10)
+		b = strconv.AppendInt(append(b, `,"none":`...), int64(f.None), 10)
+		b = append(b, `,"values":[`...)
+		for k, v := range f.Values {
+			if k > 0 {
+				b = append(b, ',')
+			}
+			b = appendText(append(b, `{"value":`...), v.Value)
+			b = append(strconv.AppendInt(append(b, `,"n":`...), int64(v.N), 10), '}')
+		}
+		b = append(b, ']', '}')
+	}
+	return append(b, ']')
 }

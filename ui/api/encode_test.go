@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -86,10 +87,18 @@ func TestAPageIsWrittenAsItsTypeSays(t *testing.T) {
 			AsOf:  time.UnixMilli(rapid.Int64Range(0, 253_402_300_799_999).Draw(t, "asof")).UTC(),
 			Query: text.Draw(t, "query"), Sort: text.Draw(t, "sort"),
 		}
-		var facets []byte
-		if rapid.Bool().Draw(t, "facets") {
-			page.Facets = []schema.Facet{{Field: text.Draw(t, "field"), Distinct: 1, Values: []schema.FacetValue{{Value: "x", N: 1}}}}
-			facets = bytes.TrimSpace(plain(t, page.Facets))
+		var facets []query.Facet
+		for range rapid.IntRange(0, 2).Draw(t, "facets") {
+			f := query.Facet{
+				Field:    rapid.SampledFrom([]query.Field{query.FieldStatus, query.FieldTag}).Draw(t, "field"),
+				Distinct: rapid.Int().Draw(t, "distinct"), None: rapid.Int().Draw(t, "none"),
+			}
+			row := schema.Facet{Field: f.Field.String(), Distinct: f.Distinct, None: f.None, Values: []schema.FacetValue{}}
+			for range rapid.IntRange(0, 3).Draw(t, "values") {
+				v := query.Count{Value: text.Draw(t, "value"), N: rapid.Int().Draw(t, "n")}
+				f.Values, row.Values = append(f.Values, v), append(row.Values, schema.FacetValue(v))
+			}
+			facets, page.Facets = append(facets, f), append(page.Facets, row)
 		}
 		why := reasons{s: s}
 		for i := range hosts {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -16,53 +17,49 @@ const (
 	pageTop   = 10 // values of each, beside a page
 )
 
-type facetsInput struct {
-	Query  string `query:"q" doc:"the search; absent: every host"`
-	Fields string `query:"fields" default:"status,os,site,region,tag,severity" doc:"fields, with commas between them; GET /fields says which are counted"`
-	Top    int    `query:"top" minimum:"1" maximum:"1000" default:"10" doc:"values of each field, the most frequent ones"`
+func facetsParams() []param {
+	return []param{
+		{name: "q", doc: docQuery},
+		{name: "fields", doc: docFields, otherwise: "status,os,site,region,tag,severity"},
+		{name: "top", doc: "values of each field, the most frequent ones", number: true, least: 1, most: 1000, absent: 10},
+	}
 }
 
-func (s *Server) hostFacets(ctx context.Context, in *facetsInput) (*out[schema.Facets], error) {
+func (s *Server) hostFacets(w http.ResponseWriter, r *http.Request, q asked) error {
 	began := time.Now()
-	x, err := where("query.q", in.Query)
+	x, err := where("query.q", q.text("q"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	fields, err := counted("query.fields", in.Fields, maxFacets)
+	fields, err := counted("query.fields", q.text("fields"), maxFacets)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	total, facets, err := s.facetsOf(ctx, x, fields, in.Top)
+	c, err := s.facetsOf(r.Context(), x, fields, q.number("top"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &out[schema.Facets]{Body: schema.Facets{
-		Total: total, Facets: facets, Query: query.Format(x), TookUS: time.Since(began).Microseconds(),
-	}}, nil
+	return s.answer(w, r, func(b []byte) []byte {
+		b = strconv.AppendInt(append(b, `{"total":`...), int64(c.total), 10)
+		b = appendFacets(append(b, `,"facets":`...), c.facets)
+		b = appendText(append(b, `,"query":`...), query.Format(x))
+		b = strconv.AppendInt(append(b, `,"took_us":`...), time.Since(began).Microseconds(), 10)
+		return append(b, '}', '\n')
+	})
+}
+
+// tally is the facets of one search.
+type tally struct {
+	facets []query.Facet
+	total  int
 }
 
 // facetsOf counts within the budget of one search.
-func (s *Server) facetsOf(ctx context.Context, x query.Expr, fields []query.Field, top int) (int, []schema.Facet, error) {
-	type counts struct {
-		facets []query.Facet
-		total  int
-	}
-	c, err := within(ctx, budget, func(ctx context.Context) (c counts, err error) {
+func (s *Server) facetsOf(ctx context.Context, x query.Expr, fields []query.Field, top int) (tally, error) {
+	return within(ctx, budget, func(ctx context.Context) (c tally, err error) {
 		c.facets, c.total, err = s.c.Directory.Facets(ctx, x, s.now(), fields, top)
 		return c, err
 	})
-	if err != nil {
-		return 0, nil, err
-	}
-	rows := make([]schema.Facet, 0, len(c.facets))
-	for _, f := range c.facets {
-		row := schema.Facet{Field: f.Field.String(), Distinct: f.Distinct, None: f.None, Values: make([]schema.FacetValue, 0, len(f.Values))}
-		for _, v := range f.Values {
-			row.Values = append(row.Values, schema.FacetValue(v))
-		}
-		rows = append(rows, row)
-	}
-	return c.total, rows, nil
 }
 
 type groupInput struct {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"sync"
@@ -58,13 +57,9 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	if err != nil {
 		return err
 	}
-	var facets []byte
+	var c tally
 	if len(fields) > 0 {
-		_, counts, err := s.facetsOf(r.Context(), search.Where, fields, pageTop)
-		if err != nil {
-			return err
-		}
-		if facets, err = json.Marshal(counts); err != nil {
+		if c, err = s.facetsOf(r.Context(), search.Where, fields, pageTop); err != nil {
 			return err
 		}
 	}
@@ -79,15 +74,22 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	if page.Next != nil {
 		foot.Next = page.Next.String()
 	}
+	return s.answer(w, r, func(b []byte) []byte {
+		b = s.appendHosts(append(b, `{"hosts":[`...), page.Hosts, by)
+		return appendPage(b, &foot, c.facets)
+	})
+}
+
+// answer sends the JSON that write appends.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, write func([]byte) []byte) error {
 	buffer := buffers.Get().(*[]byte)
 	defer giveBuffer(buffer)
-	b := s.appendHosts(append((*buffer)[:0], `{"hosts":[`...), page.Hosts, by)
-	*buffer = appendPage(b, &foot, facets)
+	*buffer = write((*buffer)[:0])
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
 	if _, err := w.Write(*buffer); err != nil {
-		s.c.Log.Debug("a page was not taken", "request", requestID(r.Context()), "err", err)
+		s.c.Log.Debug("an answer was not taken", "request", requestID(r.Context()), "err", err)
 	}
 	return nil
 }

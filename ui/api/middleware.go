@@ -159,7 +159,7 @@ func limits(next http.Handler) http.Handler {
 		size, d := int64(maxJSON), ordinary
 		paced := false // every step of the operation has a time of its own
 		switch r.URL.Path {
-		case base + "/hosts":
+		case base + "/hosts", base + "/hosts/facets":
 			paced = true
 		case base + "/advisories/ingest":
 			size, d = maxIngest, lengthy

@@ -25,6 +25,7 @@ type param struct {
 	least, most int
 	absent      int
 	words       []string // the only values, if set
+	otherwise   string   // the text, if none comes
 }
 
 // rawHandler answers, or returns why it cannot, as long as it has not begun to.
@@ -57,6 +58,9 @@ func (p param) schema() *huma.Schema {
 	x := &huma.Schema{Type: huma.TypeString}
 	for _, w := range p.words {
 		x.Enum = append(x.Enum, w)
+	}
+	if p.otherwise != "" {
+		x.Default = p.otherwise
 	}
 	return x
 }
@@ -138,7 +142,7 @@ func ask(u *url.URL, params []param) (asked, error) {
 func (c *came) check(p param) error {
 	switch {
 	case c.times == 0:
-		c.number = p.absent
+		c.number, c.text = p.absent, p.otherwise
 	case c.times > 1:
 		return parameter(p.name, "give it once")
 	case p.number:

@@ -67,7 +67,8 @@ func (s *Server) routes() {
 func (s *Server) directoryRoutes() {
 	page := map[string]*huma.MediaType{"application/json": jsonOf[schema.Hosts](s)}
 	raw(s, "/hosts", "list-hosts", "One page of the hosts that a search finds", hostsParams(), page, s.listHosts)
-	op(s, http.MethodGet, "/hosts/facets", "host-facets", "How many of the hosts that a search finds have which value", s.hostFacets)
+	facets := map[string]*huma.MediaType{"application/json": jsonOf[schema.Facets](s)}
+	raw(s, "/hosts/facets", "host-facets", "How many of the hosts that a search finds have which value", facetsParams(), facets, s.hostFacets)
 	op(s, http.MethodGet, "/hosts/group", "group-hosts", "How many of the hosts that a search finds have which pair of values", s.groupHosts)
 	op(s, http.MethodGet, "/hosts/complete", "complete-search", "What may stand at a place of a search", s.completeSearch)
 	raw(s, "/hosts/export", "export-hosts", "Every host that a search finds, as a stream; a transfer without a proper end is not the whole", []param{
