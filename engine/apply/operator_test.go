@@ -74,11 +74,13 @@ func TestPutSite(t *testing.T) {
 	site := func() model.Site {
 		return look(hq, func(v *index.View) (model.Site, error) { s, _, err := v.Site(berlin); return s, err })
 	}
-	put := func(s model.Site) model.PutSite {
-		s.ID = berlin
-		return model.PutSite{Stamp: hq.stamp(), Site: s}
+	put := func(c model.PutSite) model.PutSite {
+		c.Stamp, c.Site = hq.stamp(), berlin
+		return c
 	}
-	full := put(model.Site{Location: "Rack 4", Region: "eu-central", Country: "DE", City: "Berlin", Lat: new(52.52), Lng: new(13.405)})
+	full := put(model.PutSite{
+		Location: new("Rack 4"), Region: new("eu-central"), Country: new("DE"), City: new("Berlin"), Lat: new(52.52), Lng: new(13.405),
+	})
 	hq.must(full)
 	if s := site(); s.Name != "berlin" || s.Region != "eu-central" || s.Country != "DE" || s.City != "Berlin" || *s.Lat != 52.52 || *s.Lng != 13.405 || s.Location != "Rack 4" {
 		t.Errorf("%+v", s)
@@ -91,34 +93,42 @@ func TestPutSite(t *testing.T) {
 	if hq.audit().Seq != e.Seq {
 		t.Error("the same again was recorded")
 	}
-	hq.must(put(model.Site{Name: "berlin", City: "Potsdam"})) // an empty field clears
-	if s := site(); s.City != "Potsdam" || s.Country != "" || s.Lat != nil || s.Name != "berlin" {
+	// Two who both read the site as it is, and change different things of it.
+	one, two := put(model.PutSite{City: new("Potsdam"), Country: new("")}), put(model.PutSite{Region: new("eu-east"), Lat: new(52.4), Lng: new(13.1)})
+	hq.must(one)
+	hq.must(two)
+	if s := site(); s.City != "Potsdam" || s.Country != "" || s.Region != "eu-east" || *s.Lat != 52.4 || *s.Lng != 13.1 || s.Location != "Rack 4" || s.Name != "berlin" {
 		t.Errorf("%+v", s)
 	}
+	before := hq.audit()
+	hq.must(put(model.PutSite{}))
+	if hq.audit().Seq != before.Seq {
+		t.Error("a change of nothing was recorded")
+	}
 	for name, tc := range map[string]struct {
-		site model.Site
-		kind fault.Kind
+		change model.PutSite
+		kind   fault.Kind
 	}{
-		"another name":      {model.Site{Name: "paris"}, fault.Invalid},
-		"half a coordinate": {model.Site{Lat: new(1.0)}, fault.Invalid},
-		"beyond the pole":   {model.Site{Lat: new(90.1), Lng: new(0.0)}, fault.Invalid},
-		"round the world":   {model.Site{Lat: new(0.0), Lng: new(-181.0)}, fault.Invalid},
-		"an escape":         {model.Site{City: "a\x1b[1m"}, fault.Invalid},
-		"no UTF-8":          {model.Site{City: "\xff"}, fault.Invalid},
-		"long":              {model.Site{Region: strings.Repeat("r", 129)}, fault.TooLarge},
+		"half a coordinate": {model.PutSite{Lat: new(1.0)}, fault.Invalid},
+		"the other half":    {model.PutSite{Lng: new(1.0)}, fault.Invalid},
+		"beyond the pole":   {model.PutSite{Lat: new(90.1), Lng: new(0.0)}, fault.Invalid},
+		"round the world":   {model.PutSite{Lat: new(0.0), Lng: new(-181.0)}, fault.Invalid},
+		"an escape":         {model.PutSite{City: new("a\x1b[1m")}, fault.Invalid},
+		"no UTF-8":          {model.PutSite{City: new("\xff")}, fault.Invalid},
+		"long":              {model.PutSite{Region: new(strings.Repeat("r", 129))}, fault.TooLarge},
 	} {
-		if _, err := hq.do(put(tc.site)); !fault.Is(err, tc.kind) {
+		if _, err := hq.do(put(tc.change)); !fault.Is(err, tc.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	hq.refused(fault.NotFound, model.PutSite{Stamp: hq.stamp(), Site: model.Site{ID: oslo}})
+	hq.refused(fault.NotFound, model.PutSite{Stamp: hq.stamp(), Site: oslo})
 	// The same bounds hold where a site is invited.
 	m := model.Member{ID: model.NodeID(oslo), Kind: model.MemberSite, Name: "oslo", TokenHash: "h", TokenExpires: hq.at + 1000}
 	hq.refused(fault.Invalid, model.Invite{Stamp: hq.stamp(), Member: m, Site: &model.Site{ID: oslo, Name: "oslo", Lat: new(91.0), Lng: new(1.0)}})
 	// A new token keeps what was said since the first.
 	first := model.Invite{Stamp: hq.stamp(), Member: m, Site: &model.Site{ID: oslo, Name: "oslo", City: "Oslo"}}
 	hq.must(first)
-	hq.must(model.PutSite{Stamp: hq.stamp(), Site: model.Site{ID: oslo, City: "Bergen", Lat: new(60.4), Lng: new(5.3)}})
+	hq.must(model.PutSite{Stamp: hq.stamp(), Site: oslo, City: new("Bergen"), Lat: new(60.4), Lng: new(5.3)})
 	first.Site = &model.Site{ID: oslo, Name: "oslo", Country: "NO"}
 	hq.must(first)
 	s := look(hq, func(v *index.View) (model.Site, error) { s, _, err := v.Site(oslo); return s, err })

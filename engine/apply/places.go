@@ -13,21 +13,30 @@ import (
 // maxPlace bounds each text that says where a site is, in bytes.
 const maxPlace = 128
 
-// putSite changes where a site is. What follows from the link or the invitation (id, name) stays.
+// putSite changes what was named of where a site is.
 func (a *applier) putSite(c model.PutSite) error {
 	const op = "change site"
-	was, ok, err := a.tx.Site(c.Site.ID)
+	was, ok, err := a.tx.Site(c.Site)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fault.New(fault.NotFound, op, "there is no site %s", c.Site.ID)
+		return fault.New(fault.NotFound, op, "there is no site %s", c.Site)
 	}
-	s := c.Site
-	if s.Name != "" && s.Name != was.Name {
-		return fault.New(fault.Invalid, op, "site %q cannot become %q here; its name is that of its enrollment", was.Name, fault.Clip(s.Name, 64))
+	s := was
+	for _, f := range [...]struct{ to, from *string }{
+		{&s.Location, c.Location}, {&s.Region, c.Region}, {&s.Country, c.Country}, {&s.City, c.City},
+	} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
 	}
-	s.Name = was.Name
+	switch {
+	case (c.Lat == nil) != (c.Lng == nil):
+		return fault.New(fault.Invalid, op, "a latitude and a longitude belong together; give both or neither")
+	case c.Lat != nil:
+		s.Lat, s.Lng = c.Lat, c.Lng
+	}
 	if err := checkSite(op, s); err != nil {
 		return err
 	}

@@ -205,11 +205,17 @@ type DropSearch struct {
 	Name string `json:"name"`
 }
 
-// PutSite changes what an operator says about a site that is there: where it is. Its id and name stay
-// as they are; the fields of Site take the place of the stored ones, so that an empty one clears.
+// PutSite changes what an operator says about a site that is there: where it is. What is nil stays as it
+// is, so that two who change different things at once both have their way; an empty text clears.
 type PutSite struct {
 	Stamp
-	Site Site `json:"site"`
+	Site     SiteID   `json:"site"`
+	Location *string  `json:"location,omitzero"`
+	Region   *string  `json:"region,omitzero"`
+	Country  *string  `json:"country,omitzero"`
+	City     *string  `json:"city,omitzero"`
+	Lat      *float64 `json:"lat,omitzero"` // with Lng
+	Lng      *float64 `json:"lng,omitzero"` // with Lat
 }
 
 // Tag implements Change.

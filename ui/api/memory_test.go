@@ -123,7 +123,16 @@ func (m *memory) apply(c model.Change) error {
 	case model.DropSearch:
 		delete(m.searches, c.Name)
 	case model.PutSite:
-		m.sites[c.Site.ID] = c.Site
+		s := m.sites[c.Site]
+		for _, f := range []struct{ to, from *string }{{&s.Location, c.Location}, {&s.Region, c.Region}, {&s.Country, c.Country}, {&s.City, c.City}} {
+			if f.from != nil {
+				*f.to = *f.from
+			}
+		}
+		if c.Lat != nil {
+			s.Lat, s.Lng = c.Lat, c.Lng
+		}
+		m.sites[c.Site] = s
 	case model.TrustSigner:
 		m.signers = append(m.signers, c.Key)
 	case model.Note:

@@ -278,6 +278,11 @@ func TestChangeSite(t *testing.T) {
 	if h := r.hosts("q=berlin-a").Hosts[0]; h.Region != "eu-central" || h.City != "" || *h.Lng != 13.4 {
 		t.Errorf("its hosts show it later than at once: %+v", h)
 	}
+	// What is proposed names nothing else, so that what another changes at that moment stays.
+	got, ok := r.mem.proposed[len(r.mem.proposed)-1].(model.PutSite)
+	if !ok || got.Site != berlin || *got.Region != "eu-central" || *got.City != "" || *got.Lat != 52.5 || got.Country != nil || got.Location != nil {
+		t.Errorf("proposed: %+v", got)
+	}
 	r.refused(r.do("PATCH", "/api/v1/sites/berlin", `{"lat":1}`), 400, fault.Invalid, "both or neither")
 	r.refused(r.do("PATCH", "/api/v1/sites/rome", `{}`), 404, fault.NotFound, "rome")
 	r.refused(r.do("PATCH", "/api/v1/sites/berlin", `{"name":"rome"}`), 422, fault.Invalid, "name: there is no such field")

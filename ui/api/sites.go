@@ -155,20 +155,11 @@ func (s *Server) changeSite(ctx context.Context, in *changeSiteInput) (*out[sche
 	if (in.Body.Lat == nil) != (in.Body.Lng == nil) {
 		return nil, fault.New(fault.Invalid, "change site", "lat and lng belong together: give both or neither")
 	}
-	for _, f := range []struct{ to, from *string }{
-		{&row.Location, in.Body.Location},
-		{&row.Region, in.Body.Region},
-		{&row.Country, in.Body.Country},
-		{&row.City, in.Body.City},
-	} {
-		if f.from != nil {
-			*f.to = *f.from
-		}
+	change := model.PutSite{
+		Stamp: s.stamp(ctx), Site: row.ID, Location: in.Body.Location, Region: in.Body.Region,
+		Country: in.Body.Country, City: in.Body.City, Lat: in.Body.Lat, Lng: in.Body.Lng,
 	}
-	if in.Body.Lat != nil {
-		row.Lat, row.Lng = in.Body.Lat, in.Body.Lng
-	}
-	if err := s.c.Proposer.Propose(ctx, model.PutSite{Stamp: s.stamp(ctx), Site: row}); err != nil {
+	if err := s.c.Proposer.Propose(ctx, change); err != nil {
 		return nil, fault.Wrap("change site", err)
 	}
 	s.sitesRead.forget()
