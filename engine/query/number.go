@@ -27,11 +27,13 @@ func (e *element) flag() (Expr, *SyntaxError) {
 	}
 }
 
+const whichVulnerabilities = "the directory counts vulnerabilities by severity (cve:critical>0); which ones a host has is with its site"
+
 // cve is a number of vulnerabilities, perhaps of one severity: critical>0, critical, >0, 5.
 func (e *element) cve() (Expr, *SyntaxError) {
 	v := e.v
 	if strings.HasPrefix(Fold(v.text), "cve-") {
-		return e.fail(nil, "the directory counts vulnerabilities by severity (cve:critical>0); which ones a host has is with its site")
+		return e.fail(nil, whichVulnerabilities)
 	}
 	i := strings.IndexAny(v.syn, "<>=:≤≥")
 	name := v.text
