@@ -1288,6 +1288,8 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "enrolled" | "suspended" | "quarantined" | "removed";
+            /** @description over the hosts, as the site last said */
+            sums: components["schemas"]["SiteSums"];
             /**
              * Format: date-time
              * @description set while a token waits to be used
@@ -1328,6 +1330,29 @@ export interface components {
              * @example 24h
              */
             ttl?: string;
+        };
+        SiteSums: {
+            /** @description highest severity -> hosts */
+            by_worst: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description mean in percent of the hosts that have one
+             */
+            compliance?: number;
+            /** @description pairs of a host and a vulnerability */
+            exposure: components["schemas"]["Counts"];
+            /**
+             * Format: int64
+             * @description hosts that need a reboot
+             */
+            reboot: number;
+            /**
+             * Format: int64
+             * @description sum of the hosts' pending updates
+             */
+            updates: number;
         };
         Step: {
             /** Format: date-time */
@@ -2156,7 +2181,7 @@ export interface operations {
     "host-facets": {
         parameters: {
             query?: {
-                /** @description the search; absent: every host */
+                /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
                 /** @description fields, with commas between them; GET /fields says which are counted */
                 fields?: string;
