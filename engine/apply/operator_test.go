@@ -1,6 +1,7 @@
 package apply_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,6 +67,28 @@ func TestSavedSearches(t *testing.T) {
 			t.Error("dropping what is not there was recorded")
 		}
 	}
+}
+
+// TestSearchesAreBounded: a thousand names, also where many come in one entry.
+func TestSearchesAreBounded(t *testing.T) {
+	w := newWorld(t, model.RoleSite, groupID)
+	put := func(n int, query string) model.PutSearch {
+		return model.PutSearch{Stamp: w.stamp(), Search: model.SavedSearch{Name: "s" + strconv.Itoa(n), Query: query}}
+	}
+	for n := range 999 {
+		w.must(put(n, ""))
+	}
+	if _, err := w.do(put(999, ""), put(1000, "")); !fault.Is(err, fault.Conflict) {
+		t.Errorf("two in one entry: %v", err)
+	}
+	w.must(put(999, ""))
+	w.refused(fault.Conflict, put(1000, ""))
+	w.must(put(3, "status:down")) // one that is there may change
+	if s, ok := w.search("s3"); !ok || s.Query != "status:down" {
+		t.Errorf("%+v, %v", s, ok)
+	}
+	w.must(model.DropSearch{Stamp: w.stamp(), Name: "s3"})
+	w.must(put(1000, ""))
 }
 
 func TestPutSite(t *testing.T) {

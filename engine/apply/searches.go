@@ -14,6 +14,7 @@ const (
 	maxSearchSort    = 64
 	maxSearchColumns = 64
 	maxSearchColumn  = 64
+	maxSearches      = 1000 // which a page lists at once
 )
 
 // putSearch keeps a question under a name. Whether the question reads is judged where it is asked: a
@@ -41,6 +42,15 @@ func (a *applier) putSearch(c model.PutSearch) error {
 	_, known, err := a.tx.Search(s.Name)
 	if err != nil {
 		return err
+	}
+	if !known {
+		all, err := a.tx.Searches()
+		if err != nil {
+			return err
+		}
+		if len(all) >= maxSearches {
+			return fault.New(fault.Conflict, op, "there are %d saved searches, which is the most; remove one that nobody needs before you save %q", len(all), s.Name)
+		}
 	}
 	if err := a.tx.PutSearch(s); err != nil {
 		return err

@@ -129,6 +129,7 @@ type People interface {
 	EachSession(fn func(model.Session) error) error
 
 	Search(name string) (model.SavedSearch, bool, error)
+	Searches() ([]model.SavedSearch, error) // by name
 	PutSearch(model.SavedSearch) error
 	DeleteSearch(name string) error // one that is not there is no error
 
