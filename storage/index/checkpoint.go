@@ -47,6 +47,7 @@ type limits struct {
 func (s *Store) keep() {
 	defer close(s.kept)
 	var timer <-chan time.Time // running while there is something to write
+	failed := false            // the last one: another waits for the timer, not for the next commit
 	s.tend()                   // what loading left for later
 	for {
 		select {
@@ -54,13 +55,17 @@ func (s *Store) keep() {
 			return
 		case <-s.wake:
 			s.tend()
-			s.checkpointNow(s.limits.rows + 1)
+			if !failed && !s.checkpointNow(s.limits.rows+1) {
+				failed, timer = true, nil
+			}
 			if timer == nil {
 				timer = s.after(s.limits.every)
 			}
 		case <-timer:
 			timer = nil
-			s.checkpointNow(1)
+			if failed = !s.checkpointNow(1); failed {
+				timer = s.after(s.limits.every)
+			}
 		}
 	}
 }
@@ -85,24 +90,27 @@ func (s *Store) wakeKeeper() {
 	}
 }
 
-// checkpointNow takes a checkpoint where the journal names at least that many ids. A failure costs a longer
-// next start and nothing else, unless the disk failed, which later commits then say.
-func (s *Store) checkpointNow(atLeast int) {
+// checkpointNow takes a checkpoint where the journal names at least that many ids. It returns false
+// where that failed, which costs a longer next start and nothing else, unless the disk failed, which later
+// commits then say.
+func (s *Store) checkpointNow(atLeast int) bool {
 	s.mu.Lock()
 	l := s.life
 	if l == nil || s.failed != nil {
 		s.mu.Unlock()
-		return
+		return true
 	}
 	l.users++
 	s.mu.Unlock()
 	defer s.unuse(l)
 	if _, ids := l.journal.state(); ids < atLeast {
-		return
+		return true
 	}
-	if err := s.checkpoint(l); err != nil {
+	err := s.checkpoint(l)
+	if err != nil {
 		s.log.Warn("index: no checkpoint of the search index; the next start may take longer", "folder", s.folder(l.number), "error", err)
 	}
+	return err == nil
 }
 
 // checkpoint takes one.
