@@ -127,6 +127,9 @@ func (s *Server) enrollSite(ctx context.Context, in *enrollSiteInput) (*tokenOut
 	if (in.Body.Lat == nil) != (in.Body.Lng == nil) {
 		return nil, fault.New(fault.Invalid, "enroll site", "lat and lng belong together: give both or neither")
 	}
+	if in.Body.Name == everySite {
+		return nil, fault.New(fault.Invalid, "enroll site", "the name %q stands for every site where trends are asked for; choose another name", everySite)
+	}
 	id, err := s.newID()
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ func TestEnrollSite(t *testing.T) {
 	if again.ID != token.ID || len(r.mem.sites) != 1 {
 		t.Errorf("%+v", again)
 	}
+	r.refused(r.do("POST", "/api/v1/sites", `{"name":"all"}`), 400, fault.Invalid, "choose another name")
 	r.site(oslo, "oslo")
 	r.refused(r.do("POST", "/api/v1/sites/oslo/token", nil), 409, fault.Conflict, "only a pending site")
 }
