@@ -217,8 +217,7 @@ func path(q fleet.Query) string {
 	case fleet.OpRollup:
 		return "/sites"
 	case fleet.OpCount:
-		v.Set("fields", "status")
-		v.Set("top", "1")
+		v.Set("fields", "") // only the total
 		return "/hosts/facets?" + v.Encode()
 	case fleet.OpFacets:
 		v.Set("fields", strings.Join(facetNames, ","))

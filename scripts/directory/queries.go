@@ -36,8 +36,11 @@ func (b *bench) contenders() []Engine {
 type comparison struct{ label, base, ours string }
 
 var comparisons = []comparison{
-	{"x Skerry", "PostgreSQL", "Skerry"}, {"x HTTPS", "PostgreSQL", "HTTPS"}, {"x net/http", "PostgreSQL", "net/http"},
-	{"h Skerry", "PG by hand", "Skerry"}, {"h HTTPS", "PG by hand", "HTTPS"},
+	{"x Skerry", "PostgreSQL", "Skerry"},
+	{"x HTTPS", "PostgreSQL", "HTTPS"},
+	{"x net/http", "PostgreSQL", "net/http"},
+	{"h Skerry", "PG by hand", "Skerry"},
+	{"h HTTPS", "PG by hand", "HTTPS"},
 }
 
 // of finds the pair among the engines; false: one of them is not there.

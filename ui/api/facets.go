@@ -20,7 +20,7 @@ const (
 func facetsParams() []param {
 	return []param{
 		{name: "q", doc: docQuery},
-		{name: "fields", doc: docFields, otherwise: "status,os,site,region,tag,severity"},
+		{name: "fields", doc: docFields + ". Empty: only the total", otherwise: "status,os,site,region,tag,severity"},
 		{name: "top", doc: "values of each field, the most frequent ones", number: true, least: 1, most: 1000, absent: 10},
 	}
 }
@@ -54,9 +54,13 @@ type tally struct {
 	total  int
 }
 
-// facetsOf counts within the budget of one search.
+// facetsOf counts within the budget of one search; without fields only how many match.
 func (s *Server) facetsOf(ctx context.Context, x query.Expr, fields []query.Field, top int) (tally, error) {
 	return within(ctx, budget, func(ctx context.Context) (c tally, err error) {
+		if len(fields) == 0 {
+			c.total, err = s.c.Directory.Count(ctx, x, s.now())
+			return c, err
+		}
 		c.facets, c.total, err = s.c.Directory.Facets(ctx, x, s.now(), fields, top)
 		return c, err
 	})

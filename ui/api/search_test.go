@@ -185,6 +185,9 @@ func TestFacetsGroupsAndCompletion(t *testing.T) {
 	if got := fmt.Sprint(f.Facets); got != "[{tag 3 0 [{db 3}]} {region 1 2 [{eu-west 4}]}]" {
 		t.Errorf("%s", got)
 	}
+	if f = read[schema.Facets](r, r.do("GET", "/api/v1/hosts/facets?fields=&q=site:berlin", nil), 200); f.Total != 4 || f.Facets == nil || len(f.Facets) != 0 {
+		t.Errorf("the total alone: %+v", f)
+	}
 	g := read[schema.Grouped](r, r.do("GET", "/api/v1/hosts/group?by=os,site&top=2", nil), 200)
 	if got := fmt.Sprint(g.By, g.Total, g.Distinct, g.Groups); got != "[os site] 6 4 [{debian 12 berlin 2} {rhel 9.4 berlin 2}]" {
 		t.Errorf("%s", got)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -60,11 +61,7 @@ func trendPoint(slot model.TrendSlot) schema.TrendPoint {
 		At: slot.Start.Std(), Hosts: c.Hosts, ByStatus: map[string]int64{}, ByWorst: map[string]int64{}, Exposure: schema.Counts(c.Exposure),
 		Reboot: c.Reboot, Updates: c.Updates, Compliance: meanOf(c),
 	}
-	for status, n := range c.ByStatus {
-		p.ByStatus[status] = n
-	}
-	for worst, n := range c.ByWorst {
-		p.ByWorst[worst] = n
-	}
+	maps.Copy(p.ByStatus, c.ByStatus)
+	maps.Copy(p.ByWorst, c.ByWorst)
 	return p
 }
