@@ -133,18 +133,18 @@ func (s *search) complete(c *cobra.Command, args []string, last string) ([]strin
 	if err != nil {
 		return nil, how
 	}
-	before := ""
+	var before strings.Builder
 	for _, arg := range args {
-		before += unshield(arg) + " "
+		before.WriteString(unshield(arg) + " ")
 	}
 	last = unshield(last)
 	var found schema.Completion
-	if server.call(c.Context(), http.MethodGet, "/hosts/complete", url.Values{"q": {before + last}}, nil, &found) != nil || found.From < len(before) || found.From > len(before)+len(last) {
+	if server.call(c.Context(), http.MethodGet, "/hosts/complete", url.Values{"q": {before.String() + last}}, nil, &found) != nil || found.From < len(before.String()) || found.From > len(before.String())+len(last) {
 		return nil, how
 	}
 	var words []string
 	for _, i := range found.Items {
-		words = append(words, fault.Printable(last[:found.From-len(before)]+i.Text)+"\t"+fault.Printable(cmp.Or(i.Doc, grouped(i.N)+" "+plural(i.N, "host"))))
+		words = append(words, fault.Printable(last[:found.From-len(before.String())]+i.Text)+"\t"+fault.Printable(cmp.Or(i.Doc, grouped(i.N)+" "+plural(i.N, "host"))))
 	}
 	return words, how
 }

@@ -86,6 +86,7 @@ type heads struct {
 func (*heads) Member(model.NodeID) (model.Member, bool, error) {
 	return model.Member{ID: model.NodeID(berlin), Kind: model.MemberSite, Status: model.MemberEnrolled}, true, nil
 }
+
 func (*heads) Watermark(model.NodeID) (model.Position, error)             { return model.Position{}, nil }
 func (*heads) PutWatermark(model.NodeID, model.Position) error            { return nil }
 func (*heads) Counts(model.SiteID) (n model.SiteCounts, ok bool, e error) { return n, false, nil }

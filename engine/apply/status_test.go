@@ -249,8 +249,10 @@ func TestADeletedHostLeavesNoGhost(t *testing.T) {
 	hq := newWorld(t, model.RoleController, groupID)
 	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
 	hq.enrolled(model.MemberSite, model.NodeID(oslo), "oslo")
-	h := model.Host{ID: hostA, Facts: model.Facts{Hostname: "a"}, Status: model.HostDown, PackagesDigest: "d1", PackageN: 3,
-		Exposure: model.SeverityCounts{High: 4}, ExposureAt: hq.at, Updates: new(3), Compliance: new(66.7)}
+	h := model.Host{
+		ID: hostA, Facts: model.Facts{Hostname: "a"}, Status: model.HostDown, PackagesDigest: "d1", PackageN: 3,
+		Exposure: model.SeverityCounts{High: 4}, ExposureAt: hq.at, Updates: new(3), Compliance: new(66.7),
+	}
 	hq.receive(model.NodeID(berlin), item(t, 1, model.ItemHost, hostA.String(), h))
 	if n := hq.counts(model.SiteID{}); n.Updates != 3 || n.Compliance != 667 || n.ComplianceN != 1 || n.ByWorst["high"] != 1 || n.Exposure.High != 4 {
 		t.Fatalf("all sites: %+v", n)

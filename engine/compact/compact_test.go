@@ -144,7 +144,8 @@ func TestHostsReadBack(t *testing.T) {
 func plainHost(h model.Host) (x struct {
 	H      model.Host
 	Values []any
-}) {
+},
+) {
 	x.H = h
 	if h.RebootNeeded != nil {
 		x.Values = append(x.Values, "reboot", *h.RebootNeeded)

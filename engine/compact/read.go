@@ -72,8 +72,11 @@ func (r *hostReader) reserve(v []byte) {
 		flag uint32
 		n    int
 	}{
-		{packagesRaw, 64}, {certificatesRaw, 64},
-		{v4Raw, 15 * max(r.n[0], 0)}, {v6Raw, 39 * max(r.n[1], 0)}, {macRaw, 17 * max(r.n[2], 0)},
+		{packagesRaw, 64},
+		{certificatesRaw, 64},
+		{v4Raw, 15 * max(r.n[0], 0)},
+		{v6Raw, 39 * max(r.n[1], 0)},
+		{macRaw, 17 * max(r.n[2], 0)},
 	} {
 		if r.flags&x.flag != 0 {
 			room += x.n

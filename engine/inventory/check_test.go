@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -81,7 +82,7 @@ func TestCheckFacts(t *testing.T) {
 		if tc.kind == fault.Other && err != nil || tc.kind != fault.Other && !fault.Is(err, tc.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err != nil && (len(err.Error()) > 200 || strings.ContainsAny(err.Error(), "\x1b\n\xff")) {
+		if err != nil && (len(err.Error()) > 200 || strings.ContainsFunc(err.Error(), func(r rune) bool { return r < 0x20 || r == utf8.RuneError })) {
 			t.Errorf("%s: the text of the refusal is %q", name, err)
 		}
 	}

@@ -69,16 +69,17 @@ func formatOr(x Or) []string {
 	var out []string
 	for i := 0; i < len(x); i++ {
 		t, ok := x[i].(Term)
-		text := string(format(nil, x[i], false))
+		var text strings.Builder
+		text.WriteString(string(format(nil, x[i], false)))
 		for ok && t.listed() && i+1 < len(x) {
 			u, same := x[i+1].(Term)
 			if !same || u.Field != t.Field || !u.listed() {
 				break
 			}
-			text += "," + u.element()
+			text.WriteString("," + u.element())
 			i++
 		}
-		out = append(out, text)
+		out = append(out, text.String())
 	}
 	return out
 }

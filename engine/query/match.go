@@ -3,6 +3,7 @@ package query
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -77,12 +78,7 @@ func (t *Term) match(h *model.Host, env Env) bool {
 		if t.Unknown {
 			return len(h.MAC) == 0
 		}
-		for _, m := range h.MAC {
-			if t.MatchMAC(m) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(h.MAC, t.MatchMAC)
 	case FieldOS:
 		return t.MatchOS(h.OS)
 	case FieldKernel:
@@ -98,12 +94,7 @@ func (t *Term) match(h *model.Host, env Env) bool {
 	case FieldSeverity:
 		return t.Pattern.foldMatch(h.Worst())
 	case FieldTag:
-		for _, tag := range h.Tags {
-			if t.Pattern.foldMatch(tag) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(h.Tags, t.Pattern.foldMatch)
 	case FieldSite:
 		return t.MatchSite(h.Site, env.site(h.Site))
 	case FieldRegion:

@@ -27,22 +27,23 @@ type SyntaxError struct {
 
 // Error returns one line: what, at which column (counted in characters, from 1), and what could be meant.
 func (e *SyntaxError) Error() string {
-	s := e.Msg + " (column " + strconv.Itoa(utf8.RuneCountInString(e.Text[:e.Pos])+1) + ")"
+	var s strings.Builder
+	s.WriteString(e.Msg + " (column " + strconv.Itoa(utf8.RuneCountInString(e.Text[:e.Pos])+1) + ")")
 	for i, x := range e.Suggestions {
 		switch {
 		case i == 0:
-			s += "; did you mean "
+			s.WriteString("; did you mean ")
 		case i == len(e.Suggestions)-1:
-			s += " or "
+			s.WriteString(" or ")
 		default:
-			s += ", "
+			s.WriteString(", ")
 		}
-		s += fault.Printable(fault.Clip(x, maxMessage/4))
+		s.WriteString(fault.Printable(fault.Clip(x, maxMessage/4)))
 	}
 	if len(e.Suggestions) > 0 {
-		s += "?"
+		s.WriteString("?")
 	}
-	return s
+	return s.String()
 }
 
 // Unwrap gives the error its kind for fault.KindOf.

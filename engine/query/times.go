@@ -98,13 +98,13 @@ func ageText(d time.Duration) string {
 	if d%year == 0 {
 		return strconv.FormatInt(int64(d/year), 10) + "y"
 	}
-	out := ""
+	var out strings.Builder
 	for _, u := range [...]struct {
 		d    time.Duration
 		name string
 	}{{day, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
 		if n := d / u.d; n > 0 {
-			out += strconv.FormatInt(int64(n), 10) + u.name
+			out.WriteString(strconv.FormatInt(int64(n), 10) + u.name)
 			d %= u.d
 		}
 	}
@@ -113,9 +113,9 @@ func ageText(d time.Duration) string {
 		if ms := d % time.Second / time.Millisecond; ms > 0 {
 			s += "." + strings.TrimRight(strconv.Itoa(1000 + int(ms))[1:], "0")
 		}
-		out += s + "s"
+		out.WriteString(s + "s")
 	}
-	return out
+	return out.String()
 }
 
 // moment is a stretch of time that a date names: [from, to). A time with a fraction of a second is one

@@ -394,7 +394,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(run)
-	body, err := appendRun(nil, ptr(sampleRun(f)))
+	body, err := appendRun(nil, new(sampleRun(f)))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-func ptr[T any](v T) *T { return &v }
 
 // fullHost has every field set.
 func fullHost() model.Host {
@@ -208,7 +207,7 @@ func TestRunRefusals(t *testing.T) {
 
 // TestRunCut: no part of a run is taken for one, and neither is one with something behind it.
 func TestRunCut(t *testing.T) {
-	whole, err := appendRun(nil, ptr(sampleRun(t)))
+	whole, err := appendRun(nil, new(sampleRun(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,8 +233,10 @@ func TestRunCut(t *testing.T) {
 func BenchmarkRun(b *testing.B) {
 	for name, one := range map[string]func(i int) model.Item{
 		"statuses": func(i int) model.Item {
-			return model.Item{Kind: model.ItemStatus, Key: model.HostID{1, 14: byte(i >> 8), 15: byte(i)}.String(), AsOf: 1_700_000_000_000,
-				Payload: jsontext.Value(`{"status":"up","status_at":"2023-11-14T22:13:20.000Z","last_seen":"2023-11-14T22:13:18.123Z"}`)}
+			return model.Item{
+				Kind: model.ItemStatus, Key: model.HostID{1, 14: byte(i >> 8), 15: byte(i)}.String(), AsOf: 1_700_000_000_000,
+				Payload: jsontext.Value(`{"status":"up","status_at":"2023-11-14T22:13:20.000Z","last_seen":"2023-11-14T22:13:18.123Z"}`),
+			}
 		},
 		"hosts": func(i int) model.Item {
 			h := fullHost()

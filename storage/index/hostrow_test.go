@@ -27,7 +27,7 @@ func full(n int) model.Host {
 func TestHostRowForms(t *testing.T) {
 	c, err := newRowCodec()
 	ok(t, err)
-	now, err := compact.AppendHost(nil, ptr(full(7)))
+	now, err := compact.AppendHost(nil, new(full(7)))
 	ok(t, err)
 	old, err := c.encode(full(7), false)
 	ok(t, err)
@@ -49,4 +49,3 @@ func TestHostRowForms(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }

@@ -315,10 +315,8 @@ func (q *question) namesDecide(p query.Pattern) bool {
 			return false
 		}
 	}
-	if len(q.wordsWhere(q.domain, 10, func(n uint32) bool { w := q.domain.words[n]; return w[0] == '=' && p.Match(w[1:]) })) > 0 {
-		return false
-	}
-	return true
+	odd := q.wordsWhere(q.domain, 10, func(n uint32) bool { w := q.domain.words[n]; return w[0] == '=' && p.Match(w[1:]) })
+	return len(odd) == 0
 }
 
 // prefixPage answers from the stretch of names that the pattern names; ok is false where it is too long.

@@ -1,8 +1,6 @@
 package search
 
 import (
-	"math/bits"
-
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
@@ -54,7 +52,7 @@ func (g *gather) bits() *roaring.Bitmap {
 	return roaring.FromDense(g.words, false)
 }
 
-// dense is a set as plain words, for asking about single ordinals and for walking parts of it.
+// dense is a set as plain words, for asking about many single ordinals.
 type dense []uint64
 
 func denseOf(b *roaring.Bitmap, n uint32) dense {
@@ -64,13 +62,3 @@ func denseOf(b *roaring.Bitmap, n uint32) dense {
 }
 
 func (d dense) has(ord uint32) bool { return d[ord>>6]&(1<<(ord&63)) != 0 }
-
-// list appends the members from (a multiple of 64) up to, not including, to.
-func (d dense) list(from, to uint32, out []uint32) []uint32 {
-	for i := from >> 6; i < (to+63)>>6 && int(i) < len(d); i++ {
-		for w := d[i]; w != 0; w &= w - 1 {
-			out = append(out, i<<6|uint32(bits.TrailingZeros64(w)))
-		}
-	}
-	return out
-}

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -92,9 +93,7 @@ func TestGramsAgainstAMap(t *testing.T) {
 		},
 		"repeats": func(r *rand.Rand, _ int) string { return strings.Repeat("ab"[:1+r.IntN(2)], r.IntN(9)) },
 	}
-	for kind, name := range structuresNames {
-		kinds[kind] = name
-	}
+	maps.Copy(kinds, structuresNames)
 	for kind, name := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			r := seeded(t, 51)
