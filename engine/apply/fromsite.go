@@ -24,11 +24,11 @@ func (s fromSite) take(item model.Item) error {
 		if err != nil {
 			return fault.New(fault.Invalid, "receive host", "%w", err)
 		}
-		was, err := s.own(id)
-		if err != nil || was == nil {
+		was, ok, err := s.own(id)
+		if err != nil || !ok {
 			return err
 		}
-		return s.dropHost(*was)
+		return s.dropHost(was)
 	case model.ItemJudged:
 		t, err := s.tally(s.site)
 		if err != nil {
@@ -57,25 +57,40 @@ func (s fromSite) take(item model.Item) error {
 
 // host stores a whole row.
 func (s fromSite) host(item model.Item) error {
-	var h model.Host
-	if item.Host != nil {
-		h = *item.Host
-	} else if err := decode(item, &h); err != nil {
+	h, err := hostIn(&item)
+	if err != nil {
 		return err
 	}
 	if h.ID.IsZero() || h.ID.String() != item.Key {
 		return fault.New(fault.Invalid, "receive host", "the row is of host %s, its key says %q", h.ID, item.Key)
 	}
-	h, err := inventory.Clean(h, s.stamp.At)
-	if err != nil {
+	if h, err = inventory.Clean(h, s.stamp.At); err != nil {
 		return err
 	}
 	h.Site = s.site // by the link, never by the payload
-	was, err := s.own(h.ID)
+	was, ok, err := s.own(h.ID)
 	if err != nil {
 		return err
 	}
-	return s.putHost(was, h)
+	if err := s.tx.PutHost(h); err != nil {
+		return err
+	}
+	if ok {
+		if err := s.count(&was, -1); err != nil {
+			return err
+		}
+	}
+	return s.count(&h, 1)
+}
+
+// hostIn returns the row in an item.
+func hostIn(item *model.Item) (model.Host, error) {
+	if item.Host != nil {
+		return *item.Host, nil
+	}
+	var h model.Host
+	err := decode(*item, &h)
+	return h, err
 }
 
 // status stores a host's beat. It came behind the whole row that it belongs to: the site sends in the
@@ -109,17 +124,14 @@ func (s fromSite) status(item model.Item) error {
 	return s.putBeat(id, site, was.Status, b, was.Status != b.Status, s.stamp.At)
 }
 
-// own returns the row of a host of this site, nil where there is none, and refuses an id that belongs to
-// another site: a site can never touch another's rows.
-func (s fromSite) own(id model.HostID) (*model.Host, error) {
-	was, ok, err := s.tx.Host(id)
-	if err != nil || !ok {
-		return nil, err
+// own returns the outline of a host of this site; ok is false where there is no such host. It refuses an id that
+// belongs to another site: a site can never touch another's rows.
+func (s fromSite) own(id model.HostID) (was model.Host, ok bool, err error) {
+	was, ok, err = s.tx.HostOutline(id)
+	if err == nil && ok && was.Site != s.site {
+		err = fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
 	}
-	if was.Site != s.site {
-		return nil, fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
-	}
-	return &was, nil
+	return was, ok, err
 }
 
 // done keeps when the site's newest item was stored.

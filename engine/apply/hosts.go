@@ -193,15 +193,12 @@ func (a *applier) putHost(was *model.Host, h model.Host) error {
 	return a.count(&h, 1)
 }
 
-// dropHost removes a host that is there, and what only it had.
+// dropHost removes a host that is there. It rose from a site, which has its inventory.
 func (a *applier) dropHost(was model.Host) error {
 	if err := a.tx.DeleteHost(was.ID); err != nil {
 		return err
 	}
-	if err := a.count(&was, -1); err != nil {
-		return err
-	}
-	return a.forget(was.PackagesDigest)
+	return a.count(&was, -1)
 }
 
 func (a *applier) hostStatuses(c model.HostStatuses) error {

@@ -52,6 +52,9 @@ type Directory interface {
 	// HostHead returns whose a host is and its beat, without reading its row: for the changes that come
 	// by the thousand.
 	HostHead(id model.HostID) (site model.SiteID, beat model.HostBeat, ok bool, err error)
+	// HostOutline returns a host with its site and its beat, and with all that model.SiteCounts.Add looks at, but
+	// maybe nothing else, without reading its row where that can be done.
+	HostOutline(id model.HostID) (model.Host, bool, error)
 	// PutHostBeat replaces the beat of a host that is there (HostHead said so), and nothing else of its
 	// row; without such a host the kind is fault.NotFound. PutHost writes the beat that its row carries,
 	// and every read of a host returns the newest beat in it, whoever wrote it.

@@ -117,7 +117,14 @@ func packRuns(body []byte) []byte {
 // appendBody appends what stands behind the flags, and reports whether there is a run in it.
 func appendBody(b []byte, changes []model.Change) (_ []byte, runs bool, err error) {
 	b = binary.AppendUvarint(b, uint64(len(changes)))
-	var piece []byte
+	room := buffers.Get().(*[]byte)
+	piece := (*room)[:0]
+	defer func() {
+		if cap(piece) <= keepBuffer {
+			*room = piece[:0]
+		}
+		buffers.Put(room)
+	}()
 	for _, c := range changes {
 		if c == nil || decoders[c.Tag()] == nil {
 			return nil, false, fault.New(fault.Invalid, "", "%T is not a change that the log knows", c)

@@ -198,7 +198,8 @@ func (r *Reader) asked(k []byte) ([][]byte, error) {
 		if err != nil || !ok {
 			return nil, err
 		}
-		return hostEntries(h), nil
+		upper, err := r.upper()
+		return hostEntries(h, upper), err
 	case key.SpaceAdvisoryPackage:
 		_, _, a, err := key.ReadAdvisoryPackage(k)
 		if err != nil {

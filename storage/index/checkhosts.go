@@ -12,7 +12,11 @@ import (
 // hosts, by what their rows say.
 func (c *checker) hosts() error {
 	n := 0
-	err := c.each(key.SpaceHost, func(k, v []byte) ([]byte, [][]byte, error) {
+	upper, err := c.r.upper()
+	if err != nil {
+		return err
+	}
+	err = c.each(key.SpaceHost, func(k, v []byte) ([]byte, [][]byte, error) {
 		n++
 		id, err := key.ReadHost(k)
 		if err != nil {
@@ -35,7 +39,7 @@ func (c *checker) hosts() error {
 				return nil, nil, err
 			}
 		}
-		return k, hostEntries(h), nil
+		return k, hostEntries(h, upper), nil
 	})
 	if err != nil {
 		return err

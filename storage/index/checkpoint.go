@@ -28,7 +28,7 @@ import (
 // database, which Pebble takes over whole: through its log and its memory tables they would hold up every
 // commit that comes meanwhile. What went before, and the journal up to the commit, is then removed.
 const (
-	headLayout = 1
+	headLayout = 2
 	headLength = 1 + 3*8 + 4
 )
 

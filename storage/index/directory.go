@@ -13,8 +13,17 @@ func (r *Reader) Self() (model.Found, bool, error) {
 	return get[model.Found](r, key.Of(key.MetaSelf))
 }
 
+// upper reports whether this is the store of a controller.
+func (r *Reader) upper() (bool, error) {
+	self, ok, err := r.Self()
+	return ok && self.Role == model.RoleController, err
+}
+
 // PutSelf implements apply.Tx.
-func (t *Tx) PutSelf(f model.Found) error { return t.put(key.Of(key.MetaSelf), f) }
+func (t *Tx) PutSelf(f model.Found) error {
+	t.atTop = f.Role == model.RoleController
+	return t.put(key.Of(key.MetaSelf), f)
+}
 
 // Watermark returns how far this store holds what origin sent; zero if nothing.
 func (r *Reader) Watermark(origin model.NodeID) (model.Position, error) {

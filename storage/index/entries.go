@@ -23,8 +23,9 @@ func memberEntries(m model.Member) [][]byte {
 	return sorted(e)
 }
 
-func hostEntries(h model.Host) [][]byte {
-	if h.PackagesDigest == "" {
+// hostEntries are those of a site; a controller has none.
+func hostEntries(h model.Host, upper bool) [][]byte {
+	if upper || h.PackagesDigest == "" {
 		return nil
 	}
 	return [][]byte{key.HostPackages(h.PackagesDigest, h.ID)}

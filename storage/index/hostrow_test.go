@@ -48,4 +48,3 @@ func TestHostRowForms(t *testing.T) {
 		kind(t, c.readHost(v, hostID(7), &h), fault.Corrupt)
 	}
 }
-

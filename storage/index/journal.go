@@ -70,13 +70,14 @@ func (t *Tx) writeJournal(ids []model.HostID) error {
 
 // changes returns what this transaction did to hosts, for the index in memory, and the hosts whose rows
 // it changed.
-func (t *Tx) changes() (all []search.Change, rows []model.HostID) {
+func (t *Tx) changes() ([]search.Change, []model.HostID) {
+	all, rows := t.all[:0], t.changed[:0]
 	for _, st := range t.touched {
 		switch {
 		case st.rowChanged && !st.there:
 			all = append(all, search.Change{ID: st.id, Gone: true})
 		case st.rowChanged:
-			all = append(all, search.Change{ID: st.id, Host: &st.host})
+			all = append(all, search.Change{ID: st.id, Host: st.host})
 		case st.beatChanged:
 			all = append(all, search.Change{ID: st.id, Beat: &st.beat})
 			continue
@@ -85,6 +86,7 @@ func (t *Tx) changes() (all []search.Change, rows []model.HostID) {
 		}
 		rows = append(rows, st.id)
 	}
+	t.all, t.changed = all, rows
 	return all, rows
 }
 

@@ -66,6 +66,17 @@ func (m *machine) commit(t *rapid.T) {
 			if known != there || there && (site != h.Site || beat.Status != h.Status) {
 				t.Fatalf("the head of %s is %v %v %v, and the host is %v", id, site, beat, known, h)
 			}
+			outline, known, err := tx.HostOutline(id)
+			check(err)
+			var got, want model.SiteCounts
+			if got.Add(&outline, 1); known {
+				want.Add(&h, 1)
+			} else {
+				want.Add(&model.Host{}, 1)
+			}
+			if known != there || outline.Site != h.Site || outline.Beat() != beat || !got.SameSums(want) {
+				t.Fatalf("the outline of %s is %+v %v, and the host is %+v", id, outline, known, h)
+			}
 			if there {
 				check(tx.PutHostBeat(id, b))
 				h.SetBeat(b)
@@ -102,6 +113,19 @@ func (m *machine) commit(t *rapid.T) {
 	if durable {
 		m.safe = at
 	}
+}
+
+// found makes the store that of a controller, which keeps less and reads less.
+func (m *machine) found(t *rapid.T) {
+	tx := m.s.Begin()
+	defer tx.Discard()
+	if err := tx.PutSelf(model.Found{Self: model.NodeID{1}, Role: model.RoleController}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(1, true); err != nil {
+		t.Fatal(err)
+	}
+	m.past[1], m.safe = copied(m.now), 1
 }
 
 // crash cuts the power, and opens what the disk kept.
@@ -162,6 +186,9 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{disk: NewMemDisk(), now: plain.New(), past: map[uint64]*plain.Directory{0: plain.New()}}
 		m.open(t)
+		if rapid.Bool().Draw(t, "controller") {
+			m.found(t)
+		}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
 			switch rapid.IntRange(0, 11).Draw(t, "step") {
 			case 0:

@@ -211,6 +211,9 @@ func (s *Store) enliven(db *pebble.DB, number uint64) (*life, uint64, error) {
 	r := Reader{from: db, rows: s.rows}
 	applied, err := r.number(key.MetaApplied)
 	if err == nil {
+		err = l.settleRole(&r)
+	}
+	if err == nil {
 		err = s.recall(l)
 	}
 	if err != nil {
@@ -218,6 +221,26 @@ func (s *Store) enliven(db *pebble.DB, number uint64) (*life, uint64, error) {
 		return nil, 0, fault.Wrap("open index", err)
 	}
 	return l, applied, nil
+}
+
+// settleRole finds out whether this is the store of a controller, and takes away what a controller does not
+// keep: earlier versions kept it.
+func (l *life) settleRole(r *Reader) error {
+	top, err := r.upper()
+	if err != nil || !top {
+		return err
+	}
+	l.atTop.Store(true)
+	from, to := key.SpaceHostPackages.Prefix(), key.After(key.SpaceHostPackages.Prefix())
+	found := false
+	err = r.scanRange(from, to, func([]byte, []byte) error {
+		found = true
+		return errEnough
+	})
+	if enough(err) != nil || !found {
+		return enough(err)
+	}
+	return caught(func() error { return l.db.DeleteRange(from, to, pebble.NoSync) })
 }
 
 func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {

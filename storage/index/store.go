@@ -83,6 +83,9 @@ type life struct {
 	memory  *search.Index // the hosts of db; whoever commits writes it
 	journal *journal
 	number  uint64 // of its folder
+	// atTop: this is the store of a controller. Inventories stay with the sites, so that hosts have no index
+	// entries by theirs, and a row is written without the one before being read. The writer alone sets it.
+	atTop   atomic.Bool
 	users   int    // Views and transactions; guarded by Store.mu
 	retired func() // set when no longer current: called, without Store.mu, by the last user
 }

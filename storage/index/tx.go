@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,13 +26,49 @@ type Tx struct {
 	// directive is the highest Seq given to a directive; 0 until the first one of this transaction.
 	directive model.Seq
 
+	atTop bool // as life.atTop, and as this transaction says it is to be
+
+	*txRoom
+	sites  []model.Site // that were put
+	judged []judgement
+}
+
+// txRoom is what a transaction keeps of hosts. The next one uses it again.
+type txRoom struct {
 	hosts   map[model.HostID]*hostState
+	states  []*[statesN]hostState // room for the states; the first used of them are
+	used    int
 	queue   []*hostState // to be written
 	touched []*hostState // written, or to be written, at least once
-	arena   []byte       // see keep
+	all     []search.Change
+	changed []model.HostID // rows of hosts
+	arena   []byte         // see keep
 	scratch []byte
-	sites   []model.Site // that were put
-	judged  []judgement
+}
+
+const (
+	statesN = 64
+	// keepStates and keepArena are how much room is kept for the next transaction.
+	keepStates = 4096
+	keepArena  = 1 << 20
+)
+
+var txRooms = sync.Pool{New: func() any { return &txRoom{hosts: map[model.HostID]*hostState{}} }}
+
+// release forgets what was in the room.
+func (m *txRoom) release() {
+	if len(m.hosts) > keepStates || cap(m.arena) > keepArena {
+		return // too much of it to keep, and maps do not shrink
+	}
+	clear(m.hosts)
+	for i := range (m.used + statesN - 1) / statesN {
+		*m.states[i] = [statesN]hostState{}
+	}
+	clear(m.queue)
+	clear(m.touched)
+	clear(m.all)
+	m.used, m.queue, m.touched, m.all, m.changed, m.arena = 0, m.queue[:0], m.touched[:0], m.all[:0], m.changed[:0], m.arena[:0]
+	txRooms.Put(m)
 }
 
 // Begin starts a transaction. The caller sees to it that there is one at a time. It panics on a
@@ -39,7 +76,7 @@ type Tx struct {
 func (s *Store) Begin() *Tx {
 	l := s.use()
 	b := l.db.NewIndexedBatch()
-	t := &Tx{Reader: Reader{from: b, rows: s.rows, memory: l.memory}, batch: b, store: s, life: l, hosts: map[model.HostID]*hostState{}}
+	t := &Tx{Reader: Reader{from: b, rows: s.rows, memory: l.memory}, batch: b, store: s, life: l, atTop: l.atTop.Load(), txRoom: txRooms.Get().(*txRoom)}
 	t.settle = t.writeHosts
 	return t
 }
@@ -56,6 +93,8 @@ func (t *Tx) Discard() {
 func (t *Tx) end() {
 	t.batch = nil
 	t.from = nil
+	t.release()
+	t.txRoom = &txRoom{} // what is done to an ended transaction by mistake must not reach another
 	t.store.unuse(t.life)
 }
 
@@ -126,6 +165,7 @@ func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) e
 		if err := caught(func() error { return t.batch.Commit(pebble.NoSync) }); err != nil {
 			return err
 		}
+		t.life.atTop.Store(t.atTop)
 		t.remember(changes, rows)
 		s.recent.drop(rows)
 		return nil

@@ -98,7 +98,8 @@ const (
 	flagV4        // there is a first IPv4 address
 	flagV6
 	flagMAC
-	flagMore // the lists are in addressColumns.more
+	flagMore  // the lists are in addressColumns.more
+	flagExact // the columns say exactly what the host adds to the counts; see Outline
 )
 
 // addresses returns the addresses of an ordinal.
@@ -149,7 +150,7 @@ func swap[K comparable](in *sorted[K], ord uint32, old, now []K) {
 func (x *Index) keepAddresses(ord uint32, now addresses) {
 	c := &x.address
 	delete(c.more, ord)
-	f := x.flags[ord] & flagSimulated
+	f := x.flags[ord] & (flagSimulated | flagExact)
 	c.v4[ord], c.v6[ord], c.mac[ord] = 0, wide{}, 0
 	if len(now.v4) > 0 {
 		f, c.v4[ord] = f|flagV4, uint32(now.v4[0])

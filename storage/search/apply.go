@@ -1,7 +1,6 @@
 package search
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -16,18 +15,31 @@ type Change struct {
 	Gone bool
 }
 
-// together is how many changes are made under one lock: few, because readers wait for it.
-const together = 32
+// together is how much is done under one lock, in steps of about a tenth of a microsecond: little, because
+// readers wait for it, and not less, because each time it is the writer who waits for all of them.
+const together = 2000
 
 // Apply makes the changes of one commit, in their order.
 func (x *Index) Apply(changes []Change) {
-	for chunk := range slices.Chunk(changes, together) {
+	for i := 0; i < len(changes); {
 		x.lock()
-		for i := range chunk {
-			x.apply(&chunk[i])
+		for steps := 0; steps < together && i < len(changes); i++ {
+			x.apply(&changes[i])
+			steps += changes[i].steps()
 		}
 		x.unlock()
 	}
+}
+
+// steps is about how long a change takes.
+func (c *Change) steps() int {
+	switch {
+	case c.Gone:
+		return 100
+	case c.Host != nil:
+		return 60
+	}
+	return 2
 }
 
 func (x *Index) apply(c *Change) {
@@ -92,6 +104,10 @@ func (x *Index) put(h *model.Host) {
 		}
 	}
 	x.columns.set(ord, h)
+	x.flags[ord] &^= flagExact
+	if exact(h) {
+		x.flags[ord] |= flagExact
+	}
 	if !known {
 		// Not on any list of statuses yet: give it one, which setBeat then corrects.
 		x.own[ord], x.shown[ord] = statusUnknown, statusUnknown

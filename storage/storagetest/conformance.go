@@ -102,6 +102,8 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		{"members", members},
 		{"hosts", hosts},
 		{"beats", beats},
+		{"outlines", outlines},
+		{"controllers", controllers},
 		{"trends", trends},
 		{"searches", searches},
 		{"iterations are ordered and steady", iterations},

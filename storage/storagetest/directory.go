@@ -15,6 +15,89 @@ func head(s suite, tx Tx, n byte, site model.SiteID, beat model.HostBeat, there 
 	}
 }
 
+// outlines: what the counts are made of is said of a host in the transaction that wrote it and behind it, read or
+// not, and in each of the ways that it comes to be there.
+func outlines(s suite) {
+	num := func(n int) *int { return &n }
+	pct := func(c float64) *float64 { return &c }
+	yes, no := true, false
+	all := []model.Host{
+		{},
+		{ExposureAt: 1},
+		{ExposureAt: 1, Exposure: model.SeverityCounts{Low: 3}, Updates: num(0), Compliance: pct(0), Facts: model.Facts{RebootNeeded: &no}},
+		{ExposureAt: 1, Exposure: model.SeverityCounts{Critical: 1, High: 2, Medium: 3, Low: 4, None: 5, Unknown: 6}, Updates: num(1 << 24), Compliance: pct(99.9), Facts: model.Facts{RebootNeeded: &yes}},
+		{ExposureAt: 1, Exposure: model.SeverityCounts{Uncertain: 7}},
+		{ExposureAt: 1, Exposure: model.SeverityCounts{Low: 65_535, Unknown: 65_536}, Compliance: pct(33.333)},
+		{Exposure: model.SeverityCounts{Low: 1 << 24}, Updates: num(-1), Compliance: pct(-5)},
+	}
+	for i := range all {
+		all[i].ID, all[i].Site, all[i].Hostname = model.HostID{byte(i + 1)}, model.SiteID{2}, "h"
+		all[i].SetBeat(model.HostBeat{Status: model.HostUp, StatusAt: 5, LastSeen: 6})
+	}
+	outlined := func(tx Tx, want model.Host) {
+		s.Helper()
+		h, ok, err := tx.HostOutline(want.ID)
+		s.ok(err)
+		var has, is model.SiteCounts
+		has.Add(&h, 1)
+		is.Add(&want, 1)
+		if !ok || h.ID != want.ID || h.Site != want.Site || h.Beat() != want.Beat() || !has.SameSums(is) {
+			s.Fatalf("the outline of %+v is %+v %v", want, h, ok)
+		}
+	}
+	s.twice(func(tx Tx) {
+		for _, h := range all {
+			s.ok(tx.PutHost(h))
+		}
+	}, func(tx Tx) {
+		for _, h := range all {
+			outlined(tx, h)
+		}
+		if _, ok, err := tx.HostOutline(model.HostID{99}); ok || err != nil {
+			s.Fatalf("a host that is not there has an outline: %v, %v", ok, err)
+		}
+	})
+	s.twice(func(tx Tx) {
+		for i := range all {
+			switch b := (model.HostBeat{Status: model.HostDown, StatusAt: 7, LastSeen: 6}); i % 3 {
+			case 0: // the beat alone
+				all[i].SetBeat(b)
+				s.ok(tx.PutHostBeat(all[i].ID, b))
+			case 1: // another row
+				all[i].SetBeat(b)
+				all[i].Exposure.High++
+				s.ok(tx.PutHost(all[i]))
+			case 2: // away and back
+				s.ok(tx.DeleteHost(all[i].ID))
+				if _, ok, err := tx.HostOutline(all[i].ID); ok || err != nil {
+					s.Fatalf("a host that went has an outline: %v, %v", ok, err)
+				}
+				s.ok(tx.PutHost(all[i]))
+			}
+		}
+	}, func(tx Tx) {
+		for _, h := range all {
+			outlined(tx, h)
+		}
+	})
+}
+
+// controllers: the same of hosts in the store of a controller, where nobody looks for a host by its inventory.
+func controllers(s suite) {
+	s.write(func(tx Tx) { s.ok(tx.PutSelf(model.Found{Self: model.NodeID{1}, Role: model.RoleController})) })
+	s.write(func(tx Tx) { s.ok(tx.PutHost(host(9, "d"))) })
+	h := host(9, "e")
+	s.twice(func(tx Tx) { s.ok(tx.PutHost(h)) }, func(tx Tx) {
+		row(s, h, true)(tx.Host(h.ID))
+		for _, d := range []string{"d", "e"} {
+			s.ok(tx.HostsWithPackages(d, func(model.Host) error { s.Fatalf("a host was found by %s", d); return nil }))
+		}
+		s.ok(tx.EachDigest(func(d string) error { s.Fatalf("the inventory %s was found", d); return nil }))
+	})
+	s.twice(func(tx Tx) { s.ok(tx.DeleteHost(h.ID)) }, func(tx Tx) { row(s, h, false)(tx.Host(h.ID)) })
+	outlines(s)
+}
+
 // beats: whoever writes the beat of a host, every read has the newest, and nothing else of the row moves.
 func beats(s suite) {
 	none := model.HostBeat{Status: model.HostUnknown}
