@@ -2183,7 +2183,7 @@ export interface operations {
             query?: {
                 /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
-                /** @description fields, with commas between them; GET /fields says which are counted */
+                /** @description fields, with commas between them; GET /fields says which are counted. Empty: only the total */
                 fields?: string;
                 /** @description values of each field, the most frequent ones */
                 top?: number;
