@@ -1,7 +1,10 @@
 package web_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
@@ -67,5 +70,27 @@ func TestLockNamesNoRegistry(t *testing.T) {
 		if name != "" && p.Integrity == "" {
 			t.Errorf("%s has no digest", name)
 		}
+	}
+}
+
+// TestTypesAreTheInterfaces holds the digest at the end of the page's types against the interface that this
+// tree describes (app/schema.mjs writes it), so that a change of the interface needs no browser to be
+// noticed. Only the version of the server may differ.
+func TestTypesAreTheInterfaces(t *testing.T) {
+	described, err := api.OpenAPI("any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lasting := regexp.MustCompile(`(?m)^    "version": ".*"$`).ReplaceAll(described, []byte(`    "version": ""`))
+	if bytes.Equal(lasting, described) {
+		t.Fatal("the description names no version where app/schema.mjs leaves it out")
+	}
+	types, err := os.ReadFile("app/src/api/schema.d.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("// described by sha256:%x\n", sha256.Sum256(lasting))
+	if !bytes.HasSuffix(types, []byte(want)) {
+		t.Error("app/src/api/schema.d.ts is not what the server describes: run `go build -o bin/ ./appliance/cmd/skerry`, then `npm run schema` in ui/web/app, and commit it with the change of the interface")
 	}
 }

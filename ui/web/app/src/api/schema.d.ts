@@ -2945,3 +2945,4 @@ export interface operations {
         };
     };
 }
+// described by sha256:930bb33dd60dac4a77f8fe9a2bcccc300270b52436b2e8524db626c89db2ba29
