@@ -78,7 +78,12 @@ func benchPage(b *testing.B, n int, login bool) {
 	ctx, stop := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.serve(ctx, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{selfSigned(b)}}), conn)
+		l := tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{selfSigned(b)}})
+		if login {
+			done <- s.Serve(ctx, l)
+		} else {
+			done <- s.serve(ctx, l, s.counted(), conn)
+		}
 	}()
 	defer func() { stop(); <-done }()
 	client := &http.Client{Transport: &http.Transport{

@@ -109,7 +109,7 @@ func appendPage(b []byte, p *schema.Hosts, facets []query.Facet) []byte {
 	if len(facets) > 0 {
 		b = appendFacets(append(b, `,"facets":`...), facets)
 	}
-	return append(b, '}', '\n')
+	return append(appendNotes(b, p.Notes), '}', '\n')
 }
 
 // appendFacets appends what schema.Facet describes.

@@ -39,12 +39,13 @@ func (s *Server) hostFacets(w http.ResponseWriter, r *http.Request, q asked) err
 	if err != nil {
 		return err
 	}
+	notes := s.notes(r.Context(), q.text("q"), x, c.total)
 	return s.answer(w, r, func(b []byte) []byte {
 		b = strconv.AppendInt(append(b, `{"total":`...), int64(c.total), 10)
 		b = appendFacets(append(b, `,"facets":`...), c.facets)
 		b = appendText(append(b, `,"query":`...), query.Format(x))
 		b = strconv.AppendInt(append(b, `,"took_us":`...), time.Since(began).Microseconds(), 10)
-		return append(b, '}', '\n')
+		return append(appendNotes(b, notes), '}', '\n')
 	})
 }
 
@@ -94,6 +95,7 @@ func (s *Server) groupHosts(ctx context.Context, in *groupInput) (*out[schema.Gr
 	body := schema.Grouped{
 		By: []string{by[0].String(), by[1].String()}, Total: g.Total, Distinct: g.Distinct,
 		Groups: make([]schema.Group, 0, len(g.Groups)), Query: query.Format(x),
+		Notes: s.notes(ctx, in.Query, x, g.Total),
 	}
 	for _, x := range g.Groups {
 		body.Groups = append(body.Groups, schema.Group(x))

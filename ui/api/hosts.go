@@ -71,6 +71,7 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 		Total: page.Total, AsOf: s.c.Now().UTC().Truncate(time.Millisecond), TookUS: time.Since(began).Microseconds(),
 		Query: query.Format(search.Where), Sort: search.Sort.String(),
 	}
+	foot.Notes = s.notes(r.Context(), q.text("q"), search.Where, page.Total)
 	if page.Next != nil {
 		foot.Next = page.Next.String()
 	}

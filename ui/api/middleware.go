@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,10 +158,7 @@ func untimed(w http.ResponseWriter, r *http.Request, next http.Handler) {
 func limits(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		size, d := int64(maxJSON), ordinary
-		paced := false // every step of the operation has a time of its own
 		switch r.URL.Path {
-		case base + "/hosts", base + "/hosts/facets":
-			paced = true
 		case base + "/advisories/ingest":
 			size, d = maxIngest, lengthy
 		case base + "/federation/import":
@@ -184,7 +182,7 @@ func limits(next http.Handler) http.Handler {
 			_ = control.SetReadDeadline(now.Add(d))
 			r.Body = http.MaxBytesReader(w, r.Body, size)
 		}
-		if !paced {
+		if !slices.Contains(paced, r.URL.Path) {
 			x := exchangeOf(r.Context())
 			ctx, cancel := context.WithTimeout(x.Context, d)
 			defer cancel()

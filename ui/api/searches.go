@@ -26,7 +26,11 @@ func (s *Server) listSearches(context.Context, *none) (*out[[]schema.SavedSearch
 }
 
 func searchRow(x model.SavedSearch) schema.SavedSearch {
-	return schema.SavedSearch{Name: x.Name, Query: x.Query, Sort: x.Sort, Columns: x.Columns, Account: x.Account, At: at(x.At)}
+	row := schema.SavedSearch{Name: x.Name, Query: x.Query, Sort: x.Sort, Columns: x.Columns, Account: x.Account, At: at(x.At)}
+	if read, err := query.Parse(x.Query); err == nil {
+		row.Reading = query.Format(read)
+	}
+	return row
 }
 
 type searchInput struct {

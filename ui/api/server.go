@@ -21,14 +21,21 @@ import (
 // Serve answers on l, whose connections are TLS already, until ctx ends; it then lets requests
 // finish for up to five seconds.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return s.serve(ctx, l, nil)
+	count := s.counted()
+	x := s.newLanes(l, count)
+	defer context.AfterFunc(ctx, x.end)()
+	err := s.serve(ctx, x, count, nil)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
+	defer cancel()
+	x.stop(grace)
+	return err
 }
 
 // ServeSocket answers on the Unix socket that ListenSocket opened, until ctx ends. Who connects there
 // needs no password: the kernel says which user it is, and only the user that runs this server and root
 // are let in.
 func (s *Server) ServeSocket(ctx context.Context, l net.Listener) error {
-	return s.serve(ctx, l, func(ctx context.Context, c net.Conn) context.Context {
+	return s.serve(ctx, l, s.counted(), func(ctx context.Context, c net.Conn) context.Context {
 		uid, err := peerUID(c)
 		if err != nil || (uid != os.Getuid() && uid != 0) {
 			s.c.Log.Warn("refused a connection to the local socket", "uid", uid, "err", err)
@@ -39,19 +46,22 @@ func (s *Server) ServeSocket(ctx context.Context, l net.Listener) error {
 	})
 }
 
-func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Context, net.Conn) context.Context) error {
+// graceTime is how long requests have to finish when the server stops.
+const graceTime = 5 * time.Second
+
+func (s *Server) serve(ctx context.Context, l net.Listener, count func(net.Conn, http.ConnState), conn func(context.Context, net.Conn) context.Context) error {
 	// Requests are not cut off the moment ctx ends: they get until the shutdown's own limit.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	server := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		ReadHeaderTimeout: headTime,
+		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.c.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       conn,
-		ConnState:         s.counted(),
+		ConnState:         count,
 	}
 	server.RegisterOnShutdown(s.end) // watchers would else be waited for until the limit
 	var g errgroup.Group
@@ -62,7 +72,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conn func(context.Co
 		case <-stopped:
 			return nil
 		}
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 		defer cancel()
 		if server.Shutdown(grace) != nil {
 			cut()
