@@ -100,6 +100,12 @@ func TestAPageIsWrittenAsItsTypeSays(t *testing.T) {
 			}
 			facets, page.Facets = append(facets, f), append(page.Facets, row)
 		}
+		for range rapid.IntRange(0, 2).Draw(t, "notes") {
+			page.Notes = append(page.Notes, schema.Note{
+				Message: text.Draw(t, "message"), Pos: rapid.Int().Draw(t, "pos"), End: rapid.Int().Draw(t, "end"),
+				Suggestions: rapid.SliceOfN(text, 0, 3).Draw(t, "suggestions"),
+			})
+		}
 		why := reasons{s: s}
 		for i := range hosts {
 			p := placeOf(by, hosts[i].Site)

@@ -70,6 +70,16 @@ type Hosts struct {
 	Query  string    `json:"query" doc:"the search as this server read it"`
 	Sort   string    `json:"sort" doc:"the order as this server read it"`
 	Facets []Facet   `json:"facets,omitempty" doc:"those that were asked for, over all pages"`
+	Notes  []Note    `json:"notes,omitempty" doc:"what may be a slip in the search, though it reads"`
+}
+
+// Note is a remark about a search that reads, but may not say what was meant: no host has a value that it
+// asks for, and so its answer may be empty for that reason alone.
+type Note struct {
+	Message     string   `json:"message" doc:"one line, without the suggestions" example:"no host and no site has region:eu-wset"`
+	Pos         int      `json:"pos" doc:"byte of q at which what it is about begins"`
+	End         int      `json:"end" doc:"byte of q before which it ends"`
+	Suggestions []string `json:"suggestions,omitempty" doc:"what could stand there instead, the likeliest first"`
 }
 
 // Facet counts the values of one field among the hosts that match.
@@ -90,8 +100,9 @@ type FacetValue struct {
 type Facets struct {
 	Total  int     `json:"total" doc:"hosts that match"`
 	Facets []Facet `json:"facets"`
-	Query  string  `json:"query"`
+	Query  string  `json:"query" doc:"the search as this server read it"`
 	TookUS int64   `json:"took_us"`
+	Notes  []Note  `json:"notes,omitempty" doc:"as in the answer with hosts"`
 }
 
 // Grouped says how many of the hosts that match have each pair of values.
@@ -100,8 +111,9 @@ type Grouped struct {
 	Total    int      `json:"total" doc:"hosts that match"`
 	Distinct int      `json:"distinct" doc:"pairs that there are"`
 	Groups   []Group  `json:"groups" doc:"the most frequent first"`
-	Query    string   `json:"query"`
+	Query    string   `json:"query" doc:"the search as this server read it"`
 	TookUS   int64    `json:"took_us"`
+	Notes    []Note   `json:"notes,omitempty" doc:"as in the answer with hosts"`
 }
 
 // Group is one pair of values; an empty text is no value.
@@ -168,7 +180,8 @@ type SearchPut struct {
 // SavedSearch is a search that is kept under a name, for everybody on this server.
 type SavedSearch struct {
 	Name    string     `json:"name"`
-	Query   string     `json:"query"`
+	Query   string     `json:"query" doc:"as it was written"`
+	Reading string     `json:"reading" doc:"the search in its one form, as this server reads it; empty: every host, or it cannot read it any more"`
 	Sort    string     `json:"sort,omitempty"`
 	Columns []string   `json:"columns,omitempty"`
 	Account string     `json:"account,omitempty" doc:"who saved it"`

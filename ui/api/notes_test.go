@@ -1,0 +1,75 @@
+package api
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// TestSlipsAreRemarked: where a value in a search is nobody's, the answer says so and what may have been meant.
+func TestSlipsAreRemarked(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	bergen := model.SiteID(model.NodeID{15: 77})
+	r.mem.sites[bergen] = model.Site{ID: bergen, Name: "bergen", Region: "eu-north"} // enrolled, without a host so far
+	for q, want := range map[string]string{
+		"":                        "[]",
+		"site:berlin":             "[]",
+		"site:bergen":             "[]", // there is one, only without hosts
+		"region:eu-north":         "[]",
+		"site:" + berlin.String(): "[]",
+		"status:down site:oslo":   "[]", // both are somebody's
+		"site:belrin":             "[no host and no site has site:belrin -> berlin]",
+		"region:eu-wset":          "[no host and no site has region:eu-wset -> eu-west]",
+		"site:nowhere":            "[no host and no site has site:nowhere]",
+		"tag:pcii":                "[no host has tag:pcii -> pci]",
+		"os:rehl>=9":              "[no host has os:rehl -> rhel>=9]",
+		"site:berlin -tag:wbe":    "[no host has tag:wbe -> web]",
+		"site:berlin -tag:lab":    "[]", // excluding what nobody has is no slip
+		"site:berlin,olso":        "[no host and no site has site:olso -> oslo]",
+		"tag:aaaa tag:eeee tag:iiii tag:oooo site:olso": "[no host has tag:aaaa no host has tag:eeee no host has tag:iiii]",
+		"name:nobody or tag:wbe or site:oslo":           "[no host has tag:wbe -> web]",
+	} {
+		page := r.hosts("limit=1&q=" + url.QueryEscape(q))
+		if got := remarks(page.Notes); got != want {
+			t.Errorf("%s: %s, want %s", q, got, want)
+		}
+		for _, n := range page.Notes {
+			if n.Pos < 0 || n.End > len(q) || n.Pos >= n.End {
+				t.Errorf("%s: it is about [%d, %d)", q, n.Pos, n.End)
+			}
+		}
+		facets := read[schema.Facets](r, r.do("GET", "/api/v1/hosts/facets?q="+url.QueryEscape(q), nil), 200)
+		group := read[schema.Grouped](r, r.do("GET", "/api/v1/hosts/group?by=os,site&q="+url.QueryEscape(q), nil), 200)
+		if remarks(facets.Notes) != want || remarks(group.Notes) != want {
+			t.Errorf("%s: beside facets %s, beside groups %s, want %s", q, remarks(facets.Notes), remarks(group.Notes), want)
+		}
+	}
+}
+
+func remarks(notes []schema.Note) string {
+	all := []string{}
+	for _, n := range notes {
+		text := n.Message
+		for i, s := range n.Suggestions {
+			text += []string{" -> ", ", "}[min(i, 1)] + s
+		}
+		all = append(all, text)
+	}
+	return fmt.Sprint(all)
+}
+
+// TestSavedSearchSaysHowItIsRead: what was typed is kept, and its one form stands beside it.
+func TestSavedSearchSaysHowItIsRead(t *testing.T) {
+	r := newRig(t)
+	saved := read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x", schema.SearchPut{Query: "STATUS = Down  and not tag:lab"}), 201)
+	if saved.Query != "STATUS = Down  and not tag:lab" || saved.Reading != "status:down -tag:lab" {
+		t.Errorf("%+v", saved)
+	}
+	if all := read[[]schema.SavedSearch](r, r.do("GET", "/api/v1/searches", nil), 200); len(all) != 1 || all[0].Reading != saved.Reading {
+		t.Errorf("%+v", all)
+	}
+}
