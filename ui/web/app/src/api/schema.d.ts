@@ -848,6 +848,9 @@ export interface components {
         };
         Facets: {
             facets: components["schemas"]["Facet"][] | null;
+            /** @description as in the answer with hosts */
+            notes?: components["schemas"]["Note"][] | null;
+            /** @description the search as this server read it */
             query: string;
             /** Format: int64 */
             took_us: number;
@@ -906,6 +909,9 @@ export interface components {
             distinct: number;
             /** @description the most frequent first */
             groups: components["schemas"]["Group"][] | null;
+            /** @description as in the answer with hosts */
+            notes?: components["schemas"]["Note"][] | null;
+            /** @description the search as this server read it */
             query: string;
             /** Format: int64 */
             took_us: number;
@@ -1031,6 +1037,8 @@ export interface components {
             hosts: components["schemas"]["Host"][] | null;
             /** @description pass as after= with the same q and sort for the next page; absent on the last */
             next?: string;
+            /** @description what may be a slip in the search, though it reads */
+            notes?: components["schemas"]["Note"][] | null;
             /** @description the search as this server read it */
             query: string;
             /** @description the order as this server read it */
@@ -1145,6 +1153,25 @@ export interface components {
             uplink?: components["schemas"]["Uplink"];
             version: string;
         };
+        Note: {
+            /**
+             * Format: int64
+             * @description byte of q before which it ends
+             */
+            end: number;
+            /**
+             * @description one line, without the suggestions
+             * @example no host and no site has region:eu-wset
+             */
+            message: string;
+            /**
+             * Format: int64
+             * @description byte of q at which what it is about begins
+             */
+            pos: number;
+            /** @description what could stand there instead, the likeliest first */
+            suggestions?: string[] | null;
+        };
         OS: {
             codename?: string;
             id?: string;
@@ -1223,7 +1250,10 @@ export interface components {
             at?: string;
             columns?: string[] | null;
             name: string;
+            /** @description as it was written */
             query: string;
+            /** @description the search in its one form, as this server reads it; empty: every host, or it cannot read it any more */
+            reading: string;
             sort?: string;
         };
         SearchPut: {
@@ -2945,4 +2975,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:930bb33dd60dac4a77f8fe9a2bcccc300270b52436b2e8524db626c89db2ba29
+// described by sha256:59498d905f2533b8a5ce4093ab4ec7d335d1bfbaac6421b25af9f2f5dd26756b
