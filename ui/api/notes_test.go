@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -71,5 +72,14 @@ func TestSavedSearchSaysHowItIsRead(t *testing.T) {
 	}
 	if all := read[[]schema.SavedSearch](r, r.do("GET", "/api/v1/searches", nil), 200); len(all) != 1 || all[0].Reading != saved.Reading {
 		t.Errorf("%+v", all)
+	}
+}
+
+func TestSavingOverASearchIsToBeMeant(t *testing.T) {
+	r := newRig(t)
+	read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x?replace=false", schema.SearchPut{Query: "web"}), 201)
+	r.refused(r.do("PUT", "/api/v1/searches/x?replace=false", schema.SearchPut{Query: "db"}), 409, fault.Exists, `a search is saved as "x" already: web;`)
+	if got := read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x", schema.SearchPut{Query: "db"}), 200); got.Query != "db" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -39,7 +39,9 @@ type searchInput struct {
 
 type putSearchInput struct {
 	Name string `path:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
-	Body schema.SearchPut
+	// A second name is as quickly lost as typed, so who only means to add one says so.
+	Replace bool `query:"replace" default:"true" doc:"false: refuse where a search has that name already"`
+	Body    schema.SearchPut
 }
 
 type searchOutput struct {
@@ -79,9 +81,12 @@ func (s *Server) putSearch(ctx context.Context, in *putSearchInput) (*searchOutp
 	if _, err := columnsOf("body.columns", in.Body.Columns); err != nil {
 		return nil, err
 	}
-	_, known, err := s.search(in.Name)
+	before, known, err := s.search(in.Name)
 	if err != nil {
 		return nil, err
+	}
+	if known && !in.Replace {
+		return nil, fault.New(fault.Exists, "", "a search is saved as %q already: %s; save this one under another name, or say that it is to be replaced", in.Name, fault.Clip(before.Query, 100))
 	}
 	err = s.c.Proposer.Propose(ctx, model.PutSearch{Stamp: s.stamp(ctx), Search: model.SavedSearch{
 		Name: in.Name, Query: in.Body.Query, Sort: in.Body.Sort, Columns: in.Body.Columns,

@@ -2686,7 +2686,10 @@ export interface operations {
     };
     "put-search": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description false: refuse where a search has that name already */
+                replace?: boolean;
+            };
             header?: never;
             path: {
                 name: string;
@@ -2975,4 +2978,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:59498d905f2533b8a5ce4093ab4ec7d335d1bfbaac6421b25af9f2f5dd26756b
+// described by sha256:d2c8dbb87a0938fa9325fcebaab4160e290ed3f1b5e2689bd2e11a25c72f0b6f
