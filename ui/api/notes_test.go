@@ -77,8 +77,8 @@ func TestSavedSearchSaysHowItIsRead(t *testing.T) {
 
 func TestSavingOverASearchIsToBeMeant(t *testing.T) {
 	r := newRig(t)
-	read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x?replace=false", schema.SearchPut{Query: "web"}), 201)
-	r.refused(r.do("PUT", "/api/v1/searches/x?replace=false", schema.SearchPut{Query: "db"}), 409, fault.Exists, `a search is saved as "x" already: web;`)
+	read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x?new=true", schema.SearchPut{Query: "web"}), 201)
+	r.refused(r.do("PUT", "/api/v1/searches/x?new=true", schema.SearchPut{Query: "db"}), 409, fault.Exists, `a search is saved as "x" already: web;`)
 	if got := read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x", schema.SearchPut{Query: "db"}), 200); got.Query != "db" {
 		t.Errorf("%+v", got)
 	}

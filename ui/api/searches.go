@@ -39,9 +39,9 @@ type searchInput struct {
 
 type putSearchInput struct {
 	Name string `path:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
-	// A second name is as quickly lost as typed, so who only means to add one says so.
-	Replace bool `query:"replace" default:"true" doc:"false: refuse where a search has that name already"`
-	Body    schema.SearchPut
+	// A name is as quickly taken twice as typed, so who only means to add one says so.
+	New  bool `query:"new" doc:"true: refuse where a search has that name already; else it is replaced"`
+	Body schema.SearchPut
 }
 
 type searchOutput struct {
@@ -85,7 +85,7 @@ func (s *Server) putSearch(ctx context.Context, in *putSearchInput) (*searchOutp
 	if err != nil {
 		return nil, err
 	}
-	if known && !in.Replace {
+	if known && in.New {
 		return nil, fault.New(fault.Exists, "", "a search is saved as %q already: %s; save this one under another name, or say that it is to be replaced", in.Name, fault.Clip(before.Query, 100))
 	}
 	err = s.c.Proposer.Propose(ctx, model.PutSearch{Stamp: s.stamp(ctx), Search: model.SavedSearch{

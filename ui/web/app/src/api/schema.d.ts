@@ -2687,8 +2687,8 @@ export interface operations {
     "put-search": {
         parameters: {
             query?: {
-                /** @description false: refuse where a search has that name already */
-                replace?: boolean;
+                /** @description true: refuse where a search has that name already; else it is replaced */
+                new?: boolean;
             };
             header?: never;
             path: {
@@ -2978,4 +2978,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:d2c8dbb87a0938fa9325fcebaab4160e290ed3f1b5e2689bd2e11a25c72f0b6f
+// described by sha256:4ca668385afa8a08f78627014b782315ea4ecb1153874f700d38557d0e854813
