@@ -79,6 +79,10 @@ func (a *applier) change(c model.Change) error {
 		return a.dropSearch(c)
 	case model.PutSite:
 		return a.putSite(c)
+	case model.RemoveMember:
+		return a.removeMember(c)
+	case model.PutController:
+		return a.putController(c)
 	}
 	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
 }

@@ -9,8 +9,11 @@ import (
 
 // noun names a member in audit actions and messages.
 func noun(k model.MemberKind) string {
-	if k == model.MemberSite {
+	switch k {
+	case model.MemberSite:
 		return "site"
+	case model.MemberController:
+		return "controller"
 	}
 	return "agent"
 }
@@ -29,7 +32,7 @@ func (a *applier) invite(c model.Invite) error {
 	switch {
 	case m.ID.IsZero() || m.Name == "" || len(m.Name) > 64 || m.TokenHash == "":
 		return fault.New(fault.Invalid, op, "%s %q needs an id, a name of 1 to 64 bytes and a token", noun(m.Kind), m.Name)
-	case (m.Kind == model.MemberSite) != (a.env.Role == model.RoleController):
+	case (m.Kind == model.MemberSite || m.Kind == model.MemberController) != (a.env.Role == model.RoleController):
 		return fault.New(fault.Invalid, op, "a %s does not enroll a %s", a.env.Role, m.Kind)
 	case (m.Kind == model.MemberSite) != (c.Site != nil):
 		return fault.New(fault.Invalid, op, "a site row belongs to a site, and to nothing else")
@@ -55,7 +58,7 @@ func (a *applier) invite(c model.Invite) error {
 	if known && was.Status != model.MemberPending {
 		return fault.New(fault.Conflict, op, "%s %q is %s; only a pending one can be given a new token", noun(m.Kind), was.Name, was.Status)
 	}
-	m.Status, m.Pin, m.EnrolledAt, m.Epoch = model.MemberPending, "", 0, 0
+	m.Status, m.Pin, m.EnrolledAt, m.Epoch, m.Address = model.MemberPending, "", 0, 0, ""
 	if m.InvitedAt = c.At; known {
 		m.InvitedAt = was.InvitedAt
 	}
@@ -100,12 +103,19 @@ func (a *applier) enroll(c model.Enroll) error {
 	case c.Pin == "":
 		return fault.New(fault.Invalid, op, "no key was presented")
 	}
+	detail := map[string]string{"name": m.Name, "pin": c.Pin}
+	if m.Kind == model.MemberController {
+		if err := checkAddress(op, c.Address); err != nil {
+			return err
+		}
+		m.Address, detail["address"] = c.Address, c.Address
+	}
 	m.Status, m.Pin, m.EnrolledAt, m.Epoch = model.MemberEnrolled, c.Pin, c.At, 1
 	m.TokenHash, m.TokenExpires = "", 0
 	if err := a.tx.PutMember(m); err != nil {
 		return err
 	}
-	return a.note(c.Stamp, noun(m.Kind)+".enroll", m.ID.String(), true, "", map[string]string{"name": m.Name, "pin": c.Pin})
+	return a.note(c.Stamp, noun(m.Kind)+".enroll", m.ID.String(), true, "", detail)
 }
 
 func (a *applier) putAccount(c model.PutAccount) error {

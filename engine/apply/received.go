@@ -74,6 +74,8 @@ func (a *applier) sender(c model.Received) (sender, error) {
 	case ok && m.Kind == model.MemberSite:
 		s := fromSite{a, model.SiteID(c.Origin), c.Stamp}
 		return sender{take: s.take, done: s.done}, nil
+	case ok && m.Kind == model.MemberController:
+		return sender{}, fault.New(fault.Denied, "receive items", "controller %q is a node of this group and sends no items", m.Name)
 	case ok:
 		s := fromAgent{a, m, c.Stamp}
 		return sender{take: s.take}, nil

@@ -15,26 +15,28 @@ type Tag uint8
 
 // The tags. Append, never reorder.
 const (
-	TagFound        Tag = 1
-	TagInvite       Tag = 2
-	TagEnroll       Tag = 3
-	TagReceived     Tag = 4
-	TagAdvisories   Tag = 5
-	TagGeneration   Tag = 6
-	TagMatched      Tag = 7
-	TagRollup       Tag = 8
-	TagDispatch     Tag = 9
-	TagMoves        Tag = 10
-	TagPutAccount   Tag = 11
-	TagPutSession   Tag = 12
-	TagEndSession   Tag = 13
-	TagTrustSigner  Tag = 14
-	TagNote         Tag = 15
-	TagHostStatuses Tag = 16
-	TagResync       Tag = 17
-	TagPutSearch    Tag = 18
-	TagDropSearch   Tag = 19
-	TagPutSite      Tag = 20
+	TagFound         Tag = 1
+	TagInvite        Tag = 2
+	TagEnroll        Tag = 3
+	TagReceived      Tag = 4
+	TagAdvisories    Tag = 5
+	TagGeneration    Tag = 6
+	TagMatched       Tag = 7
+	TagRollup        Tag = 8
+	TagDispatch      Tag = 9
+	TagMoves         Tag = 10
+	TagPutAccount    Tag = 11
+	TagPutSession    Tag = 12
+	TagEndSession    Tag = 13
+	TagTrustSigner   Tag = 14
+	TagNote          Tag = 15
+	TagHostStatuses  Tag = 16
+	TagResync        Tag = 17
+	TagPutSearch     Tag = 18
+	TagDropSearch    Tag = 19
+	TagPutSite       Tag = 20
+	TagRemoveMember  Tag = 21
+	TagPutController Tag = 22
 )
 
 // Stamp says who made a change and when.
@@ -67,6 +69,8 @@ type Enroll struct {
 	Member    NodeID `json:"member"`
 	TokenHash string `json:"token_hash"`
 	Pin       string `json:"pin"`
+	// Address is HOST:PORT where a controller that joins a group is reached; empty for every other member.
+	Address string `json:"address,omitzero"`
 }
 
 // Received is a run of items of one origin. Items that the origin's watermark covers are skipped; the
@@ -218,24 +222,44 @@ type PutSite struct {
 	Lng      *float64 `json:"lng,omitzero"` // with Lat
 }
 
+// RemoveMember ends the membership of a controller, or withdraws the invitation of one. Its row stays, with
+// its key, so that it is not let in again; its name becomes free. One that was removed is no error.
+type RemoveMember struct {
+	Stamp
+	Member NodeID `json:"member"`
+}
+
+// PutController is what a node of the group says of itself at a start: where the others reach it. The
+// node that founded the group was never invited, and is registered by it; every other one is there
+// already and must have the same key. The same again changes nothing.
+type PutController struct {
+	Stamp
+	Member  NodeID `json:"member"`
+	Name    string `json:"name,omitzero"` // empty: as it is
+	Address string `json:"address"`       // HOST:PORT
+	Pin     string `json:"pin"`
+}
+
 // Tag implements Change.
-func (Found) Tag() Tag        { return TagFound }
-func (Invite) Tag() Tag       { return TagInvite }
-func (Enroll) Tag() Tag       { return TagEnroll }
-func (Received) Tag() Tag     { return TagReceived }
-func (Advisories) Tag() Tag   { return TagAdvisories }
-func (Generation) Tag() Tag   { return TagGeneration }
-func (Matched) Tag() Tag      { return TagMatched }
-func (Rollup) Tag() Tag       { return TagRollup }
-func (Dispatch) Tag() Tag     { return TagDispatch }
-func (Moves) Tag() Tag        { return TagMoves }
-func (PutAccount) Tag() Tag   { return TagPutAccount }
-func (PutSession) Tag() Tag   { return TagPutSession }
-func (EndSession) Tag() Tag   { return TagEndSession }
-func (TrustSigner) Tag() Tag  { return TagTrustSigner }
-func (Note) Tag() Tag         { return TagNote }
-func (HostStatuses) Tag() Tag { return TagHostStatuses }
-func (Resync) Tag() Tag       { return TagResync }
-func (PutSearch) Tag() Tag    { return TagPutSearch }
-func (DropSearch) Tag() Tag   { return TagDropSearch }
-func (PutSite) Tag() Tag      { return TagPutSite }
+func (Found) Tag() Tag         { return TagFound }
+func (Invite) Tag() Tag        { return TagInvite }
+func (Enroll) Tag() Tag        { return TagEnroll }
+func (Received) Tag() Tag      { return TagReceived }
+func (Advisories) Tag() Tag    { return TagAdvisories }
+func (Generation) Tag() Tag    { return TagGeneration }
+func (Matched) Tag() Tag       { return TagMatched }
+func (Rollup) Tag() Tag        { return TagRollup }
+func (Dispatch) Tag() Tag      { return TagDispatch }
+func (Moves) Tag() Tag         { return TagMoves }
+func (PutAccount) Tag() Tag    { return TagPutAccount }
+func (PutSession) Tag() Tag    { return TagPutSession }
+func (EndSession) Tag() Tag    { return TagEndSession }
+func (TrustSigner) Tag() Tag   { return TagTrustSigner }
+func (Note) Tag() Tag          { return TagNote }
+func (HostStatuses) Tag() Tag  { return TagHostStatuses }
+func (Resync) Tag() Tag        { return TagResync }
+func (PutSearch) Tag() Tag     { return TagPutSearch }
+func (DropSearch) Tag() Tag    { return TagDropSearch }
+func (PutSite) Tag() Tag       { return TagPutSite }
+func (RemoveMember) Tag() Tag  { return TagRemoveMember }
+func (PutController) Tag() Tag { return TagPutController }

@@ -24,6 +24,8 @@ const (
 	MemberSite    MemberKind = "site"    // at a controller
 	MemberHost    MemberKind = "host"    // at a site: one agent, one host, the same id
 	MemberGateway MemberKind = "gateway" // at a site: one agent, many hosts
+	// MemberController is one node of a controller group; its id is its name within the group for ever.
+	MemberController MemberKind = "controller"
 )
 
 // MemberStatus is the lifecycle of a member. It says nothing about whether its link is up.
@@ -39,7 +41,7 @@ const (
 )
 
 // Member is one lower-tier party in the registry of the tier above it: a site at the controller, an
-// agent at its site. The registry pins the member's key; whatever the member sends is taken to come
+// agent at its site; or one node of the controller group, in the group's own registry. The registry pins the member's key; whatever the member sends is taken to come
 // from it because of that key and never because of what it says.
 type Member struct {
 	ID         NodeID       `json:"id"`
@@ -54,6 +56,8 @@ type Member struct {
 	// Pin is the hex SHA-256 of the member's public key (SubjectPublicKeyInfo, DER).
 	Pin   string `json:"pin,omitzero"`
 	Epoch Epoch  `json:"epoch"` // 1 at first enrollment
+	// Address is HOST:PORT where the other nodes reach this one; for MemberController only. At most 260 bytes.
+	Address string `json:"address,omitzero"`
 }
 
 // Site is what an operator says about a site. Its lifecycle stands in the Member of the same id.

@@ -10,15 +10,21 @@
 //	0         1       2
 //	| version | flags | body …
 //
-// version is 2, or 1 where version 1 can say it. Flag bit 0 says that the body is one zstd frame, bit 1 that it is one S2 block; all other bits
-// are zero. The body:
+// version is the lowest that can say it. Flag bit 0 says that the body is one zstd frame, bit 1 that it is one S2 block, bit 2 that the name of
+// a request stands before the body; all other bits are zero. With bit 2:
+//
+//	0         1       2               18
+//	| version | flags | request id:16 | base uvarint | body …
+//
+// base is the highest log index that the proposer knew of when it made the id. The body:
 //
 //	| count uvarint | count times: | tag u8 | length uvarint | change … |
 //
 // A change is the JSON of model.Encode, which begins with "{", or, for a run of items, the form of run.go, which
 // begins with 01. There is at least one change and nothing behind the last.
 //
-// Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2.
+// Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
+// that needs names.
 package entry
 
 import (
@@ -32,9 +38,14 @@ import (
 )
 
 const (
-	version  = 2 // the newest
-	flagZstd = 1
-	flagS2   = 2 // since version 2
+	// Version is the newest that this program reads and writes.
+	Version = 3
+	// Lowest is what every node of a group reads, whoever says nothing of itself included.
+	Lowest = 2
+
+	flagZstd    = 1
+	flagS2      = 2 // since version 2
+	flagRequest = 4 // since version 3
 
 	// MaxBody bounds the body of one entry, in bytes before compression.
 	MaxBody = 16 << 20
@@ -54,6 +65,63 @@ var (
 		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxBody), zstd.WithDecoderMaxWindow(8<<20))
 	})
 )
+
+// Request names a proposal, so that the state machine applies it once.
+type Request struct {
+	ID model.RequestID // zero: the entry has none
+	// Base is the highest log index that the proposer knew of when it made the id. An entry far behind its
+	// base cannot be told from a repeat any more.
+	Base uint64
+}
+
+// Entry is an entry as it was read.
+type Entry struct {
+	Version uint32 // what a program must read to read this
+	Request Request
+	Changes []model.Change
+}
+
+// needs returns the version that brought a change, or a field of it that means something else where it is
+// set. A program that reads only lower ones would apply it otherwise, or not at all.
+func needs(c model.Change) byte {
+	switch c := c.(type) {
+	case model.RemoveMember, *model.RemoveMember, model.PutController, *model.PutController:
+		return 3
+	case model.Invite:
+		if c.Member.Kind == model.MemberController {
+			return 3
+		}
+	case *model.Invite:
+		return needs(*c)
+	case model.Enroll:
+		if c.Address != "" {
+			return 3
+		}
+	case *model.Enroll:
+		return needs(*c)
+	}
+	if c.Tag() > model.TagPutSite {
+		return Version // nobody said which
+	}
+	return 1
+}
+
+// Needs returns the version that a program must read to read an entry that Encode made.
+func Needs(b []byte) uint32 {
+	if len(b) == 0 {
+		return 0
+	}
+	return uint32(b[0])
+}
+
+// WithRequest returns an entry that Encode made, with the name of its request, in memory of its own.
+func WithRequest(b []byte, r Request) []byte {
+	named := make([]byte, 0, len(b)+len(r.ID)+binary.MaxVarintLen64)
+	named = append(named, max(b[0], 3), b[1]|flagRequest)
+	named = append(named, r.ID[:]...)
+	named = binary.AppendUvarint(named, r.Base)
+	return append(named, b[2:]...)
+}
 
 // Encode returns the entry of changes, which are applied together or not at all. It fails with
 // fault.Invalid for no change, or one that is no JSON or not in the closed set, and with
@@ -75,21 +143,25 @@ func Encode(changes []model.Change) ([]byte, error) {
 	if cap(b) <= keepBuffer {
 		*scratch = b
 	}
+	version := byte(1)
+	for _, c := range changes {
+		version = max(version, needs(c))
+	}
 	if runs {
-		return packRuns(b), nil
+		return packRuns(max(version, 2), b), nil
 	}
 	if len(b) < packFrom {
-		return append([]byte{1, 0}, b...), nil
+		return append([]byte{version, 0}, b...), nil
 	}
 	z, err := encoder()
 	if err != nil {
 		return nil, fault.New(fault.Other, op, "%w", err)
 	}
-	packed := z.EncodeAll(b, append(make([]byte, 0, len(b)/2), 1, flagZstd))
+	packed := z.EncodeAll(b, append(make([]byte, 0, len(b)/2), version, flagZstd))
 	if len(packed) < 2+len(b) {
 		return packed, nil
 	}
-	return append([]byte{1, 0}, b...), nil
+	return append([]byte{version, 0}, b...), nil
 }
 
 // keepBuffer is how large a buffer may be that is kept for later.
@@ -99,7 +171,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // packRuns returns the entry of a body with runs. These come by the hundred a second, and have little in them
 // that repeats: what packs fast is the better choice.
-func packRuns(body []byte) []byte {
+func packRuns(version byte, body []byte) []byte {
 	if len(body) >= packFrom {
 		scratch := buffers.Get().(*[]byte)
 		defer buffers.Put(scratch)
@@ -152,105 +224,139 @@ func appendBody(b []byte, changes []model.Change) (_ []byte, runs bool, err erro
 	return b, runs, nil
 }
 
-// Decode reads an entry. The changes share no memory with b and are values, not pointers.
+// Decode reads the changes of an entry. They share no memory with b and are values, not pointers.
 func Decode(b []byte) ([]model.Change, error) {
+	e, err := Read(b)
+	return e.Changes, err
+}
+
+// Read reads an entry. It shares no memory with b.
+func Read(b []byte) (Entry, error) {
 	const op = "decode log entry"
 	if len(b) < 2 {
-		return nil, fault.New(fault.Corrupt, op, "it is %d bytes long", len(b))
+		return Entry{}, fault.New(fault.Corrupt, op, "it is %d bytes long", len(b))
 	}
 	if b[0] == 0 {
-		return nil, fault.New(fault.Corrupt, op, "it has version 0")
+		return Entry{}, fault.New(fault.Corrupt, op, "it has version 0")
 	}
 	flags := byte(flagZstd)
 	if b[0] > 1 {
 		flags |= flagS2
 	}
-	if b[0] > version || b[1]&^flags != 0 || b[1] == flagZstd|flagS2 {
-		return nil, fault.New(fault.Version, op, "it has version %d and flags %#x, this program reads version %d; run the version that wrote it, or a newer one", b[0], b[1], version)
+	if b[0] > 2 {
+		flags |= flagRequest
 	}
+	if b[0] > Version || b[1]&^flags != 0 || b[1]&(flagZstd|flagS2) == flagZstd|flagS2 {
+		return Entry{}, fault.New(fault.Version, op, "it has version %d and flags %#x, this program reads version %d; run the version that wrote it, or a newer one", b[0], b[1], Version)
+	}
+	e := Entry{Version: uint32(b[0])}
 	body := b[2:]
-	if b[1]&flagZstd != 0 {
+	if b[1]&flagRequest != 0 {
+		n := 0
+		if len(body) > len(e.Request.ID) {
+			copy(e.Request.ID[:], body)
+			body = body[len(e.Request.ID):]
+			e.Request.Base, n = binary.Uvarint(body)
+		}
+		if n <= 0 || e.Request.ID.IsZero() {
+			return Entry{}, fault.New(fault.Corrupt, op, "its request has no name")
+		}
+		body = body[n:]
+	}
+	var err error
+	e.Changes, err = readBody(body, b[0], b[1])
+	if err != nil {
+		return Entry{}, fault.Wrap(op, err)
+	}
+	return e, nil
+}
+
+// readBody reads what stands behind the head.
+func readBody(body []byte, version, flags byte) ([]model.Change, error) {
+	if flags&flagZstd != 0 {
 		z, err := decoder()
 		if err != nil {
-			return nil, fault.New(fault.Other, op, "%w", err)
+			return nil, fault.New(fault.Other, "", "%w", err)
 		}
 		if body, err = z.DecodeAll(body, nil); err != nil {
-			return nil, fault.New(fault.Corrupt, op, "its body does not unpack: %w", err)
+			return nil, fault.New(fault.Corrupt, "", "its body does not unpack: %w", err)
 		}
 	}
-	if b[1]&flagS2 != 0 {
+	if flags&flagS2 != 0 {
 		n, err := s2.DecodedLen(body)
 		if err == nil && n <= MaxBody {
 			body, err = s2.Decode(nil, body)
 		}
 		if err != nil || n > MaxBody {
-			return nil, fault.New(fault.Corrupt, op, "its body of %d bytes does not unpack: %v", n, err)
+			return nil, fault.New(fault.Corrupt, "", "its body of %d bytes does not unpack: %v", n, err)
 		}
 	}
 	if len(body) > MaxBody {
-		return nil, fault.New(fault.Corrupt, op, "its body is %d bytes, the limit is %d", len(body), MaxBody)
+		return nil, fault.New(fault.Corrupt, "", "its body is %d bytes, the limit is %d", len(body), MaxBody)
 	}
 	count, n := binary.Uvarint(body)
 	if n <= 0 || count == 0 || count > MaxChanges || count > uint64(len(body)/smallest) {
-		return nil, fault.New(fault.Corrupt, op, "it cannot have %d changes in %d bytes", count, len(body))
+		return nil, fault.New(fault.Corrupt, "", "it cannot have %d changes in %d bytes", count, len(body))
 	}
 	body = body[n:]
 	changes := make([]model.Change, 0, count)
 	for i := range count {
 		if len(body) < smallest {
-			return nil, fault.New(fault.Corrupt, op, "it ends before change %d of %d", i+1, count)
+			return nil, fault.New(fault.Corrupt, "", "it ends before change %d of %d", i+1, count)
 		}
 		tag := model.Tag(body[0])
 		size, n := binary.Uvarint(body[1:])
 		if n <= 0 || size > uint64(len(body)-1-n) {
-			return nil, fault.New(fault.Corrupt, op, "change %d (tag %d) says it is %d bytes, %d are left", i+1, tag, size, len(body)-1)
+			return nil, fault.New(fault.Corrupt, "", "change %d (tag %d) says it is %d bytes, %d are left", i+1, tag, size, len(body)-1)
 		}
 		j := body[1+n : 1+n+int(size)]
 		body = body[1+n+int(size):]
 		decode := decoders[tag]
 		if decode == nil {
-			return nil, fault.New(fault.Version, op, "it holds a change with tag %d, which this program does not know; run the version that wrote it, or a newer one", tag)
+			return nil, fault.New(fault.Version, "", "it holds a change with tag %d, which this program does not know; run the version that wrote it, or a newer one", tag)
 		}
-		if b[0] > 1 && tag == model.TagReceived && len(j) > 0 && j[0] == runForm {
+		if version > 1 && tag == model.TagReceived && len(j) > 0 && j[0] == runForm {
 			decode = decodeRun
 		}
 		c, err := decode(j)
 		if fault.Is(err, fault.Version) {
-			return nil, fault.Wrap(op, err)
+			return nil, err
 		}
 		if err != nil {
-			return nil, fault.New(fault.Corrupt, op, "change %d (tag %d) does not decode: %w", i+1, tag, err)
+			return nil, fault.New(fault.Corrupt, "", "change %d (tag %d) does not decode: %w", i+1, tag, err)
 		}
 		changes = append(changes, c)
 	}
 	if len(body) != 0 {
-		return nil, fault.New(fault.Corrupt, op, "there are %d bytes behind the last change", len(body))
+		return nil, fault.New(fault.Corrupt, "", "there are %d bytes behind the last change", len(body))
 	}
 	return changes, nil
 }
 
 // decoders is indexed by tag. A change without a decoder cannot be proposed.
 var decoders = [256]func([]byte) (model.Change, error){
-	model.TagFound:        decodeAs[model.Found],
-	model.TagInvite:       decodeAs[model.Invite],
-	model.TagEnroll:       decodeAs[model.Enroll],
-	model.TagReceived:     decodeAs[model.Received],
-	model.TagAdvisories:   decodeAs[model.Advisories],
-	model.TagGeneration:   decodeAs[model.Generation],
-	model.TagMatched:      decodeAs[model.Matched],
-	model.TagRollup:       decodeAs[model.Rollup],
-	model.TagDispatch:     decodeAs[model.Dispatch],
-	model.TagMoves:        decodeAs[model.Moves],
-	model.TagPutAccount:   decodeAs[model.PutAccount],
-	model.TagPutSession:   decodeAs[model.PutSession],
-	model.TagEndSession:   decodeAs[model.EndSession],
-	model.TagTrustSigner:  decodeAs[model.TrustSigner],
-	model.TagNote:         decodeAs[model.Note],
-	model.TagHostStatuses: decodeAs[model.HostStatuses],
-	model.TagResync:       decodeAs[model.Resync],
-	model.TagPutSearch:    decodeAs[model.PutSearch],
-	model.TagDropSearch:   decodeAs[model.DropSearch],
-	model.TagPutSite:      decodeAs[model.PutSite],
+	model.TagFound:         decodeAs[model.Found],
+	model.TagInvite:        decodeAs[model.Invite],
+	model.TagEnroll:        decodeAs[model.Enroll],
+	model.TagReceived:      decodeAs[model.Received],
+	model.TagAdvisories:    decodeAs[model.Advisories],
+	model.TagGeneration:    decodeAs[model.Generation],
+	model.TagMatched:       decodeAs[model.Matched],
+	model.TagRollup:        decodeAs[model.Rollup],
+	model.TagDispatch:      decodeAs[model.Dispatch],
+	model.TagMoves:         decodeAs[model.Moves],
+	model.TagPutAccount:    decodeAs[model.PutAccount],
+	model.TagPutSession:    decodeAs[model.PutSession],
+	model.TagEndSession:    decodeAs[model.EndSession],
+	model.TagTrustSigner:   decodeAs[model.TrustSigner],
+	model.TagNote:          decodeAs[model.Note],
+	model.TagHostStatuses:  decodeAs[model.HostStatuses],
+	model.TagResync:        decodeAs[model.Resync],
+	model.TagPutSearch:     decodeAs[model.PutSearch],
+	model.TagDropSearch:    decodeAs[model.DropSearch],
+	model.TagPutSite:       decodeAs[model.PutSite],
+	model.TagRemoveMember:  decodeAs[model.RemoveMember],
+	model.TagPutController: decodeAs[model.PutController],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

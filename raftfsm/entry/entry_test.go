@@ -29,7 +29,7 @@ var samples = []model.Change{
 	&model.Found{}, &model.Invite{}, &model.Enroll{}, &model.Received{}, &model.Advisories{}, &model.Generation{},
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
-	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{},
+	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{},
 }
 
 func init() {
@@ -187,39 +187,65 @@ func TestEveryTagHasADecoder(t *testing.T) {
 	}
 }
 
+// request is the one of the vectors.
+var request = Request{ID: model.RequestID{0: 1, 7: 0x80, 15: 0xff}, Base: 70_000}
+
 // What earlier versions wrote is read for ever. A vector is written once and never changed: when this test
 // fails, the program must be mended, not the vector.
 func TestVectors(t *testing.T) {
-	vectors := map[string]model.Change{"v2-004-received": sampleRun(t)}
-	for _, c := range samples {
-		vectors[fmt.Sprintf("v1-%03d-%s", c.Tag(), strings.ToLower(reflect.TypeOf(c).Elem().Name()))] = c
-	}
-	for name, c := range vectors {
-		name = filepath.Join("testdata", "vectors", name)
-		if _, err := os.Stat(name + ".hex"); *rewrite && os.IsNotExist(err) {
-			b, err := Encode([]model.Change{c})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(name+".hex", []byte(hex.EncodeToString(b)+"\n"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			said, err := Decode(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(name+".json", []byte(text(t, said)), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		in, err := os.ReadFile(name + ".hex")
+	vectors := map[string][]byte{}
+	add := func(name string, c model.Change, named bool) {
+		b, err := Encode([]model.Change{c})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := os.ReadFile(name + ".json")
+		if named {
+			b = WithRequest(b, request)
+		}
+		vectors[name] = b
+	}
+	add("v2-004-received", sampleRun(t), false)
+	for _, c := range samples {
+		name := strings.ToLower(reflect.TypeOf(c).Elem().Name())
+		add(fmt.Sprintf("v%d-%03d-%s", needs(c), c.Tag(), name), c, false)
+		if c.Tag() == model.TagNote || c.Tag() == model.TagDispatch {
+			add(fmt.Sprintf("v3-%03d-%s-request", c.Tag(), name), c, true)
+		}
+	}
+	for name, b := range vectors {
+		name = filepath.Join("testdata", "vectors", name)
+		if _, err := os.Stat(name + ".hex"); !os.IsNotExist(err) {
+			continue
+		}
+		if !*rewrite {
+			t.Errorf("%s is missing: run go test ./raftfsm/entry -rewrite", name)
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name+".hex", []byte(hex.EncodeToString(b)+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		said, err := Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name+".json", []byte(head(said)+text(t, said.Changes)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names, err := filepath.Glob("testdata/vectors/*.hex")
+	if err != nil || len(names) < 24 {
+		t.Fatalf("%d vectors, %v", len(names), err)
+	}
+	versions := map[uint32]bool{}
+	for _, name := range names {
+		in, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.ReadFile(strings.TrimSuffix(name, ".hex") + ".json")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,14 +253,76 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Decode(b)
+		got, err := Read(b)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if text(t, got) != string(want) {
-			t.Errorf("%s decodes to\n%s, want\n%s", name, text(t, got), want)
+		versions[got.Version] = true
+		if said := head(got) + text(t, got.Changes); said != string(want) {
+			t.Errorf("%s decodes to\n%s, want\n%s", name, said, want)
 		}
+	}
+	if !versions[1] || !versions[2] || !versions[3] {
+		t.Errorf("there are vectors of the versions %v, want 1, 2 and 3", versions)
+	}
+}
+
+// head is what an entry of version 3 says before its changes.
+func head(e Entry) string {
+	if e.Request.ID.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("request %x base %d\n", e.Request.ID, e.Request.Base)
+}
+
+// A request changes nothing of the changes, whatever packs them, and nothing but version 3 has one.
+func TestRequest(t *testing.T) {
+	for _, changes := range [][]model.Change{
+		{model.EndSession{Stamp: model.Stamp{Actor: "a"}}}, samples[:3], samples, {sampleRun(t)}, {model.RemoveMember{}},
+	} {
+		b, err := Encode(changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Read(b)
+		if err != nil || want.Request != (Request{}) || want.Version != Needs(b) {
+			t.Fatalf("without a request: %v, %v", want.Request, err)
+		}
+		for _, base := range []uint64{0, 127, 128, 1<<64 - 1} {
+			r := Request{ID: request.ID, Base: base}
+			named := WithRequest(b, r)
+			got, err := Read(named)
+			if err != nil || got.Request != r || got.Version != 3 || Needs(named) != 3 {
+				t.Fatalf("got %+v, version %d, %v; want %+v", got.Request, got.Version, err, r)
+			}
+			if text(t, got.Changes) != text(t, want.Changes) {
+				t.Errorf("got\n%s, want\n%s", text(t, got.Changes), text(t, want.Changes))
+			}
+		}
+	}
+}
+
+// A change that a program of version 2 does not know, or applies otherwise, is in no entry that it reads.
+func TestNeeds(t *testing.T) {
+	for _, tc := range []struct {
+		c    model.Change
+		want uint32
+	}{
+		{model.Note{}, 1}, {model.Received{}, 2}, {model.PutSite{}, 1}, {model.RemoveMember{}, 3}, {model.PutController{}, 3},
+		{model.Invite{}, 1}, {model.Invite{Member: model.Member{Kind: model.MemberSite}}, 1},
+		{model.Invite{Member: model.Member{Kind: model.MemberController}}, 3}, {&model.Invite{Member: model.Member{Kind: model.MemberController}}, 3},
+		{model.Enroll{}, 1}, {model.Enroll{Address: "a:1"}, 3}, {&model.Enroll{Address: "a:1"}, 3},
+	} {
+		for _, with := range [][]model.Change{{tc.c}, {tc.c, model.Note{Action: strings.Repeat("long ", 500)}}} {
+			b, err := Encode(with)
+			if err != nil || Needs(b) != tc.want {
+				t.Errorf("%T needs version %d, %v; want %d", tc.c, Needs(b), err, tc.want)
+			}
+		}
+	}
+	if Needs(nil) != 0 {
+		t.Error("nothing needs a version")
 	}
 }
 
@@ -243,10 +331,10 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all[0] != 2 || all[1] != flagS2 {
+	if all[0] != 3 || all[1] != flagS2 {
 		t.Errorf("a large entry with a run has version %d and flags %#x: it was not compressed", all[0], all[1])
 	}
-	rest, err := Encode(slices.Concat(samples[:3], samples[4:]))
+	rest, err := Encode(slices.Concat(samples[:2], samples[4:20]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,9 +418,17 @@ func malformed(t testing.TB) map[string]struct {
 		"empty":            {nil, fault.Corrupt},
 		"one byte":         {[]byte{1}, fault.Corrupt},
 		"version 0":        {[]byte{0, 0, 1, 17, 2, '{', '}'}, fault.Corrupt},
-		"version 3":        {[]byte{3, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"version 4":        {[]byte{4, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"flag 4 too early": {[]byte{2, flagRequest, 1, 17, 2, '{', '}'}, fault.Version},
+		"flag 8":           {[]byte{3, 8, 1, 17, 2, '{', '}'}, fault.Version},
+		"no request":       {[]byte{3, flagRequest, 1, 17, 2, '{', '}'}, fault.Corrupt},
+		"zero request":     {append(append([]byte{3, flagRequest}, make([]byte, 17)...), 1, 17, 2, '{', '}'), fault.Corrupt},
+		"no base":          {append([]byte{3, flagRequest}, bytes.Repeat([]byte{1}, 16)...), fault.Corrupt},
+		"base without end": {append([]byte{3, flagRequest}, bytes.Repeat([]byte{0xff}, 30)...), fault.Corrupt},
+		"only a request":   {append([]byte{3, flagRequest}, bytes.Repeat([]byte{1}, 17)...), fault.Corrupt},
 		"flag 2 too early": {[]byte{1, 2, 1, 17, 2, '{', '}'}, fault.Version},
-		"flag 4":           {[]byte{2, 4, 1, 17, 2, '{', '}'}, fault.Version},
+		"both, version 3":  {[]byte{3, 3, 1, 17, 2, '{', '}'}, fault.Version},
+		"flag 16":          {[]byte{2, 16, 1, 17, 2, '{', '}'}, fault.Version},
 		"both flags":       {[]byte{2, 3, 1, 17, 2, '{', '}'}, fault.Version},
 		"no S2":            {[]byte{2, flagS2, 1, 17, 2, '{', '}'}, fault.Corrupt},
 		"S2 bomb":          {append([]byte{2, flagS2}, s2.Encode(nil, make([]byte, MaxBody+1))...), fault.Corrupt},
@@ -399,8 +495,10 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(append([]byte{2, 0, 1, 4, byte(len(body)) | 0x80, byte(len(body) >> 7)}, body...))
+	f.Add(WithRequest(run, request))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		changes, err := Decode(b)
+		e, err := Read(b)
+		changes := e.Changes
 		if err != nil {
 			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Version {
 				t.Fatalf("kind %s: %v", k, err)
@@ -411,12 +509,15 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what decoded does not encode: %v", err)
 		}
-		back, err := Decode(again)
+		if !e.Request.ID.IsZero() {
+			again = WithRequest(again, e.Request)
+		}
+		back, err := Read(again)
 		if err != nil {
 			t.Fatalf("what was encoded does not decode: %v", err)
 		}
-		if text(t, back) != text(t, changes) {
-			t.Fatalf("got\n%s, want\n%s", text(t, back), text(t, changes))
+		if back.Request != e.Request || text(t, back.Changes) != text(t, changes) {
+			t.Fatalf("got\n%s%s, want\n%s%s", head(back), text(t, back.Changes), head(e), text(t, changes))
 		}
 	})
 }

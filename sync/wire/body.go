@@ -23,6 +23,8 @@ const (
 	maxText   = 4096
 	maxParams = 32
 	maxPEM    = 16 << 10
+	maxAddr   = 260      // HOST:PORT
+	maxSecret = 32 << 10 // what a controller that joins is given, so that the frame stays within MaxControl
 )
 
 // Hello opens the items stream; Welcome answers it. Each says who speaks, which protocol versions it
@@ -75,6 +77,8 @@ type Enroll struct {
 	Secret   string       `json:"secret"`   // hex; the token's secret
 	Name     string       `json:"name"`     // what the newcomer calls itself; for the record only
 	Software string       `json:"software"` // for people
+	// Address is HOST:PORT where a controller that joins a group is to be reached. At most 260 bytes.
+	Address string `json:"address,omitzero"`
 }
 
 // Enrolled is the answer to Enroll: all that the newcomer must keep.
@@ -87,6 +91,9 @@ type Enrolled struct {
 	UpperName string           `json:"upper_name"`
 	CACert    string           `json:"ca_cert"` // PEM
 	Cert      string           `json:"cert"`    // PEM, the member's own
+	// Secrets is JSON of what a controller that joined must hold beside its certificate; empty for every
+	// other member. At most 32 KiB.
+	Secrets []byte `json:"secrets,omitzero"`
 }
 
 // Body is a frame's body that can judge its own bounds.
@@ -184,12 +191,18 @@ func (e *Enroll) check() error {
 	if e.Member.IsZero() {
 		return fault.New(fault.Corrupt, "", "the member's id is missing")
 	}
+	if err := within(maxAddr, "address", e.Address); err != nil {
+		return err
+	}
 	return within(maxLabel, "secret", e.Secret, "name", e.Name, "software", e.Software)
 }
 
 func (e *Enrolled) check() error {
 	if e.Member.IsZero() || e.UpperID.IsZero() || e.Epoch == 0 {
 		return fault.New(fault.Corrupt, "", "an id or the epoch is missing")
+	}
+	if len(e.Secrets) > maxSecret {
+		return fault.New(fault.TooLarge, "", "the secrets have %d bytes; the bound is %d", len(e.Secrets), maxSecret)
 	}
 	if err := within(maxPEM, "CA certificate", e.CACert, "certificate", e.Cert); err != nil {
 		return err

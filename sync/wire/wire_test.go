@@ -67,6 +67,8 @@ func vectors() []vector {
 		{"pong", TypePong, nil, nil},
 		{"enroll", TypeEnroll, Enroll{Member: nodeA, Secret: strings.Repeat("ab", 32), Name: "h1", Software: "skerry-agent 0.1.0"}, as[Enroll]},
 		{"enrolled", TypeEnrolled, Enrolled{Member: nodeA, Kind: model.MemberHost, Name: "h1", Epoch: 1, UpperID: nodeB, UpperName: "oslo", CACert: "PEM1", Cert: "PEM2"}, as[Enrolled]},
+		{"enroll_controller", TypeEnroll, Enroll{Member: nodeA, Secret: strings.Repeat("ab", 32), Name: "c2", Software: "skerry 0.2.0", Address: "hq-2.example:8443"}, as[Enroll]},
+		{"enrolled_controller", TypeEnrolled, Enrolled{Member: nodeA, Kind: model.MemberController, Name: "c2", Epoch: 1, UpperID: nodeB, UpperName: "hq", CACert: "PEM1", Cert: "PEM2", Secrets: []byte(`{"version":1}`)}, as[Enrolled]},
 	}
 }
 
@@ -221,6 +223,9 @@ func TestBodiesRefuse(t *testing.T) {
 		{"ask parameter", as[Ask], `{"route":"r","params":{"a":"` + long + `"}}`, fault.TooLarge},
 		{"enroll without member", as[Enroll], `{"secret":"00"}`, fault.Corrupt},
 		{"enroll secret", as[Enroll], `{"member":"` + id + `","secret":"` + long + `"}`, fault.TooLarge},
+		{"enroll address", as[Enroll], `{"member":"` + id + `","address":"` + strings.Repeat("a", 261) + `"}`, fault.TooLarge},
+		{"enrolled secrets", as[Enrolled], `{"member":"` + id + `","upper_id":"` + id + `","epoch":1,"secrets":"` + strings.Repeat("AAAA", (32<<10)/3+1) + `"}`, fault.TooLarge},
+		{"enrolled secrets that are no base64", as[Enrolled], `{"member":"` + id + `","upper_id":"` + id + `","epoch":1,"secrets":"?"}`, fault.Corrupt},
 		{"enrolled without upper", as[Enrolled], `{"member":"` + id + `","epoch":1}`, fault.Corrupt},
 	}
 	for _, c := range cases {
