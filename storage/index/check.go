@@ -83,6 +83,7 @@ func (c *checker) all() error {
 			}
 			return k, [][]byte{key.DirectiveKey(to, d.Key, seq)}
 		}),
+		c.requests(),
 	} {
 		if err != nil {
 			return err
@@ -236,6 +237,8 @@ func (r *Reader) asked(k []byte) ([][]byte, error) {
 		return entriesOf(r, key.Directive(to, seq), func(d directive) [][]byte {
 			return [][]byte{key.DirectiveKey(to, d.Key, seq)}
 		})
+	case key.SpaceRequestOrder:
+		return r.requestAsked(k)
 	}
 	return nil, nil
 }

@@ -146,3 +146,21 @@ func ReadDirectiveKey(k []byte) (to model.NodeID, item string, seq model.Seq, er
 	seq = model.Seq(c.number())
 	return to, item, seq, c.done()
 }
+
+// RequestOrder returns the index key of a remembered proposal by the log index of its entry.
+func RequestOrder(index uint64, id model.RequestID) []byte {
+	return append(RequestsFrom(index), id[:]...)
+}
+
+// RequestsFrom returns the smallest key of a proposal that was remembered at that log index or behind it.
+func RequestsFrom(index uint64) []byte {
+	return appendNumber(start(SpaceRequestOrder, 24), index)
+}
+
+// ReadRequestOrder reads a key made by RequestOrder.
+func ReadRequestOrder(k []byte) (index uint64, id model.RequestID, err error) {
+	c := read(SpaceRequestOrder, k)
+	index = c.number()
+	id = c.id()
+	return index, id, c.done()
+}

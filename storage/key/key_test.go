@@ -163,6 +163,14 @@ func samples(rng *rand.Rand) []sample {
 			x, y, err := ReadTask(k)
 			return []any{x, y}, err
 		}},
+		{SpaceRequest, Request(id), []any{model.NodeID(id)}, func(k []byte) ([]any, error) {
+			v, err := ReadRequest(k)
+			return one(model.NodeID(v), err)
+		}},
+		{SpaceRequestOrder, RequestOrder(n, id), []any{n, model.NodeID(id)}, func(k []byte) ([]any, error) {
+			x, y, err := ReadRequestOrder(k)
+			return []any{x, model.NodeID(y)}, err
+		}},
 		{SpaceAudit, Audit(model.Seq(n)), []any{model.Seq(n)}, func(k []byte) ([]any, error) { v, err := ReadAudit(k); return one(v, err) }},
 		{SpaceDirective, Directive(id, model.Seq(n)), []any{model.NodeID(id), n}, func(k []byte) ([]any, error) {
 			x, y, err := ReadDirective(k)

@@ -130,6 +130,15 @@ func Directive(to model.NodeID, seq model.Seq) []byte {
 // DirectivesOf returns the prefix of the directives to one member.
 func DirectivesOf(to model.NodeID) []byte { return append(start(SpaceDirective, 16), to[:]...) }
 
+// Request returns the key of what came of a proposal.
+func Request(id model.RequestID) []byte { return append(start(SpaceRequest, 16), id[:]...) }
+
+// ReadRequest reads a key made by Request.
+func ReadRequest(k []byte) (model.RequestID, error) {
+	c := read(SpaceRequest, k)
+	return model.RequestID(c.id()), c.done()
+}
+
 // ReadMember reads a key made by Member.
 func ReadMember(k []byte) (model.NodeID, error) {
 	c := read(SpaceMember, k)

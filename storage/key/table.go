@@ -58,6 +58,9 @@ const (
 	SpaceWatermark    Space = 0x70
 	SpaceDirective    Space = 0x71
 	SpaceDirectiveKey Space = 0x72
+
+	SpaceRequest      Space = 0x78
+	SpaceRequestOrder Space = 0x79
 )
 
 // Form is how one part of a key is written.
@@ -149,6 +152,8 @@ func Table() []Entry {
 		{SpaceWatermark, "watermark", []Part{id("origin")}, "model.Position", "PutWatermark", 1, false, false},
 		{SpaceDirective, "directive", []Part{id("to"), num("seq")}, "kind, key, as-of", "PutDirective", 1, false, false},
 		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true, false},
+		{SpaceRequest, "request", []Part{id("request")}, "log index, outcome", "PutRequest", 2, false, false},
+		{SpaceRequestOrder, "request-order", []Part{num("log index"), id("request")}, "-", "PutRequest", 2, true, false},
 	}
 }
 
@@ -172,4 +177,5 @@ const (
 	MetaDirective Meta = 3 // be64: the highest Seq given to a directive so far
 	MetaSelf      Meta = 4 // model.Found
 	MetaShelf     Meta = 5 // apply.Shelf
+	MetaEntry     Meta = 6 // be64: the highest version of a log entry that was applied, from 3
 )
