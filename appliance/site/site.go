@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,7 +113,8 @@ type site struct {
 	rows   serve.Rows
 	detail *detail.Store
 	outbox *queue.Queue
-	up     *uplink.Link // nil while not enrolled
+	up     *uplink.Link      // nil while not enrolled
+	ends   *uplink.Endpoints // of the controller; nil while not enrolled
 	prop   *uplink.Proposer
 	hub    *hub.Hub
 	enroll chan struct{} // closed when an identity was saved
@@ -291,19 +293,28 @@ func (s *site) joinUpper() error {
 			return err
 		}
 	}
+	// Beside the identity: the addresses belong to the controller that it is of.
+	s.ends = uplink.OpenEndpoints(filepath.Join(identityDir(s.Config), "endpoints.json"), addr)
 	s.up = uplink.New(uplink.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Upper: s.id.Upper,
-		Dial:   func(ctx context.Context) (exchange.Session, error) { return dial(ctx, addr, s.id, s.log) },
+		Dial: func(ctx context.Context) (exchange.Session, error) {
+			return s.ends.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) { return dial(ctx, addr, s.id, s.log) })
+		},
 		Outbox: s.outbox,
 		Sink: &exchange.Received{
 			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
 			Propose: s.prop.Propose, Now: time.Now,
 		},
-		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.answerHostDetail},
+		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.answerHostDetail, model.RouteEndpoints: s.answerEndpoints},
 		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: stamp()}) },
 		Now:     time.Now, Log: s.log,
 	})
 	return nil
+}
+
+// answerEndpoints takes in the addresses of a controller's nodes.
+func (s *site) answerEndpoints(_ context.Context, params map[string]string) (any, error) {
+	return nil, s.ends.Learn(strings.Fields(params[model.ParamEndpoints]))
 }
 
 func dial(ctx context.Context, addr string, id enroll.Identity, log *slog.Logger) (exchange.Session, error) {

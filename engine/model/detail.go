@@ -10,9 +10,13 @@ type HostDetail struct {
 	Findings     []Finding     `json:"findings"`
 }
 
-// RouteHostDetail is the route of the question for a HostDetail; its one parameter ParamHost is the
-// host's id.
+// The routes of what an upper tier asks of the one below it, with their parameters.
 const (
+	// RouteHostDetail asks for a HostDetail; ParamHost is the host's id.
 	RouteHostDetail = "host.detail"
 	ParamHost       = "host"
+	// RouteEndpoints tells under which addresses the upper tier is to be found from now on: ParamEndpoints is
+	// HOST:PORT of each of its nodes, with a space between. The answer is null once that is kept.
+	RouteEndpoints = "endpoints"
+	ParamEndpoints = "endpoints"
 )

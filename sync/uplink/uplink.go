@@ -44,7 +44,8 @@ type Config struct {
 	Name     string
 	Software string       // for people, as in "skerry 0.1.0"
 	Upper    model.NodeID // whom this node enrolled at
-	// Dial opens a session whose other end has proved to be Upper's.
+	// Dial opens a session whose other end has proved to be Upper's; see Endpoints for an upper tier of
+	// several nodes.
 	Dial   func(ctx context.Context) (exchange.Session, error)
 	Outbox Outbox
 	Sink   exchange.Sink // takes what comes down
@@ -201,6 +202,7 @@ func (l *Link) open(ctx context.Context) (exchange.Session, net.Conn, wire.Welco
 		return nil, nil, wire.Welcome{}, because(ctx, err)
 	}
 	stream, welcome, err := l.greet(ctx, sess)
+	settled(sess, err)
 	if err != nil {
 		sess.Close()
 		return nil, nil, welcome, because(ctx, err)
