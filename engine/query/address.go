@@ -23,12 +23,16 @@ func (e *element) address() (Expr, *SyntaxError) {
 		}
 		return e.fail(nil, "%q is no address: 10.2.3.4, 10.2.0.0/16, 10.2.* or 10.0.0.1-10.0.0.9, and the same of IPv6", e.v.text)
 	}
+	if high.Less(low) {
+		return e.fail([]string{spanText(high, low)}, "the range ends before it begins")
+	}
 	return e.with(func(t *Term) { t.Low, t.High = low, high })
 }
 
 // parseSpan reads an address (10.2.3.4), a prefix (10.2.0.0/16, 10.2/16), a range of one family
 // (10.0.0.1-10.0.0.9, 10.0.0.1..10.0.0.9, 10.0.0.1-9) or the first whole groups of an address (10.2, 10.2.,
-// 10.2.*, 2001:db8:*), and returns its first and last address. Bits of a prefix behind its length are ignored.
+// 10.2.*, 2001:db8:*), and returns its first and last address, which of a range that ends before it begins is
+// the lesser. Bits of a prefix behind its length are ignored.
 func parseSpan(text string) (low, high netip.Addr, ok bool) {
 	if len(text) > 100 {
 		return low, high, false
@@ -57,9 +61,6 @@ func parseSpan(text string) (low, high netip.Addr, ok bool) {
 		b, bok := whole(to)
 		if !aok || !bok || a.BitLen() != b.BitLen() {
 			return low, high, false
-		}
-		if b.Less(a) {
-			a, b = b, a
 		}
 		return a, b, true
 	}
@@ -149,13 +150,14 @@ func (e *element) mac() (Expr, *SyntaxError) {
 	}
 	mac, ok := parseMAC(e.v.text)
 	if !ok {
-		return e.fail(nil, "%q is no hardware address, nor the first octets of one: mac:52:54:00:ab:cd:ef, mac:52:54:00", e.v.text)
+		return e.fail(nil, "%q is no hardware address, nor the first octets of one: mac:52:54:00:ab:cd:ef, mac:52:54:00, mac:5254.00", e.v.text)
 	}
 	return e.with(func(t *Term) { t.MAC = mac })
 }
 
-// parseMAC reads one to six octets: in pairs of hexadecimal digits with colons or dashes between, in fours
-// with dots, or without anything. A last sign between, and a star, may follow. The result has colons.
+// parseMAC reads one to six octets: in pairs of hexadecimal digits with colons, dashes or dots between, in fours
+// with dots, of which the last may be a pair, or without anything. A last sign between, and a star, may follow.
+// The result has colons.
 func parseMAC(text string) (string, bool) {
 	text = strings.TrimRight(strings.TrimSuffix(Fold(text), "*"), ":-.")
 	sep, each := "", 2
@@ -165,13 +167,16 @@ func parseMAC(text string) (string, bool) {
 	case strings.Contains(text, "-"):
 		sep = "-"
 	case strings.Contains(text, "."):
-		sep, each = ".", 4
+		sep = "."
+		if strings.IndexByte(text, '.') == 4 {
+			each = 4
+		}
 	}
 	digits := text
 	if sep != "" {
 		groups := strings.Split(text, sep)
-		for _, g := range groups {
-			if len(g) != each {
+		for i, g := range groups {
+			if len(g) != each && !(len(g) == 2 && i == len(groups)-1) {
 				return "", false
 			}
 		}

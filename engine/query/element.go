@@ -174,6 +174,19 @@ func (e *element) word() (Expr, *SyntaxError) {
 	if n := len(v.syn); i.Kind == KindText && n > 2 && v.syn[0] == '/' && v.syn[n-1] == '/' {
 		return e.fail([]string{"*" + v.text[1:n-1] + "*"}, "regular expressions are not understood; * stands for any text")
 	}
+	if at := strings.IndexByte(v.syn, ':'); at >= 0 {
+		_, field := FieldNamed(v.text[:at])
+		suggest := []string{quoted(v.text)}
+		if strings.Contains(v.syn, "*") {
+			suggest = nil
+		}
+		switch {
+		case field && i.Field != FieldTag && i.Field != FieldOwner:
+			return e.fail(suggest, "a field within a value: put a blank before it, or quote the value if the colon is part of it")
+		case i.Field == FieldName || i.Field == FieldHostname || i.Field == FieldFQDN:
+			return e.fail(suggest, "a name has no colon; quote it if this one has")
+		}
+	}
 	if i.Field == FieldArch && v.literal() {
 		for _, a := range alike {
 			if Fold(v.text) == a[0] {
@@ -213,12 +226,14 @@ func (v value) span(sign string) (lo, hi value, ok bool) {
 	return lo, hi, true
 }
 
-// between makes the terms of a range whose ends read understands; an end may be missing, or a star.
-func (e *element) between(lo, hi value, read func(value) (func(*Term), *SyntaxError)) (Expr, *SyntaxError) {
+// between makes the terms of a range whose ends read understands; an end may be missing, or a star. A range
+// that ends before it begins, which falling reports, is refused: it may be a slip of either end.
+func (e *element) between(lo, hi value, read func(value) (func(*Term), *SyntaxError), falling func(a, b Term) bool) (Expr, *SyntaxError) {
 	if e.given {
 		return e.fail(nil, "a range follows a colon: %s:%s", e.h.info.Name, e.v.text)
 	}
 	var out []Expr
+	var ends []Term
 	for i, v := range [...]value{lo, hi} {
 		if v.syn == "" || v.syn == "*" {
 			continue
@@ -232,11 +247,22 @@ func (e *element) between(lo, hi value, read func(value) (func(*Term), *SyntaxEr
 			return nil, err
 		}
 		out = append(out, x)
+		if t, ok := x.(Term); ok {
+			ends = append(ends, t)
+		}
+	}
+	if len(ends) == 2 && falling(ends[0], ends[1]) {
+		return e.reversed(lo, hi)
 	}
 	if len(out) == 0 {
 		return e.fail(nil, "a range has at least one end")
 	}
 	return all(out...), nil
+}
+
+// reversed is the error of a range that ends before it begins. It suggests the other way round.
+func (e *element) reversed(lo, hi value) (Expr, *SyntaxError) {
+	return nil, e.p.fail(lo.pos, hi.end, []string{hi.text + ".." + lo.text}, "the range ends before it begins")
 }
 
 // status is one of the four words.
@@ -309,6 +335,9 @@ func (e *element) severity() (Expr, *SyntaxError) {
 		} else {
 			to = at
 		}
+	}
+	if ranged && from > to {
+		return e.reversed(lo, hi)
 	}
 	switch e.op {
 	case OpLess:

@@ -2,7 +2,6 @@ package query
 
 import (
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,12 +138,10 @@ func (t *Term) text() string {
 
 // wordText writes a word without a field, so that it is nothing else.
 func wordText(s string) string {
-	if a, err := netip.ParseAddr(s); err == nil && a.String() == s {
-		return s
-	}
+	_, address := whole(s)
 	_, field := FieldNamed(s)
 	number := strings.Trim(s, "0123456789.") == "" && strings.Count(s, ".") < 2
-	if field || number || slices.Contains([]string{"and", "or", "not"}, s) || !plain(s, true) {
+	if address || field || number || slices.Contains([]string{"and", "or", "not"}, s) || !plain(s, true) {
 		return quoted(s)
 	}
 	return s

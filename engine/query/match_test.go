@@ -87,6 +87,9 @@ var plainly = []struct {
 		return contains(h.Hostname, "ünï") || contains(h.FQDN, "ünï")
 	}},
 	{"10.2.3.4", func(h *model.Host, _ model.Site) bool {
+		return addressIs(h, func(a netip.Addr) bool { return a.String() == "10.2.3.4" })
+	}},
+	{`"10.2.3.4"`, func(h *model.Host, _ model.Site) bool {
 		return contains(h.Hostname, "10.2.3.4") || addressStarts(h, "10.2.3.4")
 	}},
 	{"10.2.", func(h *model.Host, _ model.Site) bool {

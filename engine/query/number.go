@@ -104,7 +104,7 @@ func (e *element) number() (Expr, *SyntaxError) {
 		return e.fail(e.unless("0", "unknown"), "%s can mean 0 or that nobody knows", v.text)
 	}
 	if lo, hi, ok := e.ends(); ok {
-		return e.between(lo, hi, e.numeral)
+		return e.between(lo, hi, e.numeral, func(a, b Term) bool { return a.Number > b.Number })
 	}
 	if strings.HasSuffix(v.syn, "+") && !e.given {
 		return e.fail([]string{">=" + strings.TrimSuffix(v.text, "+")}, "a number has no +")
@@ -121,17 +121,6 @@ func (e *element) ends() (lo, hi value, ok bool) {
 	if lo, hi, ok = e.v.span(".."); !ok {
 		if lo, hi, ok = e.v.span("-"); !ok || lo.text == "" || hi.text == "" {
 			return lo, hi, false
-		}
-	}
-	a, err := e.numeral(lo)
-	b, err2 := e.numeral(hi)
-	if err == nil && err2 == nil {
-		var x, y Term
-		if a(&x); true {
-			b(&y)
-		}
-		if x.Number > y.Number { // the other way round is the same range
-			lo, hi = hi, lo
 		}
 	}
 	return lo, hi, true

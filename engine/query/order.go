@@ -61,7 +61,9 @@ func ParseSort(text string) (Sort, error) {
 	}
 	if !ok {
 		hint := ""
-		if near := nearestFields(name); len(near) > 0 {
+		if part, ok := partNamed(name); ok {
+			hint = "; did you mean cve:" + part + "?"
+		} else if near := nearestFields(name); len(near) > 0 {
 			hint = "; did you mean " + list(near) + "?"
 		}
 		return Sort{}, fault.New(fault.Invalid, op, "there is no field %q%s", fault.Printable(name), hint)

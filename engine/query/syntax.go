@@ -82,6 +82,11 @@ func (e *SyntaxError) Caret() string {
 	return string(line) + "\n" + strings.Repeat(" ", pos) + "^" + strings.Repeat("~", end-pos-1)
 }
 
+// Nearest returns at most three of the words that a person may have meant by word, the nearest first.
+func Nearest(word string, words []string) []string {
+	return nearest(strings.ReplaceAll(word, "-", "_"), words)
+}
+
 // nearest returns at most three of the words that a person may have meant by word: those that it is a
 // beginning of, or that differ in a letter or two. The nearest come first, then in the order of words.
 func nearest(word string, words []string) []string {

@@ -8,7 +8,7 @@ func (e *element) version() (Expr, *SyntaxError) {
 		return e.between(lo, hi, func(v value) (func(*Term), *SyntaxError) {
 			set, err := e.ordered(v)
 			return set, err
-		})
+		}, fallingVersions)
 	}
 	if e.op == OpIs {
 		return e.word()
@@ -19,6 +19,8 @@ func (e *element) version() (Expr, *SyntaxError) {
 	}
 	return e.with(set)
 }
+
+func fallingVersions(a, b Term) bool { return CompareVersions(a.Version, b.Version) > 0 }
 
 // ordered reads a version that something is compared with.
 func (e *element) ordered(v value) (func(*Term), *SyntaxError) {
@@ -88,7 +90,7 @@ func (e *element) os() (Expr, *SyntaxError) {
 		return sub.between(lo, hi, func(v value) (func(*Term), *SyntaxError) {
 			set, err := sub.ordered(v)
 			return func(t *Term) { set(t); t.Pattern = pattern }, err
-		})
+		}, fallingVersions)
 	}
 	if sub.op == OpIs {
 		// 22.* is what 22 means already.

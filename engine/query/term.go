@@ -1,7 +1,6 @@
 package query
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -89,6 +88,12 @@ func addressLike(w string) bool {
 		}
 	}
 	return colons >= 2 || colons == 1 && digit(w[0]) && !strings.Contains(w, ".")
+}
+
+// addressBegins reports whether a word with colons may be the beginning of an IPv6 address that somebody has:
+// their first group has three digits at least.
+func addressBegins(w string) bool {
+	return addressLike(w) && (strings.IndexByte(w, ':') >= 3 || strings.Contains(w, "::"))
 }
 
 // fielded reads what follows a field.
@@ -394,15 +399,26 @@ func (p *parser) word(v value) (Expr, *SyntaxError) {
 	if strings.ContainsAny(v.text, "/-") || strings.Contains(v.syn, "*") || strings.Contains(v.text, "..") {
 		// A prefix, a range or a partial address with a star: nothing that a name could contain.
 		if low, high, ok := parseSpan(v.text); ok {
+			if high.Less(low) {
+				return nil, p.fail(v.pos, v.end, []string{spanText(high, low)}, "the range ends before it begins")
+			}
 			t.Field, t.Low, t.High = FieldIP, low, high
 			return p.count(t)
 		}
 	}
-	if a, err := netip.ParseAddr(v.text); err == nil && a.Zone() == "" {
-		t.Pattern = Pattern{ShapeContains, a.Unmap().String()}
+	if a, ok := whole(v.text); ok && v.literal() {
+		// Not the beginning of others as well: 10.0.15.9 is no part of 10.0.15.90.
+		t.Field, t.Low, t.High = FieldIP, a, a
 		return p.count(t)
 	}
-	if i := strings.IndexAny(v.syn, ":<>="); i >= 0 && !addressLike(v.text) {
+	if i := strings.IndexAny(v.syn, ":<>="); i >= 0 && !addressBegins(v.text) {
+		if addressLike(v.text) {
+			suggest := []string{quoted(v.text)}
+			if mac, ok := parseMAC(v.text); ok {
+				suggest = []string{"mac:" + mac, suggest[0]}
+			}
+			return nil, p.fail(v.pos, v.end, suggest, "%q is no address, nor the beginning of one; quote it to look for it in names", v.text)
+		}
 		if strings.Trim(v.syn[:i], "\x01") == "" {
 			return nil, p.fail(v.pos, v.end, nil, "the name of a field is not quoted, only its value")
 		}

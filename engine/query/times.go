@@ -289,18 +289,13 @@ func (e *element) timeRange(lo, hi value) (Expr, *SyntaxError) {
 	if _, ok, err := e.relative(first); err != nil {
 		return nil, err
 	} else if ok {
-		if a, ok, _ := e.relative(lo); ok {
-			if b, ok, _ := e.relative(hi); ok && b < a { // from 2h ago to 1h ago
-				lo, hi = hi, lo
-			}
-		}
 		return e.between(lo, hi, func(v value) (func(*Term), *SyntaxError) {
 			d, ok, err := e.relative(v)
 			if err == nil && !ok {
 				_, err = e.noTime(v)
 			}
 			return func(t *Term) { t.Age = d }, err
-		})
+		}, func(a, b Term) bool { return a.Age > b.Age })
 	}
 	var at [2]moment
 	for i, v := range [...]value{lo, hi} {
@@ -317,7 +312,7 @@ func (e *element) timeRange(lo, hi value) (Expr, *SyntaxError) {
 		return e.fail(nil, "a range has at least one end")
 	}
 	if at[1].to != 0 && at[1].to <= at[0].from {
-		return e.fail([]string{hi.text + ".." + lo.text}, "the range ends before it begins")
+		return e.reversed(lo, hi)
 	}
 	return e.stretch(at[0].from, at[1].to)
 }
