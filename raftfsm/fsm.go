@@ -8,13 +8,14 @@
 package raftfsm
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm/entry"
 	"github.com/skerryhq/skerry/storage/index"
 )
@@ -22,7 +23,26 @@ import (
 // groupBytes bounds the entries, in bytes as logged, that share one commit.
 const groupBytes = 4 << 20
 
+// RequestsKept is how long what came of a request is remembered, in log indexes. Whoever sends the same
+// request again within them learns what came of it, and nothing happens a second time. An entry whose
+// request was made earlier than that is refused with fault.Expired, since nobody can tell any more.
+const RequestsKept = 262_144
+
+// dropMost bounds the requests that one entry makes this forget, so that none takes long.
+const dropMost = 1024
+
+// Watch is told when something that could hang begins and ends, always in that order, from one goroutine.
+type Watch interface {
+	Begin(what string)
+	End()
+}
+
 var _ raft.BatchingFSM = (*FSM)(nil)
+
+type unwatched struct{}
+
+func (unwatched) Begin(string) {}
+func (unwatched) End()         {}
 
 // FSM is the state machine. Raft calls it from one goroutine; Err and Failed may be called from any.
 type FSM struct {
@@ -30,6 +50,13 @@ type FSM struct {
 	// It must be set before Snapshot or Restore; node.Open sets it where it is empty, and removes what
 	// a crash left in it.
 	Scratch string
+	// Watch is told of what could hang. New sets one that does nothing, node.Open one that ends the node; it
+	// must not be set once entries are applied.
+	Watch Watch
+
+	version  atomic.Uint32 // see EntryVersion; 0: not known
+	position uint64        // of the last commit by this FSM
+	dropped  uint64        // no request is remembered from below this log index
 
 	store *index.Store
 	env   apply.Env
@@ -46,7 +73,24 @@ func New(store *index.Store, env apply.Env, log *slog.Logger) *FSM {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &FSM{store: store, env: env, log: log, failed: make(chan struct{})}
+	return &FSM{Watch: unwatched{}, store: store, env: env, log: log, failed: make(chan struct{})}
+}
+
+// EntryVersion returns the highest version of a log entry that the rows come from, at least entry.Lowest. Each
+// node of the group reads it, for otherwise that entry would not have been proposed.
+func (f *FSM) EntryVersion() (uint32, error) {
+	if v := f.version.Load(); v != 0 {
+		return v, nil
+	}
+	view := f.store.View()
+	defer view.Close()
+	v, err := view.EntryVersion()
+	if err != nil {
+		return 0, err
+	}
+	// Applying may have raised it meanwhile.
+	f.version.CompareAndSwap(0, max(uint32(v), entry.Lowest))
+	return f.version.Load(), nil
 }
 
 // Err returns why nothing more is applied, or nil. Once set it stays.
@@ -112,6 +156,7 @@ type pending struct {
 	at    int // in the batch
 	index uint64
 	data  []byte
+	entry entry.Entry
 	err   error
 }
 
@@ -130,54 +175,79 @@ func (f *FSM) applyGroup(group []pending) {
 		stop(0, err)
 		return
 	}
-	changes := make([][]model.Change, len(group))
 	for i := range group {
 		var err error
-		if changes[i], err = entry.Decode(group[i].data); err != nil {
+		if group[i].entry, err = entry.Read(group[i].data); err != nil {
 			// What comes before it is applied; it and what follows is not.
 			stop(i, f.fail(group[i].index, err))
-			group, changes = group[:i], changes[:i]
+			group = group[:i]
 			break
 		}
 	}
 	if len(group) == 0 {
 		return
 	}
-	refused, err := f.applyOnce(changes, group[len(group)-1].index)
+	refused, err := f.applyOnce(group)
 	if err == nil && refused == nil {
 		return
 	}
 	for i := range group {
-		refused, err := f.applyOnce(changes[i:i+1], group[i].index)
+		p := &group[i]
+		refused, err := f.applyOnce(group[i : i+1])
 		if err == nil && refused != nil {
-			group[i].err = refused
-			_, err = f.applyOnce(nil, group[i].index) // the position moves all the same
+			p.err = refused
+			err = f.refuse(p)
 		}
 		if err != nil {
-			stop(i, f.fail(group[i].index, err))
+			stop(i, f.fail(p.index, err))
 			return
 		}
 	}
 }
 
-// applyOnce puts entries into one transaction and commits it with the position applied. A refusal
+// errExpired is the refusal of an entry that may be a repeat of one that is forgotten.
+var errExpired = fault.New(fault.Expired, "", "the request came so late that nobody can tell any more whether it was carried out before: nothing was done now; look whether it was, and make it anew if not")
+
+// applyOnce puts entries into one transaction and commits it with the position of the last. A refusal
 // leaves nothing of it; err is of the store, or of a change that this version does not know.
-func (f *FSM) applyOnce(entries [][]model.Change, applied uint64) (refused, err error) {
-	tx := f.store.Begin()
-	defer tx.Discard()
-	for _, changes := range entries {
-		for _, c := range changes {
-			// There is no tier above a controller: what apply emits upward is nothing here.
-			if _, err := apply.Change(tx, f.env, c); err != nil {
+func (f *FSM) applyOnce(group []pending) (refused, err error) {
+	c := f.begin()
+	defer c.tx.Discard()
+	for i := range group {
+		p := &group[i]
+		if p.err, err = c.repeat(p); err != nil {
+			return nil, err
+		}
+		switch {
+		case errors.Is(p.err, errRepeated):
+			p.err = nil
+		case p.err == errExpired:
+			return p.err, nil
+		case p.err == nil:
+			if err := c.apply(p.entry.Changes); err != nil {
 				if refusal(err) {
 					return err, nil
 				}
 				return nil, err
 			}
+			if err := c.remember(p, index.Outcome{Index: p.index}); err != nil {
+				return nil, err
+			}
 		}
 	}
-	// Not synced: the entry itself is durable in the log, and is applied again after a power cut.
-	return nil, tx.Commit(applied, false)
+	return nil, c.end(group)
+}
+
+// refuse moves the position past an entry that was refused, and remembers why.
+func (f *FSM) refuse(p *pending) error {
+	c := f.begin()
+	defer c.tx.Discard()
+	if p.err != errExpired {
+		if err := c.remember(p, index.Outcome{Index: p.index, Refused: true, Kind: fault.KindOf(p.err), Text: p.err.Error()}); err != nil {
+			return err
+		}
+	}
+	return c.end([]pending{*p})
 }
 
 // refusal reports whether err is about the change, and so the same on every node. Everything else is

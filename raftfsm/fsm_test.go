@@ -196,8 +196,11 @@ func TestSameLogSameState(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	logs := history(t, rnd, 400)
+	t.Run("without requests", func(t *testing.T) { sameLogSameState(t, rnd, history(t, rnd, 400)) })
+	t.Run("with requests", func(t *testing.T) { sameLogSameState(t, rnd, requested(rnd, history(t, rnd, 400))) })
+}
 
+func sameLogSameState(t *testing.T, rnd *rand.Rand, logs []*raft.Log) {
 	single, one := newFSM(t)
 	refusals := 0
 	for _, l := range logs {
