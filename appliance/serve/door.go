@@ -133,6 +133,9 @@ func Admit(rows Rows, peer link.Peer) (model.Member, error) {
 	if !ok {
 		return m, fault.New(fault.Denied, "admit", "the key %s belongs to no member of this server; enroll again with a new token", peer.Pin)
 	}
+	if m.Kind == model.MemberController { // its own ways are the group's
+		return m, fault.New(fault.Denied, "admit", "%q is a controller of this group, and no controller links to its own", m.Name)
+	}
 	if m.Status != model.MemberEnrolled {
 		return m, fault.New(fault.Denied, "admit", "%q is %s here; ask an operator of this server", m.Name, m.Status)
 	}

@@ -36,7 +36,8 @@ const (
 //	cert.pem    its certificate, signed by itself
 //	issued.log  one JSON line for each certificate, durable before the certificate is handed out
 //
-// Its methods may be called from many goroutines; one process has the folder open.
+// Its methods may be called from many goroutines; one process has the folder open. The nodes of a group
+// have the same key and certificate, and each the list of what it issued itself.
 type CA struct {
 	dir    string
 	key    crypto.Signer
@@ -52,7 +53,7 @@ type CA struct {
 type issuance struct {
 	At       model.Time `json:"at"`
 	Serial   string     `json:"serial"`
-	Kind     string     `json:"kind"` // ca, server, site, host, gateway
+	Kind     string     `json:"kind"` // ca, server, site, host, gateway, controller
 	Subject  string     `json:"subject"`
 	Pin      string     `json:"pin"`
 	NotAfter model.Time `json:"not_after"`

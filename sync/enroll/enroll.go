@@ -1,4 +1,5 @@
-// Package enroll makes a machine a member: a site of a controller, an agent of a site.
+// Package enroll makes a machine a member: a site of a controller, an agent of a site, a node of a
+// controller group.
 //
 // It owns the one-time token, the certificate authority of an upper tier, the conversation of the
 // first contact (both ends of it) and the identity that a member keeps on disk. It never writes the
@@ -41,15 +42,18 @@ func clock(now func() time.Time) time.Time {
 
 // noun names a member of that kind in messages and audit actions.
 func noun(k model.MemberKind) string {
-	if k == model.MemberSite {
+	switch k {
+	case model.MemberSite:
 		return "site"
+	case model.MemberController:
+		return "controller"
 	}
 	return "agent"
 }
 
 // upperRole is the role of the server that a member of that kind enrolls at.
 func upperRole(k model.MemberKind) model.Role {
-	if k == model.MemberSite {
+	if k == model.MemberSite || k == model.MemberController {
 		return model.RoleController
 	}
 	return model.RoleSite

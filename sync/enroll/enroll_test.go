@@ -112,6 +112,11 @@ type upper struct {
 
 func newUpper(t *testing.T, role model.Role) *upper {
 	t.Helper()
+	return newUpperOf(t, role, nil)
+}
+
+func newUpperOf(t *testing.T, role model.Role, group *Group) *upper {
+	t.Helper()
 	u := &upper{registry: &registry{role: role, members: map[model.NodeID]model.Member{}}, self: model.NodeID{0xee}, now: day}
 	u.ca = openCA(t, t.TempDir())
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,7 +131,7 @@ func newUpper(t *testing.T, role model.Role) *upper {
 	}
 	door, err := NewServer(ServerConfig{
 		CA: u.ca, Members: u, Proposer: u, Self: u.self, Name: "hq", Role: role,
-		Now: func() time.Time { return u.now }, Timeout: 5 * time.Second,
+		Now: func() time.Time { return u.now }, Timeout: 5 * time.Second, Group: group,
 	})
 	if err != nil {
 		t.Fatal(err)

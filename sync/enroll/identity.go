@@ -197,6 +197,22 @@ func (id Identity) Dial(now func() time.Time) link.DialConfig {
 	}
 }
 
+// DialNode returns how a controller dials another node of its group.
+func (id Identity) DialNode(proto string, now func() time.Time) link.DialConfig {
+	c := id.Dial(now)
+	c.Cert, c.Proto = id.Certificate(), proto
+	return c
+}
+
+// Certificate returns this member's certificate with its key, and the authority behind it, as a server
+// presents it. Only a controller's may be used so.
+func (id Identity) Certificate() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{id.cert.Raw, id.ca.Raw}, PrivateKey: id.Key, Leaf: id.cert}
+}
+
+// Authority returns the certificate of the authority; do not change it.
+func (id Identity) Authority() *x509.Certificate { return id.ca }
+
 // Pin returns the pin of this member's key.
 func (id Identity) Pin() string { return link.PinOf(id.cert) }
 

@@ -143,6 +143,9 @@ func (ca *CA) issueMember(m model.Member, public crypto.PublicKey) (*x509.Certif
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
 	}
+	if m.Kind == model.MemberController { // its peers dial it, and it dials them
+		t.ExtKeyUsage = append(t.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
+	}
 	// Without a source of randomness the signature is that of RFC 6979: the same each time.
 	der, err := x509.CreateCertificate(nil, t, ca.cert, public, ca.key)
 	if err != nil {

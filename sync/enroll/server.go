@@ -29,6 +29,8 @@ type ServerConfig struct {
 	Log      *slog.Logger     // nil: nothing is logged
 	// Timeout bounds one conversation. Zero: 15 s.
 	Timeout time.Duration
+	// Group lets controllers join this one. Nil: none can, as at a site.
+	Group *Group
 }
 
 // Server lets newcomers in.
@@ -44,6 +46,11 @@ const maxConversations = 64
 func NewServer(conf ServerConfig) (*Server, error) {
 	if conf.CA == nil || conf.Members == nil || conf.Proposer == nil || conf.Self.IsZero() || conf.Role == "" {
 		return nil, fault.New(fault.Invalid, "serve enrollment", "an authority, a registry, a proposer and an identity are needed")
+	}
+	if conf.Group != nil {
+		if err := conf.Group.check(); err != nil {
+			return nil, err
+		}
 	}
 	if conf.Timeout <= 0 {
 		conf.Timeout = 15 * time.Second
@@ -114,7 +121,9 @@ func (s *Server) enroll(ctx context.Context, c claim) (wire.Enrolled, error) {
 	}
 	kind := m.Kind
 	if !known && s.conf.Role == model.RoleController {
-		kind = model.MemberSite
+		if kind = model.MemberSite; c.Address != "" {
+			kind = model.MemberController
+		}
 	}
 	refuse := func(err error) (wire.Enrolled, error) {
 		s.audit(ctx, now, kind, c, err)
@@ -138,7 +147,7 @@ func (s *Server) enroll(ctx context.Context, c claim) (wire.Enrolled, error) {
 		}
 		err = s.conf.Proposer.Propose(ctx, model.Enroll{
 			Stamp:  model.Stamp{Actor: noun(m.Kind) + ":" + m.ID.String(), At: now},
-			Member: m.ID, TokenHash: m.TokenHash, Pin: c.peer.Pin,
+			Member: m.ID, TokenHash: m.TokenHash, Pin: c.peer.Pin, Address: c.address(m.Kind),
 		})
 		switch fault.KindOf(err) {
 		case fault.Denied, fault.Conflict, fault.Expired, fault.NotFound, fault.Invalid:
@@ -154,13 +163,17 @@ func (s *Server) enroll(ctx context.Context, c claim) (wire.Enrolled, error) {
 			return refuse(fault.New(fault.Conflict, "", "%s %q was changed while it enrolled: look at its state on the %s", noun(m.Kind), m.Name, s.conf.Role))
 		}
 	}
+	secrets, err := s.welcome(ctx, &m, c, now)
+	if err != nil {
+		return wire.Enrolled{}, s.retry(err)
+	}
 	cert, err := s.conf.CA.IssueMember(m, c.conn.ConnectionState().PeerCertificates[0].PublicKey)
 	if err != nil {
 		return wire.Enrolled{}, s.retry(err)
 	}
 	return wire.Enrolled{
 		Member: m.ID, Kind: m.Kind, Name: m.Name, Epoch: m.Epoch, UpperID: s.conf.Self, UpperName: s.conf.Name,
-		CACert: string(s.conf.CA.CertPEM()), Cert: string(pemCert(cert)),
+		CACert: string(s.conf.CA.CertPEM()), Cert: string(pemCert(cert)), Secrets: secrets,
 	}, nil
 }
 
@@ -172,12 +185,17 @@ func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c clai
 	switch {
 	case !known:
 		return false, fault.New(fault.NotFound, "", "the token is for %s %s, which this %s (%s) does not know: it was removed, or the token was made elsewhere; %s", noun(kind), c.Member, s.conf.Role, s.conf.Name, again)
+	case kind == model.MemberController && s.conf.Group == nil:
+		return false, fault.New(fault.Invalid, "", "no controller can join this %s (%s)", s.conf.Role, s.conf.Name)
 	case m.Status == model.MemberEnrolled && m.Pin == c.peer.Pin:
-		return false, nil
+		return false, c.checkAddress(kind)
 	case m.Status == model.MemberEnrolled:
 		return false, fault.New(fault.Denied, "", "the token of %s was used already, by another machine, at %s: a token is good for one machine; if that was not yours, ask the operator of %s: its audit record shows when it was used and with which key; else make a token for a new %s",
 			what, m.EnrolledAt, s.conf.Name, noun(kind))
 	case m.Status == model.MemberRemoved:
+		if kind == model.MemberController {
+			return false, fault.New(fault.Denied, "", "%s was removed from the group %q: join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder", what, s.conf.Name)
+		}
 		return false, fault.New(fault.Denied, "", "%s was removed from this %s (%s): enroll it as a new %s", what, s.conf.Role, s.conf.Name, noun(kind))
 	case m.Status != model.MemberPending:
 		return false, fault.New(fault.Denied, "", "%s is %s on this %s (%s): ask its operator", what, m.Status, s.conf.Role, s.conf.Name)
@@ -189,12 +207,16 @@ func (s *Server) judge(m model.Member, known bool, kind model.MemberKind, c clai
 	if now > m.TokenExpires {
 		return false, fault.New(fault.Expired, "", "the token of %s expired at %s, and here it is %s: %s", what, m.TokenExpires, now, again)
 	}
-	return true, nil
+	return true, c.checkAddress(kind)
 }
 
 // remedy says how to get a token that works. A member keeps its place while it is pending.
 func remedy(m model.Member, known bool, kind model.MemberKind) string {
 	switch {
+	case kind == model.MemberController && known:
+		return "make a new one with `skerry cluster join-token --name " + m.Name + "` on a controller of the group"
+	case kind == model.MemberController:
+		return "make a new one with `skerry cluster join-token` on a controller of the group"
 	case kind == model.MemberSite && known:
 		return "make a new one with `skerry sites token " + m.Name + "` on the controller"
 	case kind == model.MemberSite:

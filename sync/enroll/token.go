@@ -26,7 +26,7 @@ import (
 //	+---------+---------+-----------+-----------+-----------+----------+
 //
 //	version   1
-//	kind      1 site, 2 host, 3 gateway
+//	kind      1 site, 2 host, 3 gateway, 4 controller
 //	checksum  CRC-32 (IEEE) of bytes 0 to 81, big-endian: it finds a slip in copying, nothing more
 type Token struct {
 	Kind   model.MemberKind
@@ -42,7 +42,7 @@ const (
 	tokenText    = 115 // characters after the prefix
 )
 
-var tokenKinds = [...]model.MemberKind{1: model.MemberSite, 2: model.MemberHost, 3: model.MemberGateway}
+var tokenKinds = [...]model.MemberKind{1: model.MemberSite, 2: model.MemberHost, 3: model.MemberGateway, 4: model.MemberController}
 
 // NewToken makes a token with a fresh secret from rand. caPin is the hex pin of the CA.
 func NewToken(rand io.Reader, kind model.MemberKind, member model.NodeID, caPin string) (Token, error) {

@@ -30,7 +30,7 @@ func (c *counting) Read(b []byte) (int, error) {
 func vectorTokens(t testing.TB) []Token {
 	t.Helper()
 	var out []Token
-	for i, kind := range []model.MemberKind{model.MemberSite, model.MemberHost, model.MemberGateway} {
+	for i, kind := range []model.MemberKind{model.MemberSite, model.MemberHost, model.MemberGateway, model.MemberController} {
 		random := counting(i * 64)
 		tok, err := NewToken(&random, kind, model.NodeID{1, 0x90, byte(i), 15: 0xff}, strings.Repeat(fmt.Sprintf("%02x", 0xa0+i), 32))
 		if err != nil {
@@ -141,7 +141,7 @@ func TestParseTokenErrors(t *testing.T) {
 		{"loose bits at the end", swap(good, len(good)-1, good[len(good)-1]+1), fault.Invalid, "copy it again"},
 		{"later layout", changed(0, 2), fault.Version, "version 2"},
 		{"kind 0", changed(1, 0), fault.Invalid, "kind 0"},
-		{"kind 4", changed(1, 4), fault.Invalid, "kind 4"},
+		{"kind 5", changed(1, 5), fault.Invalid, "kind 5"},
 		{"no member", noID(), fault.Invalid, "names no member"},
 	} {
 		tok, err := ParseToken(c.in)

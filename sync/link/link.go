@@ -29,7 +29,9 @@ import (
 const (
 	ProtoLink   = "skerry-link/1"   // sessions of members
 	ProtoEnroll = "skerry-enroll/1" // first contact
-	ProtoRaft   = "skerry-raft/1"   // between the nodes of one controller group
+	ProtoRaft   = "skerry-raft/1"   // between the nodes of one controller group: Raft's own traffic
+	ProtoPeer   = "skerry-peer/1"   // between the nodes of one controller group: sessions
+	ProtoGossip = "skerry-gossip/1" // between the nodes of one controller group: hints
 	ProtoHTTP2  = "h2"              // the API and the page; listen for it together with ProtoHTTP1
 	ProtoHTTP1  = "http/1.1"        // also what a client without ALPN gets
 )

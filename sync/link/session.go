@@ -44,7 +44,7 @@ type AcceptConfig struct {
 	Log   *slog.Logger // nil: nothing is logged
 }
 
-// Accept makes a session of a connection that Listen(ProtoLink) returned. It takes conn over, and
+// Accept makes a session of a connection that Listen(ProtoLink) or Listen(ProtoPeer) returned. It takes conn over, and
 // closes it on any error. A refusal by Admit is returned as it is.
 func Accept(ctx context.Context, conn net.Conn, conf AcceptConfig) (*Session, error) {
 	s, err := accept(ctx, conn, conf)
