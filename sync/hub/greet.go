@@ -23,7 +23,7 @@ func (h *Hub) greet(ctx context.Context, s exchange.Session, m model.Member) (ne
 	_ = stream.SetDeadline(time.Now().Add(h.HelloTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	hello, err := h.hello(stream, m)
+	hello, err := h.hello(ctx, stream, m)
 	if err != nil {
 		_ = wire.WriteFault(stream, err)
 		stream.Close()
@@ -32,7 +32,7 @@ func (h *Hub) greet(ctx context.Context, s exchange.Session, m model.Member) (ne
 	return stream, hello, nil
 }
 
-func (h *Hub) hello(stream net.Conn, m model.Member) (wire.Hello, error) {
+func (h *Hub) hello(ctx context.Context, stream net.Conn, m model.Member) (wire.Hello, error) {
 	body, err := wire.Expect(stream, wire.TypeHello, wire.MaxControl)
 	if err != nil {
 		return wire.Hello{}, err
@@ -49,6 +49,11 @@ func (h *Hub) hello(stream net.Conn, m model.Member) (wire.Hello, error) {
 	if hello.Node != m.ID {
 		return hello, fault.New(fault.Denied, "", "the key of %s %q was used by a node that calls itself %s: its identity files are mixed up; enroll it anew",
 			m.Kind, m.Name, hello.Node)
+	}
+	if h.Fresh != nil {
+		if err := h.Fresh(ctx); err != nil {
+			return hello, err
+		}
 	}
 	held, err := h.Reader.Watermark(m.ID)
 	if err != nil {

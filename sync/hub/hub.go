@@ -10,6 +10,8 @@ package hub
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,8 +56,12 @@ type Config struct {
 	// link's opening. Both must be quick.
 	Accepted func(m model.Member, items []model.Item)
 	Heard    func(m model.Member)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Fresh, if set, returns when Reader holds all that any server of this tier has acknowledged. It is called
+	// before a member is greeted: a server that is behind would name a watermark of the past, and be taken for
+	// one that lost what it held. Its error refuses the link, and the member looks for another server.
+	Fresh func(ctx context.Context) error
+	Now   func() time.Time
+	Log   *slog.Logger
 	// Keepalive and Silence are as in exchange.Config; AskTimeout bounds a question whose ctx has no
 	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (10 s if zero).
 	Keepalive, Silence, AskTimeout, HelloTimeout time.Duration
@@ -114,6 +120,13 @@ func (h *Hub) Live(id model.NodeID) (LinkState, bool) {
 		return LinkState{}, false
 	}
 	return e.state, true
+}
+
+// Known returns the members that have or had a link since this server started, in no order.
+func (h *Hub) Known() []model.NodeID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Keys(h.links))
 }
 
 // Serve runs the link of a member that was let in, until ctx ends or the link does. It closes the

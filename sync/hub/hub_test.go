@@ -218,6 +218,27 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
+// TestGreetingWaitsForTheNewestRows: what is said to be held is what the rows hold once they are fresh, and where
+// they cannot be, the member is turned away.
+func TestGreetingWaitsForTheNewestRows(t *testing.T) {
+	hello := wire.Hello{MinVersion: 1, MaxVersion: 99, Node: site.ID, Name: "x", Software: "skerry 9", Epoch: 3}
+	r := &rows{}
+	h := newHub(r)
+	h.Fresh = func(context.Context) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.at = model.Position{Epoch: 3, Seq: 7}
+		return nil
+	}
+	if w, err := greet(t, h, hello); err != nil || w.Held != (model.Position{Epoch: 3, Seq: 7}) {
+		t.Errorf("welcome %+v, %v", w, err)
+	}
+	h.Fresh = func(context.Context) error { return fault.New(fault.ReadOnly, "", "there is no leader") }
+	if _, err := greet(t, h, hello); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("greeted by a server that is behind: %v", err)
+	}
+}
+
 func TestSilentDialler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, a := linktest.Pair("p", "q", linktest.Faults{})
