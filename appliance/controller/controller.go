@@ -60,7 +60,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		// before it is collected would double the machine that it needs.
 		debug.SetGCPercent(30)
 	}
-	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache, Vouched: true})
+	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache, Vouched: true, NoWAL: true})
 	if err != nil {
 		return err
 	}

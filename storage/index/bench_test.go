@@ -2,7 +2,11 @@ package index
 
 import (
 	"fmt"
+	"path"
+	"sync/atomic"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/skerryhq/skerry/appliance/fleet"
 	"github.com/skerryhq/skerry/engine/model"
@@ -103,5 +107,78 @@ func BenchmarkDurableCommit(b *testing.B) {
 		tx := s.Begin()
 		ok(b, tx.PutHost(host(n%1000, model.SiteID{1})))
 		ok(b, tx.Commit(uint64(n), true))
+	}
+}
+
+// countingFS counts what is written to files by the ends of their names.
+type countingFS struct {
+	vfs.FS
+	log, tables, rest atomic.Int64
+}
+
+func (f *countingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, c)
+	return f.count(file, name), err
+}
+
+func (f *countingFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.ReuseForWrite(old, name, c)
+	return f.count(file, name), err
+}
+
+func (f *countingFS) count(file vfs.File, name string) vfs.File {
+	n := &f.rest
+	switch path.Ext(name) {
+	case ".log":
+		n = &f.log
+	case ".sst":
+		n = &f.tables
+	}
+	return &countingFile{file, n}
+}
+
+type countingFile struct {
+	vfs.File
+	n *atomic.Int64
+}
+
+func (f *countingFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	f.n.Add(int64(n))
+	return n, err
+}
+
+// BenchmarkWritten is BenchmarkDeltas with the bytes that are written for one delta, with a log and without: to the log, to
+// table files and to all others; those to table files are of flushes and compactions.
+func BenchmarkWritten(b *testing.B) {
+	for _, noWAL := range []bool{false, true} {
+		b.Run(fmt.Sprintf("noWAL=%t", noWAL), func(b *testing.B) {
+			count := &countingFS{FS: vfs.Default}
+			s, f, _ := fleetStore(b, 100_000, Options{CacheBytes: 64 << 20, NoWAL: noWAL, Disk: &Disk{count}})
+			defer func() { ok(b, s.Close()) }()
+			stream := f.Deltas(0, 1)
+			ok(b, s.flush(s.life.db))
+			log, tables, rest := count.log.Load(), count.tables.Load(), count.rest.Load()
+			n, position, from := 0, s.Applied(), cpuTime(b)
+			for b.Loop() {
+				if n%500 == 0 {
+					position++
+					tx := s.Begin()
+					batch := stream.Next(500)
+					for i := range batch.Deltas {
+						ok(b, putDelta(tx, &batch.Deltas[i], position))
+					}
+					ok(b, tx.Commit(position, false))
+				}
+				n++
+			}
+			used := cpuTime(b) - from
+			ok(b, s.flush(s.life.db))
+			per := func(bytes int64) float64 { return float64(bytes) / float64(n) }
+			b.ReportMetric(per(count.log.Load()-log), "log-B/op")
+			b.ReportMetric(per(count.tables.Load()-tables), "tables-B/op")
+			b.ReportMetric(per(count.rest.Load()-rest), "rest-B/op")
+			b.ReportMetric(float64(used.Nanoseconds())/float64(n), "cpu-ns/op")
+		})
 	}
 }

@@ -140,7 +140,7 @@ func (s *Store) checkpoint(l *life) error {
 	}
 	// The files become durable by themselves, so the commits that they hold must be so before.
 	err = caught(func() error {
-		if err := l.db.LogData(nil, pebble.Sync); err != nil {
+		if err := s.makeDurable(l.db); err != nil {
 			return err
 		}
 		s.mu.Lock()

@@ -20,7 +20,7 @@ import (
 func (s *Store) copyForward(number uint64, db *pebble.DB, schema uint64) (uint64, *pebble.DB, error) {
 	s.log.Info("index: moving the rows to a newer schema", "folder", s.folder(number), "from", schema, "to", key.Schema)
 	next := number + 1
-	err := copyDB(db, s.folder(next))
+	err := s.copyDB(db, s.folder(next))
 	if e := closeDB(db); err == nil {
 		err = e
 	}
@@ -59,7 +59,10 @@ func (s *Store) migrate(db *pebble.DB, number, schema uint64) error {
 			}
 		}
 		v := binary.BigEndian.AppendUint64(nil, key.Schema)
-		return db.Set(key.Of(key.MetaSchema), v, pebble.Sync)
+		if err := db.Set(key.Of(key.MetaSchema), v, pebble.NoSync); err != nil {
+			return err
+		}
+		return s.makeDurable(db)
 	})
 	if err == nil {
 		return nil

@@ -63,11 +63,16 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly, tune: o.tune,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), reached: map[model.SiteID]bool{}, vouched: o.Vouched,
+		noWAL: o.NoWAL, memBytes: o.MemBytes, broken: make(chan struct{}),
+	}
+	if s.memBytes == 0 {
+		s.memBytes = memTable
 	}
 	if o.RowBytes == 0 {
 		o.RowBytes = defaultRowBytes
 	}
-	s.recent = newRowCache(o.RowBytes, &s.begun)
+	// A process fills one of the two: what shows pages writes them.
+	s.recent, s.written = newRowCache(o.RowBytes/2, &s.begun), newRowCache(o.RowBytes/4*3, &s.begun)
 	if s.costly == 0 {
 		s.costly = max(1, runtime.GOMAXPROCS(0)/2)
 	}
@@ -197,7 +202,7 @@ func (s *Store) openDB(number uint64, fresh bool) (*pebble.DB, uint64, error) {
 	if err != nil {
 		return nil, 0, diskError("open index", dir, err)
 	}
-	schema, err := checkSchema(db, dir, s.rows, fresh)
+	schema, err := s.checkSchema(db, dir, fresh)
 	if err != nil {
 		_ = closeDB(db)
 		return nil, 0, err
@@ -257,13 +262,20 @@ func (s *Store) options(fresh bool) *pebble.Options {
 		Cache:              s.cache,
 		Logger:             pebbleLog{s.log},
 		FormatMajorVersion: format,
-		MemTableSize:       memTable,
+		MemTableSize:       uint64(s.memBytes),
 		// Room for a burst, as when a large site sends all its rows again.
 		MemTableStopWritesThreshold: 4,
 		ErrorIfNotExists:            !fresh,
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { s.log.Error("index: background work failed", "folder", s.dir, "error", err) },
+			BackgroundError: s.backgroundError,
+			FlushEnd:        s.flushed,
 		},
+	}
+	if s.noWAL {
+		o.DisableWAL = true
+		o.MemTableStopWritesThreshold = tablesN
+		// Without a log, tables that wait in memory for their turn would be lost with it.
+		o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	}
 	// What is written often is compressed fast, and the bottom, where nearly everything is, well.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
@@ -278,17 +290,28 @@ func (s *Store) options(fresh bool) *pebble.Options {
 	return o
 }
 
+// backgroundError is called by Pebble where work that nobody waits for failed. Without a log of its own the
+// store has said so of flushes, and each is tried again at once.
+func (s *Store) backgroundError(err error) {
+	if !s.noWAL || s.Err() == nil {
+		s.log.Error("index: background work failed", "folder", s.dir, "error", err)
+	}
+}
+
 // checkSchema returns the schema of a database, and refuses one that is newer than key.Schema. A fresh store
 // is given it.
-func checkSchema(db *pebble.DB, dir string, rows *rowCodec, fresh bool) (uint64, error) {
-	r := Reader{from: db, rows: rows}
+func (s *Store) checkSchema(db *pebble.DB, dir string, fresh bool) (uint64, error) {
+	r := Reader{from: db, rows: s.rows}
 	schema, err := r.number(key.MetaSchema)
 	switch {
 	case err != nil:
 		return 0, err
 	case schema == 0 && fresh:
 		v := binary.BigEndian.AppendUint64(nil, key.Schema)
-		err := caught(func() error { return db.Set(key.Of(key.MetaSchema), v, pebble.Sync) })
+		err := caught(func() error { return db.Set(key.Of(key.MetaSchema), v, pebble.NoSync) })
+		if err == nil {
+			err = s.makeDurable(db)
+		}
 		if err != nil {
 			return 0, diskError("create index", dir, err)
 		}

@@ -25,7 +25,7 @@ func (s *Store) Raw(dir string) (commit func(batch []byte) error, closeIt func()
 	o := s.options(true)
 	cache := pebble.NewCache(s.cache.MaxSize())
 	defer cache.Unref() // the database keeps it
-	o.Cache = cache
+	o.Cache, o.DisableWAL = cache, false
 	db, err := openPebble(dir, o)
 	if err != nil {
 		return nil, nil, diskError("open a database", dir, err)

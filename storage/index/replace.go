@@ -148,10 +148,13 @@ func (s *Store) removeNumber(number uint64) {
 func (s *Store) Replace(from string) error {
 	const op = "replace the index"
 	s.mu.Lock()
-	old := s.life
+	old, failed := s.life, s.failed
 	s.mu.Unlock()
 	if old == nil {
 		return fault.New(fault.Conflict, op, "the index of %s was closed", s.dir)
+	}
+	if failed != nil {
+		return failed
 	}
 	number := old.number + 1
 	s.removeNumber(number)
@@ -179,9 +182,10 @@ func (s *Store) Replace(from string) error {
 	}
 	_, upto, _ := old.memory.Changes(0, 0)
 	s.before += upto + 1
-	s.life, s.applied, s.failed = next, applied, nil
+	s.life, s.applied = next, applied
 	s.begun.Add(1) // what is read from now on is of the new rows
 	s.recent.clear()
+	s.written.clear()
 	s.done.Add(1)
 	s.announceLocked()
 	done := old.retireLocked(func() {

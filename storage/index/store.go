@@ -28,11 +28,17 @@ import (
 type Options struct {
 	Log        *slog.Logger // nil: nothing is logged
 	CacheBytes int64        // memory for blocks read from disk; 0: 64 MiB
-	RowBytes   int          // memory for rows that pages were made of lately; 0: 64 MiB
+	RowBytes   int          // memory for rows that pages were made of lately, see Open; 0: 64 MiB
 	Costly     int          // searches of the costly kind that run at once; 0: half the processors, at least 1
 	Disk       *Disk        // nil: the file system of this machine
 	// Vouched: the hosts of a site are shown as unknown until SetReach says that it is reached.
 	Vouched bool
+	// NoWAL: the caller keeps a log, and begins at Applied with it after a crash. The store keeps none of its
+	// own: a commit is durable after Flush, Checkpoint or Close, or once the memory table that holds it was
+	// full and is written out. A store that has a log opens all the same, and goes on without.
+	NoWAL bool
+	// MemBytes is the size of a memory table; 0: 16 MiB. With NoWAL there are two at most.
+	MemBytes int
 	// After is time.After for tests; the index in memory is checkpointed five minutes after a change.
 	After func(time.Duration) <-chan time.Time
 
@@ -49,15 +55,18 @@ type Store struct {
 	rows  *rowCodec
 	lock  *pebble.Lock
 
-	vouched bool
-	costly  int
-	tune    func(*pebble.Options)
-	limits  limits
-	after   func(time.Duration) <-chan time.Time
-	wake    chan struct{} // see keep
-	stop    chan struct{}
-	kept    chan struct{} // closed when keep has ended
-	closed  sync.Once     // for stop
+	vouched  bool
+	noWAL    bool
+	memBytes int
+	broken   chan struct{} // closed when failed is set
+	costly   int
+	tune     func(*pebble.Options)
+	limits   limits
+	after    func(time.Duration) <-chan time.Time
+	wake     chan struct{} // see keep
+	stop     chan struct{}
+	kept     chan struct{} // closed when keep has ended
+	closed   sync.Once     // for stop
 
 	// applying is held from a commit until the index in memory holds it; who reads under it sees both alike.
 	// The two counters are equal while nobody holds it so.
@@ -65,6 +74,7 @@ type Store struct {
 	begun, done atomic.Uint64
 	tap         atomic.Pointer[func(batch []byte)] // see Tap
 	recent      *rowCache                          // rows that pages were made of lately
+	written     *rowCache                          // the same as a query.Writer wrote them
 	reached     map[model.SiteID]bool              // what SetReach said of sites; guarded by applying
 
 	mu      sync.Mutex    // guards what follows
@@ -72,7 +82,7 @@ type Store struct {
 	applied uint64        // as the last commit stored it
 	version uint64        // commits of this process, from 1
 	changed chan struct{} // closed and replaced with each new version
-	failed  error         // latched: the disk did not take a commit
+	failed  error         // latched: the disk did not take a commit, or a flush
 	before  uint64        // changes that the indexes in memory before the present one counted
 }
 
@@ -180,7 +190,7 @@ func (l *life) retireLocked(done func()) func() {
 func (s *Store) Checkpoint(dir string) error {
 	l := s.use()
 	defer s.unuse(l)
-	if err := copyDB(l.db, dir); err != nil {
+	if err := s.copyDB(l.db, dir); err != nil {
 		return diskError("write a checkpoint", dir, err)
 	}
 	return nil
@@ -189,7 +199,7 @@ func (s *Store) Checkpoint(dir string) error {
 // copyDB makes a copy of a database that shares its files. Where a power cut ended the open before, after it had
 // written its list of files, Pebble 2.1.7 goes on with that list and copies an empty one until it was added
 // to: the copy does not open. Hence the flush of a row that changes nothing.
-func copyDB(db *pebble.DB, dir string) error {
+func (s *Store) copyDB(db *pebble.DB, dir string) error {
 	return caught(func() error {
 		k := key.Of(key.MetaSchema)
 		v, closer, err := db.Get(k)
@@ -203,7 +213,7 @@ func copyDB(db *pebble.DB, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := db.Flush(); err != nil {
+		if err := s.flush(db); err != nil {
 			return err
 		}
 		return db.Checkpoint(dir, pebble.WithFlushedWAL())
@@ -230,7 +240,12 @@ func (s *Store) Close() error {
 	users := l.users
 	var err error
 	done := l.retireLocked(func() {
-		err = closeDB(l.db)
+		if s.noWAL && s.Err() == nil { // a start after a clean end has nothing to bring back
+			err = s.flush(l.db)
+		}
+		if e := closeDB(l.db); err == nil {
+			err = e
+		}
 		s.cache.Unref()
 		if e := s.lock.Close(); err == nil {
 			err = e

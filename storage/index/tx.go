@@ -136,11 +136,7 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 		return err
 	}
 	if err := t.apply(changes, rows, durable); err != nil {
-		err = fault.New(fault.ReadOnly, op, "%s did not take the write: %w; nothing more is written until the disk is well and this node restarts", s.dir, err)
-		s.mu.Lock()
-		s.failed = err
-		s.mu.Unlock()
-		return err
+		return s.fail(op, err)
 	}
 	s.mu.Lock()
 	s.applied = applied
@@ -168,12 +164,13 @@ func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) e
 		t.life.atTop.Store(t.atTop)
 		t.remember(changes, rows)
 		s.recent.drop(rows)
+		s.written.drop(rows)
 		return nil
 	}()
 	if err != nil || !durable {
 		return err
 	}
-	return caught(func() error { return db.LogData(nil, pebble.Sync) })
+	return s.makeDurable(db)
 }
 
 func (t *Tx) setNumber(m key.Meta, n uint64) error {
