@@ -20,11 +20,11 @@ func at(t model.Time) *time.Time {
 }
 
 // statusOf is a host's status; one that nobody has judged is unknown.
-func statusOf(h *model.Host) model.HostStatus {
-	if h.Status == "" {
+func statusOf(s model.HostStatus) model.HostStatus {
+	if s == "" {
 		return model.HostUnknown
 	}
-	return h.Status
+	return s
 }
 
 // hostRow is a host as it is shown. For pages appendHost writes the same, which a test proves.
@@ -36,7 +36,7 @@ func hostRow(h model.Host, site model.Site, reason string) schema.Host {
 		OS: schema.OS(h.OS), Kernel: h.Kernel, Arch: h.Arch, BootedAt: at(h.BootedAt),
 		RebootNeeded: h.RebootNeeded, AgentVersion: h.AgentVersion, Tags: h.Tags,
 		Owner: h.Owner, CPUs: h.CPUs, MemoryMB: h.MemoryMB, Serial: h.Serial, Simulated: h.Simulated,
-		Status: string(statusOf(&h)), StatusReason: reason, LastSeen: at(h.LastSeen), FirstSeen: at(h.FirstSeen),
+		Status: string(statusOf(h.Status)), StatusReason: reason, LastSeen: at(h.LastSeen), FirstSeen: at(h.FirstSeen),
 		PackageN: h.PackageN, CertificateN: h.CertificateN, NextCertExpiry: at(h.NextCertExpiry),
 		Exposure: schema.Counts(h.Exposure), Worst: h.Worst(), Updates: h.Updates, Compliance: finite(h.Compliance),
 		AsOf: schema.HostAsOf{

@@ -42,6 +42,9 @@ type DirectoryView interface {
 // too long or too much fails with fault.Busy. It is safe for concurrent use.
 type Directory interface {
 	Find(ctx context.Context, q query.Search) (query.Page, error)
+	// FindWritten is Find for a page of rows in the form of write, which is the same in every call: what it made
+	// of a row may be kept until the row changes. The page is filled anew, its room used again.
+	FindWritten(ctx context.Context, q query.Search, write query.Writer, page *query.Written) error
 	Count(ctx context.Context, where query.Expr, now model.Time) (int, error)
 	// Facets counts the values of each field, the top most frequent ones, and the hosts that match.
 	Facets(ctx context.Context, where query.Expr, now model.Time, fields []query.Field, top int) ([]query.Facet, int, error)

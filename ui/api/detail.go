@@ -42,11 +42,11 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 		return nil, fault.New(fault.Corrupt, "ask site "+site, "it answered about another host than %s", host.ID)
 	}
 	d.Host.Site = host.Site
-	if statusOf(&host) != model.HostUnknown && host.StatusAt > d.Host.StatusAt {
+	if statusOf(host.Status) != model.HostUnknown && host.StatusAt > d.Host.StatusAt {
 		d.Host.SetBeat(host.Beat()) // its site has judged all of its hosts since the row was written
 	}
 	why := reasons{s: s}
-	return &out[schema.HostDetail]{Body: detailBody(d, hostRow(d.Host, place.Site, why.of(&d.Host, place)), site)}, nil
+	return &out[schema.HostDetail]{Body: detailBody(d, hostRow(d.Host, place.Site, why.of(d.Host.Status, place)), site)}, nil
 }
 
 func (s *Server) detail(ctx context.Context, host model.Host) (model.HostDetail, error) {

@@ -57,6 +57,28 @@ func (m *memory) matching(x query.Expr, now model.Time) []model.Host {
 	return all
 }
 
+func (m *memory) FindWritten(ctx context.Context, q query.Search, write query.Writer, page *query.Written) error {
+	return findWritten(ctx, m, q, write, page)
+}
+
+// findWritten is FindWritten by way of Find.
+func findWritten(ctx context.Context, d interface {
+	Find(ctx context.Context, q query.Search) (query.Page, error)
+}, q query.Search, write query.Writer, page *query.Written,
+) error {
+	p, err := d.Find(ctx, q)
+	if err != nil {
+		return err
+	}
+	page.Hosts, page.Total, page.Next = page.Hosts[:0], p.Total, p.Next
+	for _, h := range p.Hosts {
+		beat := h.Beat()
+		h.SetBeat(model.HostBeat{})
+		page.Hosts = append(page.Hosts, query.WrittenHost{Text: write(nil, &h), Beat: beat})
+	}
+	return nil
+}
+
 func (m *memory) Find(ctx context.Context, q query.Search) (query.Page, error) {
 	if m.slow != nil {
 		select {
@@ -107,7 +129,7 @@ func (m *memory) Count(ctx context.Context, x query.Expr, now model.Time) (int, 
 func value(f query.Field, h *model.Host, site model.Site) []string {
 	switch f {
 	case query.FieldStatus:
-		return []string{string(statusOf(h))}
+		return []string{string(statusOf(h.Status))}
 	case query.FieldOS:
 		return []string{strings.TrimSpace(h.OS.ID + " " + h.OS.Version)}
 	case query.FieldSite:

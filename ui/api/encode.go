@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"time"
@@ -14,12 +15,37 @@ import (
 // finding it. The functions here append the very bytes that encoding/json would write for schema.Host,
 // which a test holds them to; nothing else has a second way to be written.
 
-// appendHost appends a host as hostRow and encoding/json would.
-func appendHost(b []byte, d *dates, h *model.Host, p *place, reason string) []byte {
+// A row is written once for all pages that show it, and kept by the store until it changes. What changes while
+// the row does not goes in between when a page is made: the place of its site, and its beat.
+//
+//	+---------+--------+--------+-----------+-------+-----------------+-------+--------------------+-------+
+//	| site:16 | n1:be32| n2:be32| {"id":"…" | place | n1: "hostname"… | beat  | n2: "first_seen"…  | beat  | the rest
+//	+---------+--------+--------+-----------+-------+-----------------+-------+--------------------+-------+
+//
+// The place and the two parts of the beat take no bytes in what is kept.
+const (
+	rowHead = 16 + 4 + 4
+	rowID   = len(`{"id":"00000000-0000-0000-0000-000000000000"`)
+)
+
+// writeRow is the query.Writer of this interface.
+func writeRow(b []byte, h *model.Host) []byte {
+	if b == nil {
+		b = make([]byte, 0, 1<<10)
+	}
+	var d dates
+	return d.appendParts(b, h)
+}
+
+// appendParts appends a row in the form above.
+func (d *dates) appendParts(b []byte, h *model.Host) []byte {
+	from := len(b)
+	b = append(b, h.Site[:]...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, `{"id":"`...)
 	b = appendID(b, h.ID)
 	b = append(b, '"')
-	b = append(b, p.json...)
+	first := len(b)
 	b = appendText(append(b, `,"hostname":`...), h.Hostname)
 	b = appendSome(b, `,"fqdn":`, h.FQDN)
 	b = appendTexts(b, `,"ipv4":`, h.IPv4)
@@ -47,9 +73,7 @@ func appendHost(b []byte, d *dates, h *model.Host, p *place, reason string) []by
 	if h.Simulated {
 		b = append(b, `,"simulated":true`...)
 	}
-	b = appendText(append(b, `,"status":`...), string(statusOf(h)))
-	b = appendSome(b, `,"status_reason":`, reason)
-	b = d.appendTime(b, `,"last_seen":`, h.LastSeen)
+	second := len(b)
 	b = d.appendTime(b, `,"first_seen":`, h.FirstSeen)
 	b = strconv.AppendInt(append(b, `,"package_n":`...), int64(h.PackageN), 10)
 	b = strconv.AppendInt(append(b, `,"certificate_n":`...), int64(h.CertificateN), 10)
@@ -64,12 +88,46 @@ func appendHost(b []byte, d *dates, h *model.Host, p *place, reason string) []by
 	}
 	b = append(b, `,"as_of":{`...)
 	mark = len(b)
-	b = d.appendTime(b, `,"facts":`, h.FactsAt)
-	b = d.appendTime(b, `,"status":`, h.StatusAt)
+	b = dropComma(d.appendTime(b, `,"facts":`, h.FactsAt), mark)
+	third := len(b)
 	b = d.appendTime(b, `,"packages":`, h.PackagesAt)
 	b = d.appendTime(b, `,"certificates":`, h.CertificatesAt)
 	b = d.appendTime(b, `,"exposure":`, h.ExposureAt)
-	return append(dropComma(b, mark), '}', '}')
+	b = append(b, '}', '}')
+	binary.BigEndian.PutUint32(b[from+16:], uint32(second-first))
+	binary.BigEndian.PutUint32(b[from+20:], uint32(third-second))
+	return b
+}
+
+// siteOf returns whose a row is.
+func siteOf(row []byte) model.SiteID { return model.SiteID(row[:16]) }
+
+// appendRow appends a host as hostRow and encoding/json would, of its row as appendParts wrote it.
+func (d *dates) appendRow(b, row []byte, beat *model.HostBeat, p *place, reason string) []byte {
+	n1, n2 := binary.BigEndian.Uint32(row[16:]), binary.BigEndian.Uint32(row[20:])
+	row = row[rowHead:]
+	b = append(append(b, row[:rowID]...), p.json...)
+	row = row[rowID:]
+	b = append(b, row[:n1]...)
+	row = row[n1:]
+	b = appendText(append(b, `,"status":`...), string(statusOf(beat.Status)))
+	b = appendSome(b, `,"status_reason":`, reason)
+	b = d.appendTime(b, `,"last_seen":`, beat.LastSeen)
+	b = append(b, row[:n2]...)
+	row = row[n2:]
+	mark := len(b)
+	b = append(d.appendTime(b, `,"status":`, beat.StatusAt), row...)
+	if b[mark-1] == '{' && b[mark] == ',' {
+		b = append(b[:mark], b[mark+1:]...)
+	}
+	return b
+}
+
+// appendHost is appendRow for a host that is shown once.
+func (d *dates) appendHost(b []byte, h *model.Host, p *place, reason string) []byte {
+	d.row = d.appendParts(d.row[:0], h)
+	beat := h.Beat()
+	return d.appendRow(b, d.row, &beat, p, reason)
 }
 
 // placeJSON is what of a host's JSON is the same for each host of a site.

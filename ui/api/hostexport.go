@@ -119,10 +119,10 @@ func (e export) rows(b []byte, hosts []model.Host) ([]byte, error) {
 		h := &hosts[i]
 		p := placeOf(by, h.Site)
 		if e.columns == nil {
-			b = append(appendHost(b, d, h, p, why.of(h, p)), '\n')
+			b = append(d.appendHost(b, h, p, why.of(h.Status, p)), '\n')
 			continue
 		}
-		row := hostRow(*h, p.Site, why.of(h, p))
+		row := hostRow(*h, p.Site, why.of(h.Status, p))
 		if e.csv {
 			b = e.line(b, &row)
 		} else {

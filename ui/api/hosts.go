@@ -53,8 +53,9 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	if search.After, err = cursor(q.text("after"), search.Sort); err != nil {
 		return err
 	}
-	page, err := s.find(r.Context(), search)
-	if err != nil {
+	page := pages.Get().(*pageRows)
+	defer page.give()
+	if err := s.findRows(r.Context(), search, &page.Written); err != nil {
 		return err
 	}
 	var c tally
@@ -63,8 +64,7 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 			return err
 		}
 	}
-	by, err := s.placesFor(page.Hosts)
-	if err != nil {
+	if err := s.findPlaces(page); err != nil {
 		return err
 	}
 	foot := schema.Hosts{
@@ -76,7 +76,7 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 		foot.Next = page.Next.String()
 	}
 	return s.answer(w, r, func(b []byte) []byte {
-		b = s.appendHosts(append(b, `{"hosts":[`...), page.Hosts, by)
+		b = s.appendHosts(append(b, `{"hosts":[`...), page)
 		return appendPage(b, &foot, c.facets)
 	})
 }
@@ -105,15 +105,52 @@ func (s *Server) searchOf(q asked) (query.Search, error) {
 	return query.Search{Where: x, Sort: sort, Now: s.now()}, err
 }
 
+// pageRows is one page while it is made.
+type pageRows struct {
+	query.Written
+	places []*place // of Hosts
+}
+
+// pages are used again: what a page has room for is the next one's.
+var pages = sync.Pool{New: func() any { return new(pageRows) }}
+
+func (p *pageRows) give() {
+	clear(p.Hosts) // the rows are the store's
+	clear(p.places)
+	pages.Put(p)
+}
+
+// findPlaces finds the site of each host, with one more look where a host is of a site that came since.
+func (s *Server) findPlaces(p *pageRows) error {
+	by, err := s.places()
+	if err != nil {
+		return err
+	}
+	p.places = p.places[:0]
+	looked := false
+	for i := range p.Hosts {
+		id := siteOf(p.Hosts[i].Text)
+		at := by[id]
+		if at == nil && !looked {
+			looked = true
+			if by, err = s.readPlaces(); err != nil {
+				return err
+			}
+		}
+		p.places = append(p.places, placeOf(by, id))
+	}
+	return nil
+}
+
 // appendHosts appends hosts with commas between them.
-func (s *Server) appendHosts(b []byte, hosts []model.Host, by map[model.SiteID]*place) []byte {
+func (s *Server) appendHosts(b []byte, page *pageRows) []byte {
 	why, d := reasons{s: s}, new(dates)
-	for i := range hosts {
+	for i := range page.Hosts {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		p := placeOf(by, hosts[i].Site)
-		b = appendHost(b, d, &hosts[i], p, why.of(&hosts[i], p))
+		h, p := &page.Hosts[i], page.places[i]
+		b = d.appendRow(b, h.Text, &h.Beat, p, why.of(h.Beat.Status, p))
 	}
 	return b
 }
@@ -143,8 +180,8 @@ func (s *Server) row(h model.Host) (schema.Host, error) {
 	}
 	p := placeOf(by, h.Site)
 	why := reasons{s: s}
-	row := hostRow(h, p.Site, why.of(&h, p))
-	if statusOf(&h) != model.HostUnknown || s.linkOf(p).word == linkUp {
+	row := hostRow(h, p.Site, why.of(h.Status, p))
+	if statusOf(h.Status) != model.HostUnknown || s.linkOf(p).word == linkUp {
 		return row, nil
 	}
 	v, done := s.c.Store.View()
@@ -154,7 +191,7 @@ func (s *Server) row(h model.Host) (schema.Host, error) {
 		return row, err
 	}
 	if ok {
-		row.StatusReason += "; it last said " + string(statusOf(&own))
+		row.StatusReason += "; it last said " + string(statusOf(own.Status))
 	}
 	return row, nil
 }
@@ -176,9 +213,9 @@ func (s *Server) findHost(ctx context.Context, name string) (model.Host, error) 
 	case len(page.Hosts) > 1:
 		return model.Host{}, fault.New(fault.Conflict, "", "more than one host is named %q (%s and %s): give the id", name, page.Hosts[0].ID, page.Hosts[1].ID)
 	case !id.IsZero():
-		return model.Host{}, fault.New(fault.NotFound, "", "there is no host %s here; `skerry hosts list` finds hosts by name or address", id)
+		return model.Host{}, fault.New(fault.NotFound, "", "there is no host %s here; a search finds hosts by name or address", id)
 	}
-	return model.Host{}, fault.New(fault.NotFound, "", "no host is named %q; `skerry hosts list name:*PART*` finds hosts by a part of the name", name)
+	return model.Host{}, fault.New(fault.NotFound, "", "no host is named %q; the search name:*PART* finds hosts by a part of the name", name)
 }
 
 // named is the search for hosts with this host name or FQDN.

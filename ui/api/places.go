@@ -136,11 +136,11 @@ type reasons struct {
 }
 
 // of returns the reason of one host, "" where its status is known.
-func (r *reasons) of(h *model.Host, p *place) string {
-	if statusOf(h) != model.HostUnknown {
+func (r *reasons) of(s model.HostStatus, p *place) string {
+	if statusOf(s) != model.HostUnknown {
 		return ""
 	}
-	if text, ok := r.said[h.Site]; ok {
+	if text, ok := r.said[p.ID]; ok {
 		return text
 	}
 	text := "its site has not judged it yet"
@@ -153,6 +153,6 @@ func (r *reasons) of(h *model.Host, p *place) string {
 	if r.said == nil {
 		r.said = map[model.SiteID]string{}
 	}
-	r.said[h.Site] = text
+	r.said[p.ID] = text
 	return text
 }

@@ -135,6 +135,14 @@ func (s *Server) find(ctx context.Context, q query.Search) (query.Page, error) {
 	return within(ctx, budget, func(ctx context.Context) (query.Page, error) { return s.c.Directory.Find(ctx, q) })
 }
 
+// findRows is find for a page of rows as writeRow writes them.
+func (s *Server) findRows(ctx context.Context, q query.Search, page *query.Written) error {
+	_, err := within(ctx, budget, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.c.Directory.FindWritten(ctx, q, writeRow, page)
+	})
+	return err
+}
+
 // within runs one question to the directory. One that takes longer than it may is told so.
 func within[T any](ctx context.Context, most time.Duration, run func(context.Context) (T, error)) (T, error) {
 	short, cancel := context.WithTimeout(ctx, most)

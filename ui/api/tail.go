@@ -188,7 +188,7 @@ func (t *tail) look(ctx context.Context) ([]byte, error) {
 		}
 		p := placeOf(by, h.Site)
 		b = append(b, "event: change\ndata: {\"host\":"...)
-		b = append(appendHost(b, d, h, p, why.of(h, p)), "}\n\n"...)
+		b = append(d.appendHost(b, h, p, why.of(h.Status, p)), "}\n\n"...)
 	}
 	return b, nil
 }

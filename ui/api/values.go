@@ -81,6 +81,7 @@ const lastInstant model.Time = 253_402_300_799_999
 type dates struct {
 	next int64 // the day after the one that text is; 0: none was written
 	text [len("0000-00-00T")]byte
+	row  []byte // of appendHost, to be used again
 }
 
 func (d *dates) appendTime(b []byte, name string, t model.Time) []byte {
