@@ -92,5 +92,5 @@ func (s *Server) findAgent(name string) (model.Member, error) {
 			return m, nil
 		}
 	}
-	return model.Member{}, fault.New(fault.NotFound, "", "there is no agent %q here; `skerry agents list` shows those there are", name)
+	return model.Member{}, fault.New(fault.NotFound, "", "there is no agent %q here; the list of agents has those there are", name)
 }

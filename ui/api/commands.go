@@ -106,7 +106,7 @@ func (s *Server) command(id model.CommandID) (schema.Command, error) {
 		return schema.Command{}, err
 	}
 	if !ok {
-		return schema.Command{}, fault.New(fault.NotFound, "", "there is no command %s here; `skerry commands list` shows the newest", id)
+		return schema.Command{}, fault.New(fault.NotFound, "", "there is no command %s here; the list of commands has the newest", id)
 	}
 	names, err := s.siteNames(v)
 	if err != nil {

@@ -186,7 +186,7 @@ func (s *Server) namedTargets(ctx context.Context, site model.Site, names []stri
 		if n := len(missing) - 3; n > 0 {
 			shown += fmt.Sprintf(" and %d more", n)
 		}
-		return nil, fault.New(fault.NotFound, "", "site %s has no host %s; `skerry hosts list --site %s` shows its hosts", site.Name, shown, site.Name)
+		return nil, fault.New(fault.NotFound, "", "site %s has no host %s; the search site:%s finds its hosts", site.Name, shown, query.Quote(site.Name))
 	}
 	return slices.SortedFunc(maps.Values(chosen), func(a, b model.Host) int { return bytes.Compare(a.ID[:], b.ID[:]) }), nil
 }

@@ -158,7 +158,7 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 	case model.MemberPending:
 		if s.c.Role == model.RoleController {
 			if !m.TokenExpires.IsZero() && model.TimeOf(s.c.Now()) > m.TokenExpires {
-				return "unknown", "its enrollment token expired unused; make a new one with `skerry sites token " + m.Name + "`"
+				return "unknown", "its enrollment token expired unused: it needs a new one"
 			}
 			return "unknown", "it has not used its enrollment token yet"
 		}

@@ -104,7 +104,7 @@ func (k keyring) signer(name string) (*ecdsa.PrivateKey, error) {
 		if key, ok := keys[name]; ok {
 			return key, nil
 		}
-		return nil, fault.New(fault.NotFound, op, "this server holds no private key %q; `skerry keys list` shows those it holds", name)
+		return nil, fault.New(fault.NotFound, op, "this server holds no private key %q; the list of keys has those it holds", name)
 	}
 	switch len(keys) {
 	case 0:

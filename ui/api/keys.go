@@ -136,5 +136,5 @@ func (s *Server) publicKey(_ context.Context, in *keyNameInput) (*pemOutput, err
 			return &pemOutput{ContentType: "application/x-pem-file", Body: []byte(k.Public)}, nil
 		}
 	}
-	return nil, fault.New(fault.NotFound, "", "there is no key %q here; `skerry keys list` shows those there are", in.Name)
+	return nil, fault.New(fault.NotFound, "", "there is no key %q here; the list of keys has those there are", in.Name)
 }

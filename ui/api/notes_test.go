@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -81,5 +82,25 @@ func TestSavingOverASearchIsToBeMeant(t *testing.T) {
 	r.refused(r.do("PUT", "/api/v1/searches/x?new=true", schema.SearchPut{Query: "db"}), 409, fault.Exists, `a search is saved as "x" already: web;`)
 	if got := read[schema.SavedSearch](r, r.do("PUT", "/api/v1/searches/x", schema.SearchPut{Query: "db"}), 200); got.Query != "db" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestWrongParametersAreNamed: also those that are refused before an operation sees them, so that a program can
+// tell a wrong question from an answer that is no.
+func TestWrongParametersAreNamed(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	for _, c := range []struct{ method, path, location, message string }{
+		{"GET", "/api/v1/sites/all/trend?window=year", "query.window", "want one of"},
+		{"GET", "/api/v1/hosts/group?by=os,site&top=0", "query.top", "at least 1"},
+		{"GET", "/api/v1/hosts/facets?top=0", "query.top", "from 1 to 1000"},
+		{"GET", "/api/v1/searches/Bad%20Name", "path.name", "want 1 to 64 of"},
+		{"GET", "/api/v1/hosts/export?columns=nmae", "query.columns", "did you mean name?"},
+		{"GET", "/api/v1/hosts?sort=critical", "query.sort", "did you mean cve:critical?"},
+	} {
+		p := read[schema.Problem](r, r.do(c.method, c.path, nil), 422)
+		if len(p.Errors) == 0 || p.Errors[0].Location != c.location || !strings.Contains(p.Errors[0].Message, c.message) {
+			t.Errorf("%s: %+v", c.path, p)
+		}
 	}
 }

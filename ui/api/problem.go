@@ -146,8 +146,19 @@ func humaProblem(ctx huma.Context, _ string, v any) (any, error) {
 	} else if e.Status == http.StatusRequestEntityTooLarge && ctx != nil && ctx.Operation() != nil {
 		detail = tooLong(ctx.Operation().OperationID, ctx.Operation().MaxBodyBytes)
 	}
-	return newProblem(e.Status, kindOf(e.Status), oneLine(detail)), nil
+	p := newProblem(e.Status, kindOf(e.Status), oneLine(detail))
+	if e.Status == http.StatusUnprocessableEntity { // what was sent is wrong, and where
+		for _, d := range e.Errors[:min(len(e.Errors), maxWrong)] {
+			if d != nil {
+				p.Errors = append(p.Errors, schema.ProblemError{Location: d.Location, Message: inWords(d.Message)})
+			}
+		}
+	}
+	return p, nil
 }
+
+// maxWrong bounds the parts that a problem names one by one.
+const maxWrong = 16
 
 // tooLong says which operation's body has more bytes than it may.
 func tooLong(operation string, most int64) string {

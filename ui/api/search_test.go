@@ -264,8 +264,8 @@ func TestSavedSearches(t *testing.T) {
 	if w := r.do("DELETE", "/api/v1/searches/down-pci", nil); w.Code != 204 {
 		t.Errorf("status %d", w.Code)
 	}
-	r.refused(r.do("DELETE", "/api/v1/searches/down-pci", nil), 404, fault.NotFound, "skerry searches list")
-	r.refused(r.do("GET", "/api/v1/searches/down-pci", nil), 404, fault.NotFound, "skerry searches list")
+	r.refused(r.do("DELETE", "/api/v1/searches/down-pci", nil), 404, fault.NotFound, "list of saved searches")
+	r.refused(r.do("GET", "/api/v1/searches/down-pci", nil), 404, fault.NotFound, "list of saved searches")
 }
 
 func TestChangeSite(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -67,7 +68,7 @@ func (s *Server) search(name string) (model.SavedSearch, bool, error) {
 }
 
 func noSearch(name string) error {
-	return fault.New(fault.NotFound, "", "no search is saved as %q; `skerry searches list` shows those that are", name)
+	return fault.New(fault.NotFound, "", "no search is saved as %q; the list of saved searches has those that are", name)
 }
 
 // putSearch keeps a search that this server can read. Its text is kept as it was written.
@@ -138,9 +139,21 @@ func columnsOf(location string, names []string) ([]schema.Column, error) {
 			i = slices.IndexFunc(all, func(c schema.Column) bool { return c.Name == f.String() })
 		}
 		if i < 0 {
-			return nil, pointed(location, fault.New(fault.Invalid, "", "there is no column %s; there are %s", quoted(name), schema.ColumnNames()))
+			return nil, pointed(location, fault.New(fault.Invalid, "", "there is no column %s; %s", quoted(name), columnHint(name)))
 		}
 		columns = append(columns, all[i])
 	}
 	return columns, nil
+}
+
+// columnHint says which column may have been meant, or which there are.
+func columnHint(name string) string {
+	var names []string
+	for _, c := range schema.Columns() {
+		names = append(names, c.Name)
+	}
+	if near := query.Nearest(name, names); len(near) > 0 {
+		return "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return "there are " + schema.ColumnNames()
 }

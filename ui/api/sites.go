@@ -79,7 +79,7 @@ func (s *Server) getSite(_ context.Context, in *siteInput) (*out[schema.Site], e
 
 // findSite finds a site by its id or by the name it has now.
 func (s *Server) findSite(v View, name string) (model.Site, error) {
-	unknown := fault.New(fault.NotFound, "", "there is no site %q here; `skerry sites list` shows those there are", name)
+	unknown := fault.New(fault.NotFound, "", "there is no site %q here; the list of sites has those there are", name)
 	if s.c.Role == model.RoleSite {
 		rows, err := s.siteRows(v)
 		if err != nil {

@@ -189,7 +189,7 @@ func TestSiteShowsItselfAlone(t *testing.T) {
 	if again.ID != token.ID || again.Kind != "gateway" {
 		t.Errorf("%+v", again)
 	}
-	r.refused(r.do("POST", "/api/v1/agents/nobody/token", nil), 404, fault.NotFound, "skerry agents list")
+	r.refused(r.do("POST", "/api/v1/agents/nobody/token", nil), 404, fault.NotFound, "the list of agents")
 	if agents := read[[]schema.Member](r, r.do("GET", "/api/v1/agents", nil), 200); len(agents) != 2 {
 		t.Errorf("%+v", agents)
 	}
