@@ -16,13 +16,14 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// A snapshot is a tar stream, in this order:
+// An archive is a snapshot as one tar stream, for what leaves the node, in this order:
 //
 //	snapshot.json       {"format":1,"applied":N}: N is the applied index of the rows
 //	FILE …              the files of the checkpoint, by name
 //	files.json          {"files":[{"name":…,"size":…,"sha256":…}, …]}, one for each FILE, in order
 //
-// The list comes last so that each file is read once. Format history: 1, the first.
+// The list comes last so that each file is read once. Format history: 1, the first. Before snapshots were folders, Raft's
+// own had this form too.
 const (
 	archiveFormat = 1
 	headName      = "snapshot.json"
@@ -41,17 +42,11 @@ type archiveHead struct {
 }
 
 type archiveList struct {
-	Files []archiveFile `json:"files"`
+	Files []File `json:"files"`
 }
 
-type archiveFile struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
-}
-
-// writeArchive writes the files of dir to w.
-func writeArchive(w io.Writer, dir string, applied uint64) error {
+// WriteArchive writes the checkpoint in the folder dir, whose last entry is applied, to w as an archive.
+func WriteArchive(w io.Writer, dir string, applied uint64) error {
 	t := tar.NewWriter(w)
 	if err := putJSON(t, headName, archiveHead{archiveFormat, applied}); err != nil {
 		return err
@@ -60,7 +55,7 @@ func writeArchive(w io.Writer, dir string, applied uint64) error {
 	if err != nil {
 		return err
 	}
-	list := archiveList{Files: make([]archiveFile, 0, len(names))}
+	list := archiveList{Files: make([]File, 0, len(names))}
 	for _, n := range names {
 		f, err := putFile(t, dir, n.Name())
 		if err != nil {
@@ -86,27 +81,27 @@ func putJSON(t *tar.Writer, name string, v any) error {
 	return err
 }
 
-func putFile(t *tar.Writer, dir, name string) (archiveFile, error) {
+func putFile(t *tar.Writer, dir, name string) (File, error) {
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
-		return archiveFile{}, err
+		return File{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return archiveFile{}, err
+		return File{}, err
 	}
 	if !info.Mode().IsRegular() || !plain(name) {
-		return archiveFile{}, fault.New(fault.Other, "", "%s in the checkpoint is no plain file", name)
+		return File{}, fault.New(fault.Other, "", "%s in the checkpoint is no plain file", name)
 	}
 	if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: 0o600}); err != nil {
-		return archiveFile{}, err
+		return File{}, err
 	}
 	sum := sha256.New()
 	if _, err := io.CopyN(io.MultiWriter(t, sum), f, info.Size()); err != nil {
-		return archiveFile{}, err
+		return File{}, err
 	}
-	return archiveFile{name, info.Size(), hex.EncodeToString(sum.Sum(nil))}, nil
+	return File{name, info.Size(), hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // plain reports whether a name is one that a checkpoint may have: no path, nothing hidden.
@@ -156,9 +151,11 @@ func readHead(t *tar.Reader) (archiveHead, error) {
 	return h, nil
 }
 
-// readArchive unpacks a snapshot into the folder dir, which it makes, checks it and makes it durable.
-// It returns the applied index that the snapshot claims. Every bound is enforced while reading.
-func readArchive(r io.Reader, dir string) (uint64, error) {
+// ReadArchive unpacks an archive into the folder dir, which it makes, checks it and makes it durable.
+// It returns the applied index that the archive claims. Every bound is enforced while reading: what comes
+// is refused with fault.Corrupt, or fault.Version, and a disk that does not take it says fault.ReadOnly. In each case
+// what was unpacked so far is left in dir.
+func ReadArchive(r io.Reader, dir string) (uint64, error) {
 	t := tar.NewReader(r)
 	head, err := readHead(t)
 	if err != nil {
@@ -167,7 +164,7 @@ func readArchive(r io.Reader, dir string) (uint64, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return 0, fault.New(fault.ReadOnly, "", "%w", err)
 	}
-	var got []archiveFile
+	var got []File
 	var total int64
 	for {
 		e, err := t.Next()
@@ -215,13 +212,13 @@ func readArchive(r io.Reader, dir string) (uint64, error) {
 }
 
 // takeFile writes one file. A name that came before is an error: the file exists then.
-func takeFile(t *tar.Reader, dir string, e *tar.Header) (archiveFile, error) {
+func takeFile(t *tar.Reader, dir string, e *tar.Header) (File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, e.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return archiveFile{}, damaged("it has %s twice", e.Name)
+		return File{}, damaged("it has %s twice", e.Name)
 	}
 	if err != nil {
-		return archiveFile{}, fault.New(fault.ReadOnly, "", "%w", err)
+		return File{}, fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	defer f.Close()
 	sum := sha256.New()
@@ -229,22 +226,22 @@ func takeFile(t *tar.Reader, dir string, e *tar.Header) (archiveFile, error) {
 	n, err := io.Copy(io.MultiWriter(w, sum), t)
 	var disk *fs.PathError
 	if errors.As(err, &disk) {
-		return archiveFile{}, fault.New(fault.ReadOnly, "", "%w", err)
+		return File{}, fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	if err != nil {
-		return archiveFile{}, damaged("%s: %w", e.Name, err)
+		return File{}, damaged("%s: %w", e.Name, err)
 	}
 	if err := w.Flush(); err != nil {
-		return archiveFile{}, fault.New(fault.ReadOnly, "", "%w", err)
+		return File{}, fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	if err := f.Sync(); err != nil {
-		return archiveFile{}, fault.New(fault.ReadOnly, "", "%w", err)
+		return File{}, fault.New(fault.ReadOnly, "", "%w", err)
 	}
-	return archiveFile{e.Name, n, hex.EncodeToString(sum.Sum(nil))}, nil
+	return File{e.Name, n, hex.EncodeToString(sum.Sum(nil))}, nil
 }
 
 // checkList compares what was read with the list at the end.
-func checkList(t *tar.Reader, size int64, got []archiveFile) error {
+func checkList(t *tar.Reader, size int64, got []File) error {
 	if size > maxList {
 		return damaged("%s is %d bytes, the limit is %d", listName, size, maxList)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// Snapshot implements raft.FSM: it links the files of the state as it is now into Scratch, which takes
-// moments, and makes every row before it durable, so that the log may be cut behind it. It fails when
-// the state machine has stopped: cutting the log would lose what was not applied.
+// Snapshot implements raft.FSM: it makes every row applied so far durable, so that the log may be cut behind it, and
+// links the files of the state into Scratch. Nothing is copied, and what is applied meanwhile waits for what was in memory
+// alone. It fails when the state machine has stopped: cutting the log would lose what was not applied.
 func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	const op = "take a snapshot"
 	if err := f.Err(); err != nil {
@@ -29,23 +29,27 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	return s, nil
 }
 
-// snapshot is a checkpoint on its way to Raft's snapshot store.
+// snapshot is a checkpoint on its way to a snapshot store.
 type snapshot struct {
 	dir     string
 	rows    string // the checkpoint, below dir
 	applied uint64
 }
 
-// Persist implements raft.FSMSnapshot.
+// Persist implements raft.FSMSnapshot: a sink that is a Taker gets the folder, any other an archive.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	return fault.Wrap("write a snapshot", writeArchive(sink, s.rows, s.applied))
+	const op = "write a snapshot"
+	if t, ok := sink.(Taker); ok {
+		return fault.Wrap(op, t.Take(s.rows, s.applied))
+	}
+	return fault.Wrap(op, WriteArchive(sink, s.rows, s.applied))
 }
 
 // Release implements raft.FSMSnapshot. What cannot be removed now is removed at the next start.
 func (s *snapshot) Release() { _ = os.RemoveAll(s.dir) }
 
-// Restore implements raft.FSM: it unpacks a snapshot into a fresh folder, checks every file of it, and
-// only then puts it in the place of all rows. Where it fails before that, the rows are as they were.
+// Restore implements raft.FSM: it puts a snapshot in the place of all rows, in one step. A Folder is linked, an archive
+// unpacked and checked first; where that fails the rows are as they were.
 func (f *FSM) Restore(from io.ReadCloser) error {
 	const op = "restore a snapshot"
 	if err := f.Err(); err != nil {
@@ -57,7 +61,14 @@ func (f *FSM) Restore(from io.ReadCloser) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	rows := filepath.Join(dir, "rows")
-	applied, err := readArchive(from, rows)
+	var applied uint64
+	if folder, ok := folderOf(from); ok {
+		var kept string
+		kept, applied = folder.Rows()
+		err = LinkRows(kept, rows)
+	} else {
+		applied, err = ReadArchive(from, rows)
+	}
 	if err != nil {
 		return fault.Wrap(op, err)
 	}

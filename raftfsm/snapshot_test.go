@@ -221,7 +221,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := writeArchive(&b, dir, 7); err != nil {
+	if err := WriteArchive(&b, dir, 7); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Restore(reader(b.Bytes())); err == nil {
@@ -250,7 +250,7 @@ func FuzzReadArchive(f *testing.F) {
 		}
 	}
 	var b bytes.Buffer
-	if err := writeArchive(&b, dir, 42); err != nil {
+	if err := WriteArchive(&b, dir, 42); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
@@ -261,10 +261,10 @@ func FuzzReadArchive(f *testing.F) {
 		if err := os.Mkdir(filepath.Dir(to), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		applied, err := readArchive(bytes.NewReader(b), to)
+		applied, err := ReadArchive(bytes.NewReader(b), to)
 		if err == nil {
 			var again bytes.Buffer
-			if err := writeArchive(&again, to, applied); err != nil {
+			if err := WriteArchive(&again, to, applied); err != nil {
 				t.Fatalf("what was unpacked does not pack: %v", err)
 			}
 		} else if k := fault.KindOf(err); k != fault.Corrupt && k != fault.Version {
