@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/engine/fault"
 )
 
 // The exit codes.
@@ -58,11 +60,17 @@ func Main() int {
 
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
-	root.SetArgs(shield(args))
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	args, swallowed, err := shield(root, args)
+	for _, arg := range swallowed {
+		a.say("note: %s stands behind -- and is searched for, not read as a flag", fault.Printable(arg))
+	}
+	if err == nil {
+		root.SetArgs(args)
+		root.SetIn(a.in)
+		root.SetOut(a.out)
+		root.SetErr(a.err)
+		err = root.ExecuteContext(ctx)
+	}
 	var bad usage
 	var silent reported
 	switch {

@@ -214,7 +214,24 @@ func (c *client) refused(resp *http.Response) error {
 	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
 		detail += fmt.Sprintf(" (`skerry login %s`)", c.shown)
 	}
+	if resp.StatusCode == http.StatusNotFound {
+		detail += listsThem(detail)
+	}
 	return fault.New(fault.KindNamed(p.Kind), "", "%s", detail)
+}
+
+// listsThem is the command that lists what was not found. The server speaks to people at a browser as well, and
+// so leaves it out.
+func listsThem(detail string) string {
+	for _, x := range [...]struct{ missing, command string }{
+		{"no host ", "hosts list"}, {"no site ", "sites list"}, {"no search ", "searches list"}, {"no agent ", "agents list"},
+		{"no key ", "keys list"}, {"no private key ", "keys list"}, {"no command ", "commands list"},
+	} {
+		if strings.Contains(detail, x.missing) && !strings.Contains(detail, "`skerry") {
+			return " (`skerry " + x.command + "`)"
+		}
+	}
+	return ""
 }
 
 // indented is what points into a search, line by line.

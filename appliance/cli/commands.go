@@ -51,7 +51,6 @@ func (a *app) commandsDispatch() *cobra.Command {
 		case len(body.Hosts) > 0 && body.Query != "":
 			return usagef("--hosts and --query exclude each other")
 		}
-		body.Query = unshield(body.Query)
 		if body.ID == "" {
 			// Made here, so that a resend after a lost answer would dispatch nothing twice.
 			id, err := uuid.NewV7()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,13 +26,23 @@ func (a *app) hostsExport() *cobra.Command {
 
 In CSV a text that a spreadsheet would take for a formula has an apostrophe in front, lists have semicolons between their values,
 and what is not known is empty. A file is complete where this command succeeds; otherwise none is left.`
-	c.Flags().StringVar(&form, "format", "ndjson", "ndjson or csv")
+	c.Flags().StringVarP(&form, "output", "o", "ndjson", "how to print: ndjson, csv; json is ndjson")
+	c.Flags().StringVar(&form, "format", "ndjson", "the same as --output")
 	c.Flags().StringVarP(&file, "file", "f", "", "the file to write; standard output if absent")
 	c.Flags().StringVar(&sort, "sort", "", "the field to order by, with - in front for falling; name if absent")
 	c.Flags().StringSliceVar(&columns, "columns", nil, "columns, out of: "+schema.ColumnNames()+"; all if absent")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !slices.Contains([]string{"ndjson", "csv"}, form) {
-			return usagef("--format %s: want ndjson or csv", form)
+		if !slices.Contains(exportForms, form) {
+			return usagef("-o %s: want ndjson or csv", form)
+		}
+		if form == "json" {
+			form = "ndjson"
+		}
+		if err := writable(file); err != nil {
+			return err
+		}
+		if _, err := columnsFor(&format{}, columns); err != nil {
+			return err
 		}
 		q, err := s.text(c, args)
 		if err != nil {
@@ -61,15 +72,43 @@ and what is not known is empty. A file is complete where this command succeeds; 
 		defer func() { _ = resp.Body.Close() }()
 		if file == "" {
 			_, err = io.Copy(a.out, resp.Body)
-			return brokenOff(err)
+		} else {
+			var n int64
+			if n, err = writeWhole(file, resp.Body); err == nil {
+				a.say("Wrote %s hosts to %s (%s bytes).", resp.Header.Get("X-Total-Count"), file, grouped(int(n)))
+			}
 		}
-		n, err := writeWhole(file, resp.Body)
-		if err == nil {
-			a.say("Wrote %s hosts to %s (%s bytes).", resp.Header.Get("X-Total-Count"), file, grouped(int(n)))
+		if err == nil && resp.Header.Get("X-Total-Count") == "0" {
+			a.whyNone(c, server, q)
 		}
 		return brokenOff(err)
 	}
 	return c
+}
+
+// exportForms are the words for the forms of an export.
+var exportForms = []string{"ndjson", "csv", "json"}
+
+// writable refuses a file that could not be written, before anything is asked of a server.
+func writable(file string) error {
+	if file == "" {
+		return nil
+	}
+	if i, err := os.Stat(file); err == nil && i.IsDir() {
+		return usagef("-f %s is a folder: name a file in it", file)
+	}
+	if i, err := os.Stat(filepath.Dir(file)); err != nil || !i.IsDir() {
+		return usagef("-f %s: there is no folder %s", file, filepath.Dir(file))
+	}
+	return nil
+}
+
+// whyNone remarks on a search that found nothing. It is advice: where it cannot be had, there is none.
+func (a *app) whyNone(c *cobra.Command, server *client, q string) {
+	var page schema.Hosts
+	if server.call(c.Context(), http.MethodGet, "/hosts", url.Values{"q": {q}, "limit": {"1"}}, nil, &page) == nil {
+		a.remark(&format{}, page.Notes)
+	}
 }
 
 func brokenOff(err error) error {

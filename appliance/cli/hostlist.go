@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -37,6 +38,9 @@ func (a *app) hostsList() *cobra.Command {
 	c.Flags().StringSliceVar(&facets, "facets", nil, "also count the result by these fields")
 	c.Flags().StringSliceVar(&columns, "columns", nil, "columns of the table, out of: "+schema.ColumnNames())
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if slices.Contains(exportForms, f.kind) && !slices.Contains(formats, f.kind) {
+			return usagef("-o %s: `skerry hosts export -o %s` writes every host so; a list has one of %s", f.kind, f.kind, strings.Join(formats, ", "))
+		}
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -54,16 +58,16 @@ func (a *app) hostsList() *cobra.Command {
 		if sort == "" {
 			sort = s.saved.Sort
 		}
-		query := url.Values{"q": {q}, "limit": {strconv.Itoa(limit)}}
+		ask := url.Values{"q": {q}, "limit": {strconv.Itoa(limit)}}
 		for name, v := range map[string]string{"sort": sort, "after": after, "facets": strings.Join(facets, ",")} {
 			if v != "" {
-				query.Set(name, v)
+				ask.Set(name, v)
 			}
 		}
 		if watch {
-			return a.watchHosts(c, f, query, shown)
+			return a.watchHosts(c, f, ask, shown)
 		}
-		page, err := a.hostPages(c, f, query, all)
+		page, err := a.hostPages(c, f, ask, all)
 		if err != nil {
 			return err
 		}
@@ -71,25 +75,27 @@ func (a *app) hostsList() *cobra.Command {
 			return err
 		}
 		a.listed(f, page)
+		a.reading(f, q, page.Query)
+		a.remark(f, page.Notes)
 		return nil
 	}
 	return c
 }
 
 // hostPages reads one page, or all from there.
-func (a *app) hostPages(c *cobra.Command, f *format, query url.Values, all bool) (schema.Hosts, error) {
+func (a *app) hostPages(c *cobra.Command, f *format, ask url.Values, all bool) (schema.Hosts, error) {
 	if all {
-		query.Set("limit", "1000")
+		ask.Set("limit", "1000")
 	}
 	var page schema.Hosts
-	if err := a.get(c, f, "/hosts", query, &page); err != nil {
+	if err := a.get(c, f, "/hosts", ask, &page); err != nil {
 		return page, err
 	}
 	for all && page.Next != "" {
-		query.Set("after", page.Next)
-		query.Del("facets")
+		ask.Set("after", page.Next)
+		ask.Del("facets")
 		var next schema.Hosts
-		if err := a.get(c, f, "/hosts", query, &next); err != nil {
+		if err := a.get(c, f, "/hosts", ask, &next); err != nil {
 			return page, err
 		}
 		page.Hosts, page.Next, page.Total = append(page.Hosts, next.Hosts...), next.Next, next.Total
@@ -136,11 +142,23 @@ func columnsFor(f *format, names []string) ([]schema.Column, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(schema.Columns(), func(c schema.Column) bool { return c.Name == columnName(name) })
 		if i < 0 {
-			return nil, usagef("--columns: there is no column %q; there are %s", name, schema.ColumnNames())
+			return nil, usagef("--columns: there is no column %q; %s", name, columnHint(name))
 		}
 		out = append(out, schema.Columns()[i])
 	}
 	return out, nil
+}
+
+// columnHint says which column may have been meant, or which there are.
+func columnHint(name string) string {
+	var names []string
+	for _, c := range schema.Columns() {
+		names = append(names, c.Name)
+	}
+	if near := query.Nearest(name, names); len(near) > 0 {
+		return "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 // hostTable shows hosts in the given columns. What -o name prints is the id, which no two of them share.

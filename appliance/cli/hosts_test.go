@@ -34,10 +34,41 @@ func TestExclusionsAreNoFlags(t *testing.T) {
 			t.Errorf("%q: %v, want %v", arg, got, want)
 		}
 	}
-	args := []string{"hosts", "list", "-tag:lab", "--", "-os:x"}
-	got := shield(args)
-	if got[2] != shieldMark+"-tag:lab" || got[4] != "-os:x" || args[2] != "-tag:lab" || unshield(got[2]) != "-tag:lab" {
-		t.Errorf("%q of %q", got, args)
+	if got := unshield(shieldMark + "-tag:lab"); got != "-tag:lab" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestShield: what is marked (here by a ~ in front), what is refused, and what is told of as swallowed by --.
+func TestShield(t *testing.T) {
+	for _, c := range []struct{ args, want, swallowed string }{
+		{"hosts list -tag:lab web", "hosts list ~-tag:lab web", ""},
+		{"--server x hosts list -tag:lab", "--server x hosts list ~-tag:lab", ""},
+		{"hosts list --sort -cve:critical -cve:critical", "hosts list --sort -cve:critical ~-cve:critical", ""},
+		{"hosts list --sort=-cve:critical -q -tag:lab", "hosts list --sort=-cve:critical -q -tag:lab", ""},
+		{"hosts list --all -tag:lab --watch -os:x", "hosts list --all ~-tag:lab --watch ~-os:x", ""},
+		{"hosts list -ojson -o=json -o json -h", "hosts list -ojson -o=json -o json -h", ""},
+		{"hosts export -ocsv -f -tag:lab", "hosts export -ocsv -f -tag:lab", ""},
+		{"searches save x -tag:lab --sort -seen", "searches save x ~-tag:lab --sort -seen", ""},
+		{"hosts list -- -os:x -quay", "hosts list -- -os:x -quay", ""},
+		{"hosts list -tag:lab -- --limit 5 --nothing -o --sort=-seen -web", "hosts list ~-tag:lab -- --limit 5 --nothing -o --sort=-seen -web", "--limit -o --sort=-seen"},
+		{"sites list -quay", "sites list -quay", ""},
+		{"commands dispatch ping --site x --query -tag:lab", "commands dispatch ping --site x --query -tag:lab", ""},
+		{"nothing -tag:lab", "nothing -tag:lab", ""},
+		{"__complete hosts list -tag:lab -qu", "__complete hosts list ~-tag:lab -qu", ""},
+		{"hosts list -quay", "", ""},
+		{"hosts list -web", "", ""},
+		{"hosts export -fall.csv", "", ""},
+		{"hosts count -nosuchfield:a", "", ""},
+	} {
+		args := strings.Fields(c.args)
+		got, swallowed, err := shield((&app{}).root(), args)
+		if strings.ReplaceAll(strings.Join(got, " "), shieldMark, "~") != c.want || strings.Join(swallowed, " ") != c.swallowed || strings.Join(args, " ") != c.args {
+			t.Errorf("%s: %q, swallowed %q", c.args, got, swallowed)
+		}
+		if (err != nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), "write 'not ") {
+			t.Errorf("%s: %v", c.args, err)
+		}
 	}
 }
 
@@ -94,6 +125,8 @@ func TestSearchOfArgumentsAndFlags(t *testing.T) {
 		{[]string{"--site", "New York", "--status", "up"}, `site:"new york" status:up`},
 		{[]string{"--search", "my-down", "web"}, "web (status:down or status:late)"},
 		{[]string{"--", "-web"}, "-web"},
+		{[]string{""}, ""},
+		{[]string{"", "web"}, "web"},
 	} {
 		*asked = nil
 		if code := a.run(t.Context(), append([]string{"hosts", "list"}, c.args...)); code != 0 {
@@ -216,12 +249,16 @@ func TestWatchTellsWhoCameAndWhoLeft(t *testing.T) {
 			got = append(got, strings.Join(f[1:], " "))
 		}
 	}
+	if want := []string{"= one -", "= two -"}; len(got) < 2 || !slices.Equal(got[:2], want) {
+		t.Fatalf("%q, want %q first in\n%s", got, want, out)
+	}
+	got = got[2:]
 	slices.Sort(got[3:]) // those of a reset have no order among them
 	want := []string{"~ three down", "+ four up", "- one left", "+ nine -", "- four left", "- three left"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q in\n%s", got, want, out)
 	}
-	for _, say := range []string{"3 hosts; each change", "\n4 hosts\n", "read anew"} {
+	for _, say := range []string{"3 hosts; = was there at first", "\n4 hosts\n", "read anew"} {
 		if !strings.Contains(out.String(), say) {
 			t.Errorf("%q is not said:\n%s", say, out)
 		}

@@ -16,43 +16,6 @@ import (
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
-// shieldMark stands in front of an argument that begins with a dash and is part of a search: -tag:lab.
-// Nothing that a person types begins with it.
-const shieldMark = "\x00"
-
-// shield marks the arguments that are conditions with a dash in front, before they are taken for flags. No
-// flag is named like a field and followed by what stands between a field and its value.
-func shield(args []string) []string {
-	args = slices.Clone(args)
-	for i, arg := range args {
-		if arg == "--" {
-			break
-		}
-		if excludes(arg) {
-			args[i] = shieldMark + arg
-		}
-	}
-	return args
-}
-
-func excludes(arg string) bool {
-	rest, ok := strings.CutPrefix(arg, "-")
-	if !ok {
-		return false
-	}
-	if strings.HasPrefix(rest, "(") {
-		return true
-	}
-	i := strings.IndexAny(rest, ":=<>!~")
-	if i < 2 {
-		return false
-	}
-	_, known := query.FieldNamed(rest[:i])
-	return known
-}
-
-func unshield(arg string) string { return strings.TrimPrefix(arg, shieldMark) }
-
 // search is what commands about many hosts have in common: which ones.
 type search struct {
 	a                   *app
@@ -68,10 +31,13 @@ func (a *app) searching(c *cobra.Command) *search {
 	c.Flags().StringVar(&s.status, "status", "", "only hosts that are up, late, down or unknown, as status:WORD does")
 	c.Flags().StringVar(&s.by, "search", "", "a saved search, as 'skerry searches list' names it")
 	c.ValidArgsFunction = s.complete
+	takesSearch(c)
+	c.Args = cobra.ArbitraryArgs
 	c.Long = c.Short + `.
 
 A search is words and conditions, all of which must hold: status:down 'os:debian<12' -tag:lab
-Words are parts of names and addresses. There are "or", "not" and parentheses. The shell wants quotes around < > ( ) and *.
+Words are parts of names and addresses. There are "or", "not" and parentheses. The shell wants quotes around < > ( ) ! and *.
+What reads like flags goes behind --, or after "not" without its dash: not quay, -- -quay
 ` + "`skerry hosts fields` lists what conditions can be about."
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; `%s --help` shows the flags, and `not WORD` excludes a word from a search", err, c.CommandPath())
@@ -84,7 +50,9 @@ func (s *search) text(c *cobra.Command, args []string) (string, error) {
 	var parts []string
 	words := make([]string, 0, len(args))
 	for _, arg := range args {
-		words = append(words, unshield(arg))
+		if arg != "" {
+			words = append(words, unshield(arg))
+		}
 	}
 	for _, part := range []string{strings.Join(words, " "), unshield(s.q)} {
 		if strings.TrimSpace(part) != "" {
@@ -163,16 +131,21 @@ func (a *app) hostsCount() *cobra.Command {
 			return err
 		}
 		count := struct {
-			Total  int       `json:"total"`
-			Query  string    `json:"query"`
-			AsOf   time.Time `json:"as_of"`
-			TookUS int64     `json:"took_us"`
-		}{page.Total, page.Query, page.AsOf, page.TookUS}
-		return f.print(count, func() view {
+			Total  int           `json:"total"`
+			Query  string        `json:"query"`
+			AsOf   time.Time     `json:"as_of"`
+			TookUS int64         `json:"took_us"`
+			Notes  []schema.Note `json:"notes,omitempty"`
+		}{page.Total, page.Query, page.AsOf, page.TookUS, page.Notes}
+		err = f.print(count, func() view {
 			v := view{}
 			v.add(strconv.Itoa(page.Total), strconv.Itoa(page.Total))
 			return v
 		})
+		if err == nil {
+			a.remark(f, page.Notes)
+		}
+		return err
 	}
 	return c
 }
@@ -199,6 +172,8 @@ func (a *app) hostsFacets() *cobra.Command {
 			return err
 		}
 		a.counted(f, facets.Total, facets.TookUS)
+		a.reading(f, q, facets.Query)
+		a.remark(f, facets.Notes)
 		return nil
 	}
 	return c
@@ -264,6 +239,8 @@ func (a *app) hostsGroup() *cobra.Command {
 			a.say("%s of %s pairs; --top shows more", grouped(len(g.Groups)), grouped(g.Distinct))
 		}
 		a.counted(f, g.Total, g.TookUS)
+		a.reading(f, q, g.Query)
+		a.remark(f, g.Notes)
 		return nil
 	}
 	return c
@@ -273,6 +250,27 @@ func (a *app) hostsGroup() *cobra.Command {
 func (a *app) counted(f *format, total int, us int64) {
 	if f.kind == "table" || f.kind == "wide" {
 		a.say("%s %s, %s", grouped(total), plural(total, "host"), took(us))
+	}
+}
+
+// reading says for people how a search was read, where that is not how it was typed.
+func (a *app) reading(f *format, typed, read string) {
+	if (f.kind == "table" || f.kind == "wide") && strings.Join(strings.Fields(typed), " ") != read {
+		a.say("read as: %s", fault.Printable(cmp.Or(read, "every host")))
+	}
+}
+
+// remark says for people what may be a slip in a search. Data has it as well.
+func (a *app) remark(f *format, notes []schema.Note) {
+	if f.kind == "json" || f.kind == "yaml" {
+		return
+	}
+	for _, n := range notes {
+		text := n.Message
+		if len(n.Suggestions) > 0 {
+			text += "; did you mean " + strings.Join(n.Suggestions, " or ") + "?"
+		}
+		a.say("note: %s", fault.Printable(text))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ type hostWatch struct {
 	names   map[string]string // id -> host name of the hosts that are in the result
 	whole   bool              // names has all of them
 	total   int
+	widths  []int // of the columns of a table, in characters
 }
 
 // watchHosts prints the first page and then every change. The stream is opened before the page is read, so
@@ -54,13 +56,14 @@ func (a *app) watchHosts(c *cobra.Command, f *format, query url.Values, columns 
 		return err
 	}
 	if f.kind == "table" || f.kind == "wide" {
-		a.table(hostTable(first, columns), false)
-		a.say("%s %s; each change from now on: + came, ~ changed, - left", grouped(w.total), plural(w.total, "host"))
-	} else {
-		for i := range first {
-			if err := w.line("=", &first[i]); err != nil {
-				return err
-			}
+		if err := w.head(first); err != nil {
+			return err
+		}
+		a.say("%s %s; = was there at first, + came, ~ changed, - left", grouped(w.total), plural(w.total, "host"))
+	}
+	for i := range first {
+		if err := w.line("=", &first[i]); err != nil {
+			return err
 		}
 	}
 	err = w.follow(ctx, server, query, stream.Body)
@@ -212,14 +215,42 @@ func (w *hostWatch) line(sign string, h *schema.Host) error {
 	default:
 		return errors.New("-o " + w.f.kind + " cannot be written as it comes; use -o json")
 	}
-	parts := []string{now.Format("15:04:05"), sign}
-	if sign == "-" {
-		parts = append(parts, fault.Printable(h.Hostname), "left")
-	} else {
-		for _, x := range hostCells(h, w.columns) {
-			parts = append(parts, cell(x, w.a.colours()))
+	cells := []any{h.Hostname, "left"}
+	if sign != "-" {
+		cells = hostCells(h, w.columns)
+	}
+	return w.row(now.Format("15:04:05"), sign, cells)
+}
+
+// maxWidth is how wide a column of a table is made for what stands in it at first, in characters.
+const maxWidth = 40
+
+// head writes the titles of the columns, which are as wide as the first hosts need.
+func (w *hostWatch) head(first []schema.Host) error {
+	w.widths = make([]int, len(w.columns))
+	titles := make([]any, len(w.columns))
+	for i, c := range w.columns {
+		titles[i] = c.Title
+		w.widths[i] = utf8.RuneCountInString(c.Title)
+	}
+	for i := range first {
+		for k, x := range hostCells(&first[i], w.columns) {
+			w.widths[k] = max(w.widths[k], min(utf8.RuneCountInString(cell(x, false)), maxWidth))
 		}
 	}
-	_, err := fmt.Fprintln(w.a.out, strings.Join(parts, "  "))
+	return w.row("AT", " ", titles)
+}
+
+// row writes one line of a table that grows. A cell that is wider than its column shifts what follows it.
+func (w *hostWatch) row(at, sign string, cells []any) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-8s  %s", at, sign)
+	for i, x := range cells {
+		b.WriteString("  " + cell(x, w.a.colours()))
+		if i < len(cells)-1 && i < len(w.widths) {
+			b.WriteString(strings.Repeat(" ", max(0, w.widths[i]-utf8.RuneCountInString(cell(x, false)))))
+		}
+	}
+	_, err := fmt.Fprintln(w.a.out, strings.TrimRight(b.String(), " "))
 	return err
 }

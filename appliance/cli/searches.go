@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,9 +30,9 @@ func (a *app) searchesList() *cobra.Command {
 }
 
 func searchTable(all ...schema.SavedSearch) view {
-	v := view{head: []string{"NAME", "SEARCH", "SORT", "BY", "SAVED"}, wide: []string{"COLUMNS"}}
+	v := view{head: []string{"NAME", "SEARCH", "SORT", "BY", "SAVED"}, wide: []string{"COLUMNS", "READ AS"}}
 	for _, s := range all {
-		v.add(s.Name, s.Name, s.Query, s.Sort, s.Account, s.At, s.Columns)
+		v.add(s.Name, s.Name, s.Query, s.Sort, s.Account, s.At, s.Columns, s.Reading)
 	}
 	return v
 }
@@ -39,8 +40,18 @@ func searchTable(all ...schema.SavedSearch) view {
 func (a *app) searchesSave() *cobra.Command {
 	var sort string
 	var columns []string
-	c := leaf("save NAME SEARCH...", "Keep a search under a name, in the place of one that has it", 2, -1, nil)
+	var replace bool
+	c := leaf("save NAME SEARCH...", "Keep a search under a name", 2, -1, nil)
+	takesSearch(c)
+	counted := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) > 1 { // an empty search is every host
+			args = append(args[:1:1], "every host")
+		}
+		return counted(c, args)
+	}
 	f := a.formatted(c)
+	c.Flags().BoolVar(&replace, "replace", false, "in the place of the search that has the name already")
 	c.Flags().StringVar(&sort, "sort", "", "the order that it is shown in")
 	c.Flags().StringSliceVar(&columns, "columns", nil, "the columns that it is shown in, out of: "+schema.ColumnNames())
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -60,10 +71,22 @@ func (a *app) searchesSave() *cobra.Command {
 		}
 		body := schema.SearchPut{Query: strings.Join(words, " "), Sort: sort, Columns: columns}
 		var saved schema.SavedSearch
-		if err := server.call(c.Context(), http.MethodPut, "/searches/"+url.PathEscape(args[0]), nil, body, &saved); err != nil {
+		var ask url.Values
+		if !replace {
+			ask = url.Values{"new": {"true"}}
+		}
+		err = server.call(c.Context(), http.MethodPut, "/searches/"+url.PathEscape(args[0]), ask, body, &saved)
+		if fault.KindOf(err) == fault.Exists {
+			err = fmt.Errorf("%w (--replace)", err)
+		}
+		if err != nil {
 			return err
 		}
-		return f.print(saved, func() view { return searchTable(saved) })
+		err = f.print(saved, func() view { return searchTable(saved) })
+		if err == nil {
+			a.reading(f, saved.Query, saved.Reading)
+		}
+		return err
 	}
 	return c
 }

@@ -93,10 +93,26 @@ func (a *app) sitesTrend() *cobra.Command {
 			return v
 		})
 		if err == nil && (f.kind == "table" || f.kind == "wide") {
-			a.say("%d points of %s, each as it was at the last change in its %s; where nothing changed there is none",
-				len(t.Points), t.Site, time.Duration(t.ResolutionS)*time.Second)
+			a.say("%d %s of %s, each as it was at the last change in its %s; where nothing changed there is none",
+				len(t.Points), plural(len(t.Points), "point"), t.Site, inUnit(time.Duration(t.ResolutionS)*time.Second))
 		}
 		return err
 	}
 	return c
+}
+
+// inUnit writes a step of a trend in the largest unit of which it is a whole number.
+func inUnit(d time.Duration) string {
+	for _, u := range []struct {
+		d    time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		if n := int(d / u.d); n > 0 && d%u.d == 0 {
+			if n == 1 {
+				return u.name
+			}
+			return fmt.Sprintf("%d %ss", n, u.name)
+		}
+	}
+	return d.String()
 }
