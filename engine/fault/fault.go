@@ -27,14 +27,16 @@ const (
 	Unreachable Kind = 8  // the other side cannot be reached now; try again later
 	Corrupt     Kind = 9  // bytes that must decode did not: damage, or a forgery
 	TooLarge    Kind = 10 // a stated bound was exceeded
-	ReadOnly    Kind = 11 // this node cannot write now (no quorum, failed disk, full disk)
+	ReadOnly    Kind = 11 // this node cannot write now (no quorum, failed disk)
 	Version     Kind = 12 // made by a version that this one cannot read
 	Busy        Kind = 13 // it would take more time or memory than is allowed now; ask for less, or later
+	Full        Kind = 14 // there is too little room on the disk to change anything
 )
 
 var names = [...]string{
 	"other", "invalid", "not_found", "exists", "conflict", "denied", "login",
 	"expired", "unreachable", "corrupt", "too_large", "read_only", "version", "busy",
+	"disk_full",
 }
 
 // String returns the stable lower-case name, as used in JSON.

@@ -31,6 +31,7 @@ var statuses = map[fault.Kind]int{
 	fault.ReadOnly:    http.StatusServiceUnavailable,
 	fault.Version:     http.StatusConflict,
 	fault.Busy:        http.StatusServiceUnavailable,
+	fault.Full:        http.StatusInsufficientStorage,
 }
 
 // kindOf is the way back, for failures that arose outside the engine (the router, validation).
