@@ -23,6 +23,11 @@ type scanner struct {
 }
 
 func (s *scanner) fail(pos, end int, suggest []string, format string, args ...any) *SyntaxError {
+	for i, a := range args {
+		if text, ok := a.(string); ok { // the end of the message matters more than that of what it quotes
+			args[i] = fault.Clip(text, maxQuoted)
+		}
+	}
 	msg := fault.Printable(fault.Clip(fmt.Sprintf(format, args...), maxMessage))
 	return &SyntaxError{Text: s.text, Pos: pos, End: end, Msg: msg, Suggestions: suggest}
 }

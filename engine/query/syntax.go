@@ -10,8 +10,11 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// maxMessage is how many bytes of a message are kept: what it quotes can be long.
-const maxMessage = 320
+// How many bytes are kept of a message, and of each text from outside that it quotes.
+const (
+	maxMessage = 320
+	maxQuoted  = 64
+)
 
 // SyntaxError says what is wrong with the text of a search, and where. Its kind is fault.Invalid.
 type SyntaxError struct {

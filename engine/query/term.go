@@ -389,7 +389,7 @@ func (p *parser) word(v value) (Expr, *SyntaxError) {
 	}
 	if folded := Fold(v.text); v.literal() && len(folded) > 4 && folded[:4] == "cve-" && digit(folded[4]) {
 		// As a part of a name it would find no host, and read as if nobody were concerned.
-		return nil, p.fail(v.pos, v.end, []string{quoted(v.text)}, "%s; in quotes it is looked for in names", whichVulnerabilities)
+		return nil, p.fail(v.pos, v.end, []string{quoted(v.text)}, whichVulnerabilities+"; in quotes it is looked for in names")
 	}
 	t := Term{Field: FieldAny, Op: OpIs, Pos: v.pos, End: v.end}
 	if mac, ok := parseMAC(v.text); ok && !strings.Contains(v.text, "::") && (strings.Count(v.text, ":") >= 2 || strings.Count(v.text, "-") == 5) {
