@@ -208,7 +208,7 @@ func (p *parser) unknown(name string, from, end int) *SyntaxError {
 	if len(suggest) > 0 {
 		return p.fail(from, end, suggest, "there is no field %q", name)
 	}
-	if next := p.text[end:]; plain(name, true) && (strings.HasPrefix(next, ":") || strings.HasPrefix(next, "=")) && !(&scanner{next, 1}).ends() {
+	if next := p.text[end:]; len(name) <= maxQuoted && plain(name, true) && (strings.HasPrefix(next, ":") || strings.HasPrefix(next, "=")) && !(&scanner{next, 1}).ends() {
 		suggest = []string{"tag:" + name} // env:prod is how many write their tags
 	}
 	return p.fail(from, end, suggest, "there is no field %q; quote the whole to look for it in names, or see the list of fields", name)
