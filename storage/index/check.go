@@ -22,8 +22,9 @@ type Report struct {
 // OK reports whether every row decodes and the indexes hold exactly what the rows say.
 func (r Report) OK() bool { return r.FaultN == 0 }
 
-// Check reads the whole store: each row must decode and stand under its own key, and each index, the one
-// in memory included, must hold exactly what the rows say. What is wrong is in the report; the error is of
+// Check reads the whole store: each row must decode and stand under its own key, each index, the one
+// in memory included, must hold exactly what the rows say, and the counts of each site, and those of all, must be
+// what its hosts come to. What is wrong is in the report; the error is of
 // ctx or of the disk. Writers go on meanwhile.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	s.applying.RLock() // the view and the index in memory are of the same commit
@@ -31,7 +32,7 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 	known := v.memory.Len()
 	s.applying.RUnlock()
 	defer v.Close()
-	c := &checker{ctx: ctx, store: s, r: &v.Reader, known: known, want: map[key.Space]int{}}
+	c := &checker{ctx: ctx, store: s, r: &v.Reader, known: known, want: map[key.Space]int{}, sums: map[model.SiteID]*model.SiteCounts{}}
 	err := c.all()
 	return c.report, err
 }
@@ -42,7 +43,9 @@ type checker struct {
 	r      *Reader
 	known  int // hosts in the index in memory when r was opened
 	report Report
-	want   map[key.Space]int // index entries that the rows ask for, less those that are missing
+	want   map[key.Space]int                  // index entries that the rows ask for, less those that are missing
+	sums   map[model.SiteID]*model.SiteCounts // what the rows of hosts come to; the zero id is all of them
+	unread int                                // rows of hosts that could not be read
 }
 
 func (c *checker) all() error {
@@ -50,9 +53,9 @@ func (c *checker) all() error {
 	for _, err := range []error{
 		rows(c, key.SpaceMember, func(_ []byte, m model.Member) ([]byte, [][]byte) { return key.Member(m.ID), memberEntries(m) }),
 		rows(c, key.SpaceSite, func(_ []byte, s model.Site) ([]byte, [][]byte) { return none(key.Site(s.ID)) }),
-		c.counts(),
-		c.trends(),
 		c.hosts(),
+		c.counts(), // behind the hosts, which it is compared with
+		c.trends(),
 		c.beats(),
 		c.local(),
 		rows(c, key.SpaceAdvisory, func(_ []byte, a model.Advisory) ([]byte, [][]byte) {

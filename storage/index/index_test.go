@@ -9,6 +9,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/key"
 )
 
 func ok(t testing.TB, err error) {
@@ -47,6 +48,45 @@ func write(t testing.TB, s *Store, fn func(tx *Tx)) {
 	defer tx.Discard()
 	fn(tx)
 	ok(t, tx.Commit(s.Applied()+1, false))
+}
+
+// recount writes the counts of every site as engine/apply would have kept them.
+func recount(t interface{ Fatal(...any) }, tx *Tx) {
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	sums := map[model.SiteID]*model.SiteCounts{{}: {}}
+	check(eachCounts(tx, func(n model.SiteCounts) { sums[n.Site] = &model.SiteCounts{Site: n.Site, JudgedAt: n.JudgedAt} }))
+	check(tx.EachHost(func(h model.Host) error {
+		for _, site := range []model.SiteID{{}, h.Site} {
+			if sums[site] == nil {
+				sums[site] = &model.SiteCounts{Site: site}
+			}
+			sums[site].Add(&h, 1)
+		}
+		return nil
+	}))
+	for _, n := range sums {
+		check(tx.PutCounts(*n))
+	}
+}
+
+// eachCounts calls fn with the counts of every site that has some.
+func eachCounts(tx *Tx, fn func(model.SiteCounts)) error {
+	return tx.scan(key.SpaceCounts.Prefix(), func(k, v []byte) error {
+		site, err := key.ReadCounts(k)
+		if err != nil {
+			return err
+		}
+		var n model.SiteCounts
+		if err := tx.rows.readCounts(v, site, &n); err != nil {
+			return err
+		}
+		fn(n)
+		return nil
+	})
 }
 
 func read[T any](t testing.TB, s *Store, fn func(v *View) (T, error)) T {

@@ -107,6 +107,7 @@ func (m *machine) commit(t *rapid.T) {
 	if rapid.IntRange(0, 6).Draw(t, "discard") == 0 {
 		return
 	}
+	recount(t, tx)
 	at, durable := m.s.Applied()+1, rapid.Bool().Draw(t, "durable")
 	check(tx.Commit(at, durable))
 	m.now, m.past[at] = next, copied(next)

@@ -110,6 +110,7 @@ func indexesEqualRows(t *testing.T, s *Store) {
 			tx.Discard()
 			continue
 		}
+		recount(t, tx)
 		ok(t, tx.Commit(uint64(n), false))
 		sound(t, s)
 		v := s.View()
