@@ -91,6 +91,70 @@ describe.skipIf(!haveBrowser())('the directory of a million hosts', () => {
     await done(opened)
   })
 
+  test('keys move through the hosts where nothing has the focus, and there is nothing below the page', async () => {
+    const opened = await hosts()
+    const { page } = opened
+    await page.getByRole('button', { name: 'Show more' }).first().waitFor()
+    const below = () =>
+      page.evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight)
+    expect(await below()).toBeLessThanOrEqual(0)
+    await page.keyboard.press('End')
+    await row(page, million - 1)
+      .getByText(name(million - 1))
+      .waitFor()
+    await page.evaluate(() => (document.activeElement as HTMLElement).blur())
+    await page.keyboard.press('Home')
+    await row(page, 0).getByText(name(0)).waitFor()
+    await page.keyboard.press('PageDown')
+    expect(await grid(page).getAttribute('aria-activedescendant')).not.toBe('host-row-0')
+    expect(await page.evaluate(() => window.scrollY)).toBe(0)
+    await done(opened)
+  })
+
+  test('the search box has the keys again as soon as the drawer is closed', async () => {
+    const opened = await hosts()
+    const { page } = opened
+    for (let i = 0; i < 3; i++) {
+      await page.keyboard.press('j')
+      await page.keyboard.press('Enter')
+      await page.getByRole('dialog').getByRole('heading', { level: 2 }).first().waitFor()
+      await page.keyboard.press('Escape')
+      await page.keyboard.press('/')
+      await page.keyboard.type('oslo')
+      expect(await page.getByLabel('Search hosts').inputValue()).toBe('oslo')
+      await page.getByRole('button', { name: 'Clear the search' }).click()
+      await page.getByText('1,000,000 hosts').waitFor()
+      await page.getByLabel('Search hosts').press('Escape')
+    }
+    await done(opened)
+  })
+
+  test('the usual columns fit into the window, and those that do not are told of', async () => {
+    const opened = await hosts()
+    const { page } = opened
+    const heads = () => page.getByRole('columnheader').allTextContents()
+    const over = () => grid(page).evaluate((g) => g.scrollWidth - g.clientWidth)
+    await row(page, 0).getByText(name(0)).waitFor()
+    expect(await heads()).toEqual(['', 'Host', 'Status', 'Site', 'System', 'Address', 'Critical', 'High', 'Last seen'])
+    expect(await over()).toBe(0)
+    await page.getByRole('button', { name: 'Columns' }).click()
+    await page.getByText('No room here for Updates').waitFor()
+    await page.keyboard.press('Escape')
+    await page.setViewportSize({ width: 1700, height: 860 })
+    await page.getByRole('columnheader', { name: 'Updates' }).waitFor()
+    expect(await over()).toBe(0)
+    const left = (name: string) => page.evaluate((of) => document.querySelector(of)!.getBoundingClientRect().left, name)
+    expect(await left('header a[aria-label]')).toBe(await left('[role=search]'))
+    await page.setViewportSize({ width: 1280, height: 860 })
+    await page.goto(`${p.url}/hosts?cols=name,status,site,os,ip,critical,high,updates,seen,kernel,tag`)
+    const more = page.getByRole('button', { name: /more columns to the right: .*Last seen, Kernel, Tags$/ })
+    await more.waitFor()
+    expect(await barriers(page)).toEqual([])
+    await more.click()
+    await page.getByRole('button', { name: /to the left: Host/ }).waitFor()
+    await done(opened)
+  })
+
   test('a pull of the bar lands where it stands, and the wheel goes on from there row by row', async () => {
     const opened = await hosts()
     const { page } = opened
@@ -170,6 +234,51 @@ describe.skipIf(!haveBrowser())('the directory of a million hosts', () => {
     await done(opened)
   })
 
+  test('Shift selects all rows between two, seen or not', async () => {
+    const opened = await hosts()
+    const { page } = opened
+    const bar = page.getByRole('group', { name: 'Selection' })
+    await row(page, 2).getByRole('checkbox').click()
+    await row(page, 7)
+      .getByRole('checkbox')
+      .click({ modifiers: ['Shift'] })
+    await bar.getByText('6 selected').waitFor()
+    await row(page, 5)
+      .getByRole('checkbox')
+      .click({ modifiers: ['Shift'] })
+    await bar.getByText('3 selected').waitFor()
+    expect(await row(page, 4).getAttribute('aria-selected')).toBe('true')
+    expect(await row(page, 6).getAttribute('aria-selected')).toBe('false')
+    await bar.getByRole('button', { name: 'Clear' }).click()
+
+    // From a row to one far below; most of those between were never read.
+    await row(page, 1).getByRole('checkbox').click()
+    await page.evaluate(() => (document.getElementById('hosts')!.scrollTop = 3000 * 36))
+    await row(page, 3005).getByText(name(3005)).waitFor()
+    await row(page, 3005)
+      .getByRole('checkbox')
+      .click({ modifiers: ['Shift'] })
+    await bar.getByText('3,005 selected').waitFor()
+    await bar.getByRole('button', { name: 'Clear' }).click()
+    await page.keyboard.press('j')
+    await page.keyboard.press('x')
+    await page.keyboard.press('j')
+    await page.keyboard.press('j')
+    await page.keyboard.press('Shift+X')
+    await bar.getByText('3 selected').waitFor()
+    await page.keyboard.press('End')
+    await row(page, million - 1)
+      .getByText(name(million - 1))
+      .waitFor()
+    await page.keyboard.press('Shift+X')
+    await page
+      .getByRole('alert')
+      .getByText(/more than the 5,000 that can be selected at one stroke/)
+      .waitFor()
+    await bar.getByText('3 selected').waitFor()
+    await done(opened)
+  })
+
   test('a facet is asked for, ruled out and taken back by clicks', async () => {
     const opened = await hosts()
     const { page } = opened
@@ -228,6 +337,138 @@ describe.skipIf(!haveBrowser())('the directory of a million hosts', () => {
     expect(q(page)).toBe('status:down')
     await page.keyboard.press('Escape')
     expect(await grid(page).evaluate((g) => g === document.activeElement)).toBe(true)
+    await done(opened)
+  })
+
+  test('without a search that can be read, what was read last stays, and stands for nothing', async () => {
+    const opened = await hosts('?q=status:down')
+    const { page } = opened
+    const count = page.getByRole('status').getByText(/^[\d,]+ hosts?$/)
+    const side = page.getByRole('complementary', { name: 'Filters' })
+    const stands = async (rows: string) => {
+      await expect.poll(() => count.count()).toBe(0)
+      expect(await page.getByText('live, as of').count()).toBe(0)
+      expect(await page.getByRole('button', { name: 'Export' }).isDisabled()).toBe(true)
+      await expect.poll(() => side.locator('[inert]').count()).toBe(1)
+      expect(await grid(page).getAttribute('aria-busy')).toBe('true')
+      expect(await grid(page).getAttribute('aria-rowcount')).toBe(rows)
+      await page.getByRole('button', { name: 'Saved' }).click()
+      await page.getByLabel(/^Save this search/).fill('x')
+      expect(await page.getByRole('button', { name: 'Save', exact: true }).isDisabled()).toBe(true)
+      await page.keyboard.press('Escape')
+      expect(await barriers(page)).toEqual([])
+    }
+    await count.waitFor()
+    const rows = (await grid(page).getAttribute('aria-rowcount'))!
+    const box = page.getByLabel('Search hosts')
+    await box.fill('status:down site:')
+    await page.getByText('This search goes on.').waitFor()
+    await stands(rows)
+    await box.press('Enter')
+    await page.getByRole('alert').waitFor()
+    await stands(rows)
+    await box.fill('status:down statsu:up')
+    await page.getByRole('alert').getByText('There is no field "statsu"').waitFor()
+    await stands(rows)
+    // A page that begins with such a search behaves alike, over every host.
+    await page.reload()
+    await page.getByText('Below is every host.').waitFor()
+    await stands(String(million + 1))
+    await page.getByRole('button', { name: 'status', exact: true }).click()
+    await count.waitFor()
+    expect(await page.getByRole('button', { name: 'Export' }).isEnabled()).toBe(true)
+    await done(opened)
+  })
+
+  test('an order that there is not is told of, and the order is by name', async () => {
+    const opened = await hosts('?sort=-bogus&q=site:oslo')
+    const { page } = opened
+    await page.getByText('There is no order “-bogus”').waitFor()
+    expect(await page.getByRole('alert').count()).toBe(0)
+    const head = page.getByRole('columnheader', { name: 'Host', exact: true })
+    expect(await head.getAttribute('aria-sort')).toBe('ascending')
+    expect(await barriers(page)).toEqual([])
+    await page.getByRole('columnheader', { name: 'Last seen' }).getByRole('button').click()
+    await page.getByText('There is no order').waitFor({ state: 'detached' })
+    await page.goto(`${p.url}/hosts?sort=-last_seen`)
+    await expect
+      .poll(() => page.getByRole('columnheader', { name: 'Last seen' }).getAttribute('aria-sort'))
+      .toBe('descending')
+    await done(opened)
+  })
+
+  test('what may be a slip is remarked and mended with a click, and how a search is read is said', async () => {
+    const opened = await hosts('?q=STATUS=down ü site:olso')
+    const { page } = opened
+    await page.getByText('No host and no site has site:olso. Did you mean').waitFor()
+    expect(await page.locator('mark').textContent()).toBe('olso')
+    expect(await page.getByLabel('Search hosts').getAttribute('aria-invalid')).toBeNull()
+    await page.getByText('read as status:down ü site:olso').waitFor()
+    expect(await barriers(page)).toEqual([])
+    await page.getByRole('button', { name: 'oslo', exact: true }).click()
+    await expect.poll(() => q(page)).toBe('STATUS=down ü site:oslo')
+    await page.getByText('Did you mean').waitFor({ state: 'detached' })
+    await page.getByLabel('Search hosts').fill('status:down  site:oslo')
+    await page.getByText('read as').waitFor({ state: 'detached' })
+    await done(opened)
+  })
+
+  test('what is counted at the side follows the count of the hosts', async () => {
+    const opened = await hosts('?q=site:oslo')
+    const { page } = opened
+    await page.getByText('live, as of').waitFor()
+    const facets = () => p.asked.filter((a) => a.startsWith('/api/v1/hosts/facets?q=site:oslo')).length
+    await expect.poll(facets).toBe(1)
+    for (let i = 1; i <= 5; i++) p.tell('total', { total: 100_000 + i, as_of: new Date().toISOString() })
+    await page.getByText('100,005 hosts').waitFor()
+    // Much sooner than they are counted anyway, and not once for every change.
+    await expect.poll(facets, { timeout: 5000 }).toBe(2)
+    await done(opened)
+  })
+
+  test('the way back leads to each search, and typing is one step', async () => {
+    const opened = await hosts()
+    const { page } = opened
+    await page.getByRole('columnheader', { name: 'Last seen' }).getByRole('button').click()
+    await page.getByLabel('Search hosts').fill('status:down')
+    await expect.poll(() => q(page)).toBe('status:down')
+    await page.getByRole('button', { name: 'Columns' }).click()
+    await page.getByRole('dialog', { name: 'Columns' }).getByRole('checkbox', { name: 'Kernel' }).check()
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: 'Saved' }).click()
+    await page.getByLabel(/^Save this search/).fill('Down Now!')
+    await page.getByText('It will be called down-now').waitFor()
+    expect(await page.getByLabel(/^Save this search/).inputValue()).toBe('Down Now!')
+    await page.keyboard.press('Enter')
+    await page.getByText('Saved as down-now').waitFor()
+    await page.keyboard.press('Escape')
+
+    await page.goto(`${p.url}/hosts`)
+    await page.getByText('1,000,000 hosts').waitFor()
+    await page.getByRole('button', { name: 'Saved' }).click()
+    await page.getByRole('button', { name: /^down-now/ }).click()
+    await expect.poll(() => q(page)).toBe('status:down')
+    const applied = page.url()
+    expect(applied).toMatch(/sort=-seen.*kernel|kernel.*sort=-seen/)
+    await page.getByLabel('Search hosts').click()
+    for (const more of [' site:oslo', ' tag:pci']) {
+      await page.keyboard.type(more)
+      await expect.poll(() => q(page)?.endsWith(more)).toBe(true)
+    }
+    await page.goBack()
+    expect(page.url()).toBe(applied)
+    expect(await page.getByLabel('Search hosts').inputValue()).toBe('status:down')
+    const side = page.getByRole('complementary', { name: 'Filters' })
+    await side.getByRole('button', { name: /^oslo/ }).click()
+    await expect.poll(() => q(page)).toBe('status:down site:oslo')
+    await page.goBack()
+    expect(page.url()).toBe(applied)
+    await page.goBack()
+    expect(q(page)).toBeNull()
+    await page.getByRole('button', { name: 'Saved' }).click()
+    await page.getByRole('button', { name: 'Delete down-now' }).click()
+    await page.getByRole('button', { name: 'Delete down-now for everybody' }).click()
+    await page.getByText('No search is saved yet.').waitFor()
     await done(opened)
   })
 

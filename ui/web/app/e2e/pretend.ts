@@ -127,8 +127,22 @@ export async function pretend(n: number): Promise<Pretender> {
     return found
   }
 
+  /** The one form of a search: STATUS=down is status:down. */
+  const reading = (q: string) => q.replace(/([A-Za-z]+)=/g, (_, field: string) => `${field.toLowerCase()}:`)
+
+  const remarks = (q: string) =>
+    [...q.matchAll(/site:([a-z]+)/g)]
+      .filter(([, site]) => !names.includes(site!))
+      .map((m) => ({
+        message: `no host and no site has ${m[0]}`,
+        pos: Buffer.byteLength(q.slice(0, m.index + 5)),
+        end: Buffer.byteLength(q.slice(0, m.index + m[0].length)),
+        suggestions: ['oslo'],
+      }))
+
   const page = (p: URLSearchParams): Hosts => {
-    const q = p.get('q') ?? ''
+    const typed = p.get('q') ?? ''
+    const q = reading(typed)
     const down = p.get('sort')?.startsWith('-') ?? false
     const found = matches(q)
     const total = found?.length ?? n
@@ -147,12 +161,13 @@ export async function pretend(n: number): Promise<Pretender> {
       as_of: new Date().toISOString(),
       took_us: 1200,
       query: q,
-      sort: p.get('sort') ?? 'name',
+      sort: p.get('sort')?.replace('last_seen', 'seen') ?? 'name',
+      notes: remarks(typed),
     }
   }
 
   const facets = (p: URLSearchParams) => {
-    const found = matches(p.get('q') ?? '')
+    const found = matches(reading(p.get('q') ?? ''))
     const total = found?.length ?? n
     const step = Math.max(1, Math.floor(total / 20_000))
     return {
@@ -199,6 +214,11 @@ export async function pretend(n: number): Promise<Pretender> {
   }
 
   const slip = (p: URLSearchParams) => {
+    if (p.get('sort')?.includes('bogus')) {
+      const detail = 'sort: there is no field "bogus"'
+      const errors = [{ location: 'query.sort', message: detail }]
+      return { title: 'Unprocessable Entity', status: 422, kind: 'invalid', detail, errors }
+    }
     const m = /(statsu|[a-z]+:$)/.exec(p.get('q') ?? '')
     if (!m) return undefined
     return {
@@ -251,7 +271,13 @@ export async function pretend(n: number): Promise<Pretender> {
       }
       let text = ''
       for await (const chunk of req) text += chunk
-      saved.set(name, { name, ...(JSON.parse(text) as object) })
+      if (p.get('new') === 'true' && saved.has(name))
+        return json(
+          res,
+          { title: 'Conflict', status: 409, kind: 'exists', detail: `a search is saved as "${name}" already` },
+          409,
+        )
+      saved.set(name, { name, reading: '', ...(JSON.parse(text) as object) })
       return json(res, saved.get(name))
     }
     if (path.startsWith('/hosts/')) return json(res, host(parseInt(path.slice(-12), 16)))

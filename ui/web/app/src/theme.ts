@@ -1,4 +1,4 @@
-import { createTheme, type MantineColorsTuple } from '@mantine/core'
+import { createTheme, Drawer, Menu, Modal, Popover, type MantineColorsTuple } from '@mantine/core'
 
 const sea: MantineColorsTuple = [
   '#eaf5f8',
@@ -37,4 +37,11 @@ export const theme = createTheme({
   defaultRadius: 'md',
   cursorType: 'pointer',
   respectReducedMotion: true,
+  // What is closed is gone at once: the next key is for the page again.
+  components: Object.fromEntries(
+    Object.entries({ Drawer, Menu, Modal, Popover }).map(([name, part]) => [
+      name,
+      part.extend({ defaultProps: { transitionProps: { exitDuration: 0 } } }),
+    ]),
+  ),
 })

@@ -21,9 +21,12 @@ export function source(q: string, sort: string | undefined): Source {
 /** How often the counts at the side are asked for again, in milliseconds. */
 const recount = 15_000
 
+/** What the names of all those answers begin with. */
+export const facetsKey = ['facets']
+
 export const facetsQuery = (q: string, fields: string[], top: number) =>
   queryOptions({
-    queryKey: ['facets', { q, fields, top }],
+    queryKey: [...facetsKey, { q, fields, top }],
     queryFn: ({ signal }) =>
       body(client.GET('/api/v1/hosts/facets', { params: { query: { q, fields: fields.join(','), top } }, signal })),
     placeholderData: keepPreviousData,
@@ -50,9 +53,19 @@ export const searchesQuery = queryOptions({
   refetchInterval: false,
 })
 
-export async function saveSearch(name: string, search: { query: string; sort?: string; columns?: string[] }) {
-  await body(client.PUT('/api/v1/searches/{name}', { params: { path: { name } }, body: search }))
-  await queries.invalidateQueries({ queryKey: searchesQuery.queryKey })
+/** Keeps a search under a name; replace: also where one has that name already. */
+export async function saveSearch(
+  name: string,
+  search: { query: string; sort?: string; columns?: string[] },
+  replace: boolean,
+) {
+  try {
+    await body(
+      client.PUT('/api/v1/searches/{name}', { params: { path: { name }, query: { new: !replace } }, body: search }),
+    )
+  } finally {
+    await queries.invalidateQueries({ queryKey: searchesQuery.queryKey })
+  }
 }
 
 export async function deleteSearch(name: string) {

@@ -22,3 +22,20 @@ test('only a 401 of the server asks for a login', () => {
   expect(mustLogIn(new Error('x'))).toBe(false)
   expect(errorText('plain')).toBe('plain')
 })
+
+test('what to type at a prompt is left out, and what happened stays', () => {
+  const told = (detail: string) => errorText(faultOf({ detail }, 404))
+  expect(told('there is no host x here; `skerry hosts list` finds hosts by name')).toBe('there is no host x here')
+  expect(
+    told(
+      'site oslo cannot be reached: its link is down; the row (of now) is all it holds: `skerry hosts get x` shows it',
+    ),
+  ).toBe('site oslo cannot be reached: its link is down; the row (of now) is all it holds')
+  expect(told('there is no field `a`; did you mean `b`?')).toBe('there is no field `a`; did you mean `b`?')
+  expect(told('`skerry serve` does not run')).toBe('`skerry serve` does not run')
+})
+
+test('a refusal says which part of a request it is about', () => {
+  const errors = [{ location: 'query.sort', message: 'no' }]
+  expect(faultOf({ detail: 'no', errors }, 422)).toMatchObject({ about: 'query.sort', span: undefined })
+})

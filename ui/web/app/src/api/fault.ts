@@ -10,13 +10,18 @@ export class Refused extends Error {
   readonly title: string
   /** Where in a search it went wrong, in bytes, and what may have been meant there. */
   readonly span: { pos: number; end: number; suggestions: string[] } | undefined
+  /** Which part of the request it is about, such as query.sort. */
+  readonly about: string | undefined
 
-  constructor(problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail' | 'pos' | 'end' | 'suggestions'>) {
+  constructor(
+    problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail' | 'pos' | 'end' | 'suggestions' | 'errors'>,
+  ) {
     super(problem.detail || problem.title)
     this.name = 'Refused'
     this.status = problem.status
     this.kind = problem.kind
     this.title = problem.title
+    this.about = problem.errors?.[0]?.location
     this.span =
       problem.pos === undefined
         ? undefined
@@ -46,7 +51,14 @@ export function faultOf(body: unknown, status: number): Refused | NoAnswer {
   return new NoAnswer(`something answered with status ${status}, but not as a Skerry server does`)
 }
 
-/** What to show of any error. */
+/** What to show of any error: what happened. What to type at a prompt against it is left out, for here is none. */
 export function errorText(err: unknown): string {
-  return err instanceof Error ? err.message : String(err)
+  return withoutCommands(err instanceof Error ? err.message : String(err))
+}
+
+/** Leaves out the clauses of a message that name a command, `skerry ...`, and keeps at least the first. */
+function withoutCommands(text: string): string {
+  const [first, ...more] = text.split(/(?<=[;:]) /)
+  const kept = [first!, ...more.filter((clause) => !clause.includes('`skerry '))]
+  return kept.length > more.length ? text : kept.join(' ').replace(/[;:]$/, '')
 }

@@ -259,3 +259,38 @@ test('after the end nothing is said or asked', async () => {
   expect(said).toBe(0)
   expect(server.asked).toEqual(['page ', 'page h-0000199'])
 })
+
+test('a range of rows is had whole, from memory and from the server, and nothing in view is forgotten for it', async () => {
+  const server = new Million()
+  const d = await opened(server)
+  const no = new AbortController().signal
+  const held = d.held
+  const names = async (first: number, end: number) => (await d.between(first, end, no)).map((h) => h.id)
+  const want = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => host(first + i).id)
+  server.asked = []
+  expect(await names(3, 20)).toEqual(want(3, 20))
+  expect(server.asked).toEqual([])
+  // The second page's cursor is known, and the one behind it comes with its answer.
+  expect(await names(150, 450)).toEqual(want(150, 450))
+  expect(server.asked).toEqual(['page h-0000199', 'page h-0000399'])
+  server.asked = []
+  expect(await names(900_123, 900_130)).toEqual(want(900_123, 900_130))
+  expect(server.asked).toEqual(['behind 900123', 'page h-0900122'])
+  expect(await names(999_990, 1_000_010)).toEqual(want(999_990, 1_000_000))
+  expect(d.held).toBe(held)
+  expect(d.row(5)?.id).toBe(host(5).id)
+  d.close()
+})
+
+test('how the server reads a search, and what it remarks of it, comes with every answer', async () => {
+  const server = new Server(some(3))
+  const note = { message: 'no site has site:olso', pos: 5, end: 9, suggestions: ['oslo'] }
+  const plain = server.page.bind(server)
+  server.page = async (...args) => ({ ...(await plain(...args)), query: 'site:olso', notes: [note] })
+  const d = await opened(server)
+  expect(d.summary()).toMatchObject({ query: 'site:olso', sort: 'name', notes: [note] })
+  server.page = plain
+  await d.glance()
+  expect(d.summary()).toMatchObject({ query: '', notes: [] })
+  d.close()
+})

@@ -2,7 +2,7 @@
 // with the cursor that it begins behind. Pages are read as they come into view and forgotten when many
 // others were seen since. What is far from any known cursor is landed on by its number.
 
-import type { Host, Hosts } from '../api/types'
+import type { Host, Hosts, Note } from '../api/types'
 import { moves, notable, type Order } from './order'
 
 /** Where the rows come from. */
@@ -23,6 +23,10 @@ export interface Summary {
   total: number
   tookUs: number
   asOf: string
+  /** The search and the order as the server read them, and what it remarks of the search. */
+  query: string
+  sort: string
+  notes: Note[]
   /** When the server last answered for what is in view, in milliseconds of this machine; 0: never. */
   answeredAt: number
   /** Changes that would move rows, and wait for a refresh. */
@@ -72,6 +76,9 @@ export class Directory {
     total: 0,
     tookUs: 0,
     asOf: '',
+    query: '',
+    sort: '',
+    notes: [],
     answeredAt: 0,
     waiting: 0,
     error: undefined,
@@ -94,6 +101,37 @@ export class Directory {
   row(i: number): Host | undefined {
     const n = Math.floor(i / pageRows)
     return (this.#pages.get(n) ?? this.#old.get(n))?.hosts[i % pageRows]
+  }
+
+  /**
+   * The hosts of the rows from the first to before the last. Those that are not in memory are read; they are not
+   * kept, so that a long range does not push out what is in view.
+   */
+  async between(first: number, end: number, signal: AbortSignal): Promise<Host[]> {
+    const found: Host[] = []
+    let after: string | undefined
+    for (let at = first; at < end;) {
+      const host = this.row(at)
+      if (host) {
+        found.push(host)
+        after = undefined
+        at++
+        continue
+      }
+      const n = Math.floor(at / pageRows)
+      if (after === undefined && (at % pageRows > 0 || !this.#cursors.has(n))) {
+        after = (await this.#source.behind(at, signal)).after
+        if (after === undefined) break
+      }
+      after ??= this.#cursors.get(n)
+      // As far as the page goes that this row is in: the next one may be in memory.
+      const answer = await this.#source.page(after, Math.min(end, (n + 1) * pageRows) - at, signal)
+      found.push(...(answer.hosts ?? []))
+      at = first + found.length
+      after = answer.next
+      if (after === undefined) break
+    }
+    return found
   }
 
   /** How often a host has changed on the page since it was read. */
@@ -314,6 +352,9 @@ export class Directory {
       total: answer.total,
       tookUs: answer.took_us,
       asOf: answer.as_of,
+      query: answer.query,
+      sort: answer.sort,
+      notes: answer.notes ?? [],
       answeredAt: this.#now(),
       error: undefined,
     }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { all, flip, idsPerQuery, marked, markedN, noSelection, queriesOf } from './selection'
+import { all, flip, idsPerQuery, mark, marked, markedN, noSelection, queriesOf } from './selection'
 
 const host = (id: string) => ({ id, hostname: `host ${id}` })
 
@@ -38,4 +38,20 @@ test('what does not fit into one search is asked in several', () => {
   let a = all('', 1000)
   for (let i = 0; i < idsPerQuery + 5; i++) a = flip(a, '', host(`h${i}`))
   expect(markedN(a)).toBe(1000 - idsPerQuery)
+})
+
+test('many are marked at one stroke, and taken back at one', () => {
+  const ten = Array.from({ length: 10 }, (_, i) => host(`h${i}`))
+  let s = mark(flip(noSelection, '', host('h3')), '', ten, true)
+  expect(markedN(s)).toBe(10)
+  s = mark(s, '', ten.slice(2, 5), false)
+  expect(markedN(s)).toBe(7)
+  expect(marked(s, '', 'h3')).toBe('no')
+  const a = mark(all('up', 1000), 'up', ten, false)
+  expect(markedN(a)).toBe(990)
+  expect(markedN(mark(a, 'up', ten.slice(5), true))).toBe(995)
+  // All or none of a stroke: a search could not say the rest.
+  const many = Array.from({ length: idsPerQuery + 1 }, (_, i) => host(`h${i}`))
+  expect(mark(a, 'up', many, false)).toBe(a)
+  expect(mark(a, 'down', ten, true)).toBe(a)
 })

@@ -26,24 +26,35 @@ export function markedN(s: Selection): number {
   return s.kind === 'some' ? s.hosts.size : Math.max(0, s.total - s.except.size)
 }
 
-/**
- * Marks a host, or takes the mark off. Where all that match another search are marked nothing happens:
- * nobody could tell what that would mean.
- */
+/** Marks a host, or takes the mark off. */
 export function flip(s: Selection, q: string, host: Pick<Host, 'id' | 'hostname'>): Selection {
+  return mark(s, q, [host], marked(s, q, host.id) !== 'yes')
+}
+
+/**
+ * Marks hosts, or takes their marks off. Where all that match another search are marked nothing happens:
+ * nobody could tell what that would mean. Nor where more would be left out of all than one search can name.
+ */
+export function mark(s: Selection, q: string, hosts: Pick<Host, 'id' | 'hostname'>[], on: boolean): Selection {
   if (s.kind === 'some') {
-    const hosts = new Map(s.hosts)
-    if (!hosts.delete(host.id)) hosts.set(host.id, host.hostname || host.id)
-    return { kind: 'some', hosts }
+    const next = new Map(s.hosts)
+    for (const h of hosts) {
+      if (on) next.set(h.id, h.hostname || h.id)
+      else next.delete(h.id)
+    }
+    return { kind: 'some', hosts: next }
   }
   if (s.q !== q) return s
   const except = new Set(s.except)
-  if (!except.delete(host.id)) {
-    if (except.size >= idsPerQuery) return s
-    except.add(host.id)
+  for (const h of hosts) {
+    if (on) except.delete(h.id)
+    else except.add(h.id)
   }
-  return { ...s, except }
+  return except.size > idsPerQuery ? s : { ...s, except }
 }
+
+/** How many rows can be marked at one stroke. */
+export const mostAtOnce = 5000
 
 /** Marks all that match. */
 export function all(q: string, total: number): Selection {

@@ -42,6 +42,9 @@ function Content({ id }: { id: string }) {
     return query.error ? (
       <Notice tone="bad" title="This host cannot be shown" alert>
         <Prose text={sentence(errorText(query.error))} />
+        {query.error instanceof Refused && query.error.status === 404
+          ? '. It may have been removed since; search for it by a part of its name or its address.'
+          : null}
       </Notice>
     ) : (
       <Skeleton height={300} radius="lg" />

@@ -44,9 +44,10 @@ export function TrendStrip({ site }: { site: string }) {
   const to = Math.ceil(now / 60_000) * 60_000
   const points = query.data?.points ?? []
   // Where less is known than the window holds, the line begins with what is known.
-  const known = Math.min(...points.map((p) => instant(p.at) ?? to), to - 2000 * (query.data?.resolution_s ?? 300))
+  const known = Math.min(...points.map((p) => instant(p.at) ?? to), to - 60_000)
   const from = Math.max(to - spans[window].ms, known)
-  const said = known > to - spans[window].ms ? `since ${moment(from)}` : spans[window].said
+  const short = known > to - spans[window].ms
+  const said = short ? `since ${moment(from)}` : spans[window].said
   const lines = shown.flatMap((s) => {
     const values = points.flatMap((p) => {
       const value = s.of(p)
@@ -59,7 +60,7 @@ export function TrendStrip({ site }: { site: string }) {
     <section className={classes.strip} aria-label="Trend">
       <header>
         <h2>
-          Trend <span>{lines.length > 0 ? said : ''}</span>
+          Trend <span>{lines.length === 0 ? '' : short ? `${said}; no data before` : said}</span>
         </h2>
         <div role="radiogroup" aria-label="Length of the trend" className={classes.windows}>
           {windows.map((w) => (

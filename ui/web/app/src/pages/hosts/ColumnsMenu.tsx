@@ -8,11 +8,14 @@ import classes from './Menus.module.css'
 export function ColumnsMenu({
   columns,
   order,
+  spared,
   onColumns,
   onOrder,
 }: {
   columns: Column[]
   order: Order
+  /** Usual columns that there was no room for. */
+  spared: Column[]
   onColumns: (ids: string[] | undefined) => void
   onOrder: (order: Order) => void
 }) {
@@ -101,6 +104,11 @@ export function ColumnsMenu({
             </li>
           ))}
         </ul>
+        {spared.length > 0 ? (
+          <p className={classes.hint}>
+            No room here for {spared.map((c) => c.title).join(', ')}; a tick shows it all the same.
+          </p>
+        ) : null}
         <span className="hidden" role="status">
           {said}
         </span>

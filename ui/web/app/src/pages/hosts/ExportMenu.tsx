@@ -16,6 +16,7 @@ export function ExportMenu({
   columns,
   total,
   selection,
+  disabled,
   onError,
 }: {
   q: string
@@ -23,6 +24,8 @@ export function ExportMenu({
   columns: string[]
   total: number
   selection: Selection
+  /** What is asked for is not what is shown, and cannot be. */
+  disabled: boolean
   onError: (error: unknown) => void
 }) {
   const n = markedN(selection)
@@ -31,7 +34,9 @@ export function ExportMenu({
   return (
     <Menu position="bottom-end" shadow="md" width={280}>
       <Menu.Target>
-        <Button variant="default">Export</Button>
+        <Button variant="default" disabled={disabled} title={disabled ? 'Once the search can be read' : undefined}>
+          Export
+        </Button>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{plural(total, 'host')} that match, with the columns shown</Menu.Label>

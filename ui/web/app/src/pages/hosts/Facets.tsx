@@ -35,6 +35,7 @@ export function useRename(): Rename {
 export function Facets({
   q,
   counted,
+  blocked,
   shut,
   more,
   onSearch,
@@ -44,6 +45,8 @@ export function Facets({
   q: string
   /** The search that is counted; undefined while there is none that can be. */
   counted: string | undefined
+  /** What is asked for cannot be read: the counts are of another search, and no click can change this one. */
+  blocked: boolean
   shut: string | undefined
   more: string | undefined
   onSearch: (q: string) => void
@@ -74,7 +77,7 @@ export function Facets({
   if (last.current.size === 0 && (waiting || counted === undefined))
     return <p className="hidden">The values are being counted.</p>
   return (
-    <div className={classes.facets} data-dim={waiting || undefined}>
+    <div className={classes.facets} data-dim={waiting || blocked || undefined} inert={blocked}>
       {shown.map(({ field, title, none }) => (
         <section key={field} className={classes.facet}>
           <h2>

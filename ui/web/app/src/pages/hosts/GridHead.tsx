@@ -52,6 +52,7 @@ export function GridHead({
               role="columnheader"
               aria-colindex={i + 2}
               aria-sort={by ? (order.down ? 'descending' : 'ascending') : undefined}
+              data-column={c.title}
               data-number={c.number || undefined}
             >
               {c.first && !narrow ? (

@@ -4,7 +4,8 @@ import type { Order } from '../../directory/order'
 import type { Directory, Summary } from '../../directory/rows'
 import { Scale, Scroller } from '../../directory/scroll'
 import { marked, markedN, type Selection } from '../../directory/selection'
-import type { Column } from './columns'
+import { boxRem, widthOf, type Column } from './columns'
+import { Edges, useEdges } from './Edges'
 import { GridHead } from './GridHead'
 import classes from './HostGrid.module.css'
 import { HostRow } from './HostRow'
@@ -17,11 +18,10 @@ const rest = 150
 
 /** What keys do to the rows from elsewhere on the page. */
 export interface GridHandle {
-  focus(): void
-  /** Moves the cursor by so many rows. */
-  step(by: number): void
-  /** The host under the cursor. */
-  current(): Host | undefined
+  /** Takes the focus and does what the key does there; false where it does nothing. */
+  press(key: string): boolean
+  /** The row under the cursor, and its host. */
+  current(): { host: Host; row: number } | undefined
 }
 
 interface GridProps {
@@ -40,7 +40,8 @@ interface GridProps {
   rem: number
   onOrder: (column: Column) => void
   onOpen: (host: Host) => void
-  onFlip: (host: Host) => void
+  /** ranged: with all rows from the one that was clicked before. */
+  onFlip: (host: Host, row: number, ranged: boolean) => void
   onAll: (marked: boolean) => void
 }
 
@@ -111,30 +112,40 @@ export function HostGrid(props: GridProps) {
     put(scroller.current!.reveal(row))
   }
   const step = (by: number) => move(cursor < 0 ? scroller.current!.range(0).first : cursor + by)
-  const current = () => (cursor < 0 ? undefined : directory.row(cursor))
+  const current = () => {
+    const host = cursor < 0 ? undefined : directory.row(cursor)
+    return host && { host, row: cursor }
+  }
   const page = Math.max(1, Math.floor((height - headHeight) / rowHeight) - 1)
 
+  const moves: Record<string, () => void> = {
+    j: () => step(1),
+    k: () => step(-1),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    PageDown: () => step(page),
+    PageUp: () => step(-page),
+    Home: () => move(0),
+    End: () => move(summary.rows - 1),
+  }
+  const act = (key: string) => {
+    moves[key]?.()
+    return key in moves
+  }
   useImperativeHandle(props.ref, () => ({
-    focus: () => box.current?.focus({ preventScroll: true }),
-    step,
+    press: (key) => {
+      if (!(key in moves)) return false
+      box.current?.focus({ preventScroll: true })
+      return act(key)
+    },
     current,
   }))
 
   const press = (e: React.KeyboardEvent) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target !== e.currentTarget) return
-    const moves: Record<string, () => void> = {
-      ArrowDown: () => step(1),
-      ArrowUp: () => step(-1),
-      PageDown: () => step(page),
-      PageUp: () => step(-page),
-      Home: () => move(0),
-      End: () => move(summary.rows - 1),
-    }
-    const act = moves[e.key]
-    if (!act) return
-    e.preventDefault()
-    act()
+    if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || e.target !== e.currentTarget) return
+    if (act(e.key)) e.preventDefault()
   }
+  const { edges, look } = useEdges(box, columns, narrow)
 
   const track = useRef({ open: props.onOpen, flip: props.onFlip })
   track.current = { open: props.onOpen, flip: props.onFlip }
@@ -142,9 +153,9 @@ export function HostGrid(props: GridProps) {
     setAt(row)
     track.current.open(host)
   }, [])
-  const flip = useCallback((host: Host, row: number) => {
+  const flip = useCallback((host: Host, row: number, ranged: boolean) => {
     setAt(row)
-    track.current.flip(host)
+    track.current.flip(host, row, ranged)
   }, [])
 
   const rows = []
@@ -169,59 +180,63 @@ export function HostGrid(props: GridProps) {
   }
   const template = narrow
     ? undefined
-    : `2.5rem ${columns.map((c) => (c.share > 0 ? `minmax(${c.rem}rem, ${c.share}fr)` : `${c.rem}rem`)).join(' ')}`
-  const width = narrow ? undefined : `${2.5 + columns.reduce((sum, c) => sum + c.rem, 0)}rem`
+    : `${boxRem}rem ${columns.map((c) => (c.share > 0 ? `minmax(${c.rem}rem, ${c.share}fr)` : `${c.rem}rem`)).join(' ')}`
+  const width = narrow ? undefined : `${widthOf(columns)}rem`
   return (
-    <div
-      ref={box}
-      id="hosts"
-      className={classes.grid}
-      role="grid"
-      aria-label="Hosts"
-      aria-multiselectable="true"
-      aria-rowcount={summary.rows + 1}
-      aria-colcount={columns.length + 1}
-      aria-activedescendant={cursor >= view.first && cursor < view.end ? `host-row-${cursor}` : undefined}
-      aria-busy={props.dim || undefined}
-      tabIndex={0}
-      data-narrow={narrow || undefined}
-      data-dim={props.dim || undefined}
-      style={
-        {
-          '--columns': template,
-          '--width': width,
-          '--row': `${rowHeight}px`,
-          '--head': `${headHeight}px`,
-        } as React.CSSProperties
-      }
-      onKeyDown={press}
-      onScroll={(e) => {
-        scroller.current!.moved(e.currentTarget.scrollTop)
-        draw()
-        window.clearTimeout(timer.current)
-        timer.current = window.setTimeout(settle, rest)
-      }}
-    >
-      <GridHead
-        columns={columns}
-        order={props.order}
-        narrow={narrow}
-        total={summary.total}
-        marked={
-          selection.kind === 'all' && selection.q === q && selection.except.size === 0
-            ? 'yes'
-            : markedN(selection) > 0
-              ? 'unknown'
-              : 'no'
+    <>
+      <div
+        ref={box}
+        id="hosts"
+        className={classes.grid}
+        role="grid"
+        aria-label="Hosts"
+        aria-multiselectable="true"
+        aria-rowcount={summary.rows + 1}
+        aria-colcount={columns.length + 1}
+        aria-activedescendant={cursor >= view.first && cursor < view.end ? `host-row-${cursor}` : undefined}
+        aria-busy={props.dim || undefined}
+        tabIndex={0}
+        data-narrow={narrow || undefined}
+        data-dim={props.dim || undefined}
+        style={
+          {
+            '--columns': template,
+            '--width': width,
+            '--row': `${rowHeight}px`,
+            '--head': `${headHeight}px`,
+          } as React.CSSProperties
         }
-        onOrder={props.onOrder}
-        onAll={props.onAll}
-      />
-      <div className={classes.body} role="rowgroup" style={{ height: scroller.current.scale.height }}>
-        <div className={classes.window} style={{ transform: `translateY(${view.first * rowHeight + view.shift}px)` }}>
-          {rows}
+        onKeyDown={press}
+        onScroll={(e) => {
+          scroller.current!.moved(e.currentTarget.scrollTop)
+          look()
+          draw()
+          window.clearTimeout(timer.current)
+          timer.current = window.setTimeout(settle, rest)
+        }}
+      >
+        <GridHead
+          columns={columns}
+          order={props.order}
+          narrow={narrow}
+          total={summary.total}
+          marked={
+            selection.kind === 'all' && selection.q === q && selection.except.size === 0
+              ? 'yes'
+              : markedN(selection) > 0
+                ? 'unknown'
+                : 'no'
+          }
+          onOrder={props.onOrder}
+          onAll={props.onAll}
+        />
+        <div className={classes.body} role="rowgroup" style={{ height: scroller.current.scale.height }}>
+          <div className={classes.window} style={{ transform: `translateY(${view.first * rowHeight + view.shift}px)` }}>
+            {rows}
+          </div>
         </div>
       </div>
-    </div>
+      <Edges edges={edges} box={box} />
+    </>
   )
 }

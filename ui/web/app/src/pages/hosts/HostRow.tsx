@@ -15,7 +15,7 @@ interface RowProps {
   times: number
   left: boolean
   onOpen: (host: Host, row: number) => void
-  onFlip: (host: Host, row: number) => void
+  onFlip: (host: Host, row: number, ranged: boolean) => void
 }
 
 /** One host, or the place of one that is being read. */
@@ -88,7 +88,8 @@ export const HostRow = memo(function HostRow({
             ref={(box) => {
               if (box) box.indeterminate = marked === 'unknown'
             }}
-            onChange={() => onFlip(host, row)}
+            // It is a click that changes it, and a click says whether Shift was held.
+            onChange={(e) => onFlip(host, row, (e.nativeEvent as MouseEvent).shiftKey)}
           />
         </label>
       </div>

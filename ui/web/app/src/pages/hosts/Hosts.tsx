@@ -2,21 +2,20 @@ import { ActionIcon, Button, Drawer } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useEffect, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import { useLocalNow } from '../../clock'
 import { errorText, Refused } from '../../api/fault'
-import { nodeQuery, useFresh } from '../../api/queries'
-import type { Host } from '../../api/types'
+import { facetsKey } from '../../api/directory'
+import { nodeQuery, queries, useFresh } from '../../api/queries'
 import { clicked, readOrder, writeOrder } from '../../directory/order'
-import { all, flip, noSelection, type Selection } from '../../directory/selection'
-import { useDirectory, useLive, useSummary } from '../../directory/use'
+import { useDirectory, useLive, useRecount, useSummary } from '../../directory/use'
 import { Notice } from '../../parts/Notice'
 import { Prose } from '../../parts/Prose'
 import { useTitle } from '../../parts/title'
 import { flipped, type HostSearch } from '../../words/search'
 import { sentence } from '../../words/status'
 import { HostDrawer } from '../HostDrawer'
-import { colsOf, columnsOf, orderOf } from './columns'
+import { colsOf, columnsOf, orderOf, usualFor } from './columns'
 import { ColumnsMenu } from './ColumnsMenu'
 import { ExportMenu } from './ExportMenu'
 import { Facets } from './Facets'
@@ -25,9 +24,11 @@ import classes from './Hosts.module.css'
 import { useKeys } from './useKeys'
 import { Keys } from './Keys'
 import { SavedMenu } from './SavedMenu'
-import { SearchBox } from './SearchBox'
+import { SearchBox, type Draft } from './SearchBox'
 import { SelectionBar } from './SelectionBar'
 import { Sum } from './Sum'
+import { useRem, useRoom } from './useRoom'
+import { useSelection } from './useSelection'
 
 /** How old what is in view may be and still be taken for the present: three missed looks and a little. */
 const freshFor = 50_000
@@ -40,63 +41,74 @@ export function HostsPage() {
   const node = useQuery(nodeQuery)
   const nodeFresh = useFresh(node)
   const q = search.q ?? ''
-  const order = readOrder(search.sort)
-  const columns = columnsOf(search.cols)
   const narrow = useMediaQuery('(max-width: 46em)', undefined, { getInitialValueInEffect: false }) ?? false
   const beside = useMediaQuery('(min-width: 62em)', undefined, { getInitialValueInEffect: false }) ?? true
   const rem = useRem()
+  const list = useRef<HTMLDivElement>(null)
+  const room = useRoom(list, rem)
+  // On a phone a row has lines, and no columns.
+  const columns = columnsOf(search.cols, narrow ? Infinity : room)
 
-  const { shown, pending, error } = useDirectory(q, search.sort)
+  const { shown, pending, error, unordered } = useDirectory(q, search.sort)
   const summary = useSummary(shown?.directory)
+  // The order as the server reads it: another name of a field is the same order.
+  const order = readOrder(pending ? search.sort : summary.sort || search.sort)
   const live = useLive(shown)
+  useRecount(shown, summary.total, () => void queries.invalidateQueries({ queryKey: facetsKey }))
   const now = useLocalNow()
   const fresh =
     nodeFresh && summary.error === undefined && (summary.answeredAt === 0 || now - summary.answeredAt < freshFor)
 
-  const [selection, setSelection] = useState<Selection>(noSelection)
   const [keys, setKeys] = useState(false)
   const [filters, setFilters] = useState(false)
-  const [failed, setFailed] = useState<unknown>()
+  const [draft, setDraft] = useState<Draft>()
+  const [failed, setFailed] = useState<{ what: string; error: unknown }>()
   const grid = useRef<GridHandle>(null)
 
-  const go = (change: Partial<HostSearch>, replace = true) =>
+  // Each step to another search or order is one to come back to; what is typed in one go is one step.
+  const typing = useRef<string>(undefined)
+  const go = (change: Partial<HostSearch>, replace = true) => {
+    typing.current = undefined
     void navigate({ search: { ...search, ...change }, replace, resetScroll: false })
-  const ask = (text: string) => {
+  }
+  const ask = (text: string, typed = false) => {
     setFailed(undefined)
-    if (text !== q) go({ q: text || undefined, host: undefined })
+    if (text !== q) go({ q: text || undefined, host: undefined }, typed && typing.current === q)
+    typing.current = typed ? text : undefined
   }
   const open = (host: string | undefined) => go({ host }, false)
-  const flipHost = (host: Host) => setSelection((s) => flip(s, shown?.q ?? q, host))
-  const selectAll = () => setSelection(all(shown?.q ?? q, summary.total))
-  // All that match is as many as match now.
-  const marked: Selection =
-    selection.kind === 'all' && selection.q === shown?.q && !pending
-      ? { ...selection, total: summary.total }
-      : selection
+  const marks = useSelection({
+    shown,
+    q,
+    pending,
+    total: summary.total,
+    onError: (error) => setFailed({ what: 'These hosts cannot be selected', error }),
+  })
 
   useKeys({
-    step: (by) => {
-      grid.current?.focus()
-      grid.current?.step(by)
-    },
+    rows: (key) => grid.current?.press(key) ?? false,
     open: () => {
-      const host = grid.current?.current()
-      if (host) open(host.id)
-      return host !== undefined
+      const at = grid.current?.current()
+      if (at) open(at.host.id)
+      return at !== undefined
     },
-    select: () => {
-      const host = grid.current?.current()
-      if (host) flipHost(host)
+    select: (ranged) => {
+      const at = grid.current?.current()
+      if (at) marks.flip(at.host, at.row, ranged)
     },
     refresh: () => shown?.directory.refresh(),
     help: () => setKeys(true),
   })
 
   const span = error instanceof Refused ? error.span : undefined
+  // What the box asks for cannot be had as it stands: what is shown is of the search before.
+  const blocked = draft === 'unfinished' || (pending && error !== undefined)
+  const note = !pending && draft === undefined ? summary.notes[0] : undefined
   const facets = (
     <Facets
-      q={q}
-      counted={shown ? shown.q : span ? '' : undefined}
+      q={blocked ? (shown?.q ?? '') : q}
+      counted={shown?.q}
+      blocked={blocked}
       shut={search.shut}
       more={search.more}
       onSearch={ask}
@@ -104,16 +116,17 @@ export function HostsPage() {
       onMore={(field) => go({ more: flipped(search.more, field) })}
     />
   )
-  const trouble = failed ?? (node.error ? undefined : span ? undefined : (error ?? summary.error))
+  const trouble = failed?.error ?? (node.error ? undefined : span ? undefined : (error ?? summary.error))
   return (
     <div className={classes.page} data-fill>
       <h1 className="hidden">Hosts</h1>
       <div className={classes.tools}>
         <SearchBox
           q={q}
-          slip={span ? { q, pos: span.pos, end: span.end } : undefined}
+          slip={span ? { q, ...span } : note ? { q, pos: note.pos, end: note.end, doubt: true } : undefined}
           describedBy="search-slip"
           onSearch={ask}
+          onDraft={setDraft}
         />
         <div className={classes.menus}>
           {beside ? null : (
@@ -124,7 +137,8 @@ export function HostsPage() {
           <SavedMenu
             query={q}
             sort={search.sort}
-            columns={columns.map((c) => c.id)}
+            columns={search.cols ? columns.map((c) => c.id) : undefined}
+            disabled={blocked}
             onOpen={(s) =>
               go(
                 { q: s.query || undefined, sort: s.sort || undefined, cols: colsOf(s.columns ?? []), host: undefined },
@@ -135,16 +149,18 @@ export function HostsPage() {
           <ColumnsMenu
             columns={columns}
             order={order}
+            spared={search.cols ? [] : usualFor(Infinity).filter((c) => !columns.includes(c))}
             onColumns={(ids) => go({ cols: ids && colsOf(ids) })}
-            onOrder={(o) => go({ sort: writeOrder(o) })}
+            onOrder={(o) => go({ sort: writeOrder(o) }, false)}
           />
           <ExportMenu
             q={shown?.q ?? ''}
             sort={shown?.sort}
             columns={columns.map((c) => c.id)}
             total={summary.total}
-            selection={marked}
-            onError={setFailed}
+            selection={marks.selection}
+            disabled={blocked}
+            onError={(error) => setFailed({ what: 'The file cannot be made', error })}
           />
           <ActionIcon
             className={classes.help}
@@ -163,53 +179,59 @@ export function HostsPage() {
         summary={summary}
         live={live}
         pending={pending}
+        draft={draft}
+        failed={pending && error !== undefined}
         refused={span ? (error as Refused) : undefined}
         onSearch={ask}
         onRefresh={() => shown?.directory.refresh()}
       >
         <SelectionBar
-          selection={marked}
+          selection={marks.selection}
           q={shown?.q ?? q}
           total={summary.total}
-          onAll={selectAll}
+          onAll={marks.all}
           onShow={ask}
-          onClear={() => setSelection(noSelection)}
+          onClear={marks.none}
         />
       </Sum>
       {trouble !== undefined ? (
-        <Notice tone="bad" title={failed === undefined ? 'The hosts cannot be read' : 'The file cannot be made'} alert>
+        <Notice tone="bad" title={failed?.what ?? 'The hosts cannot be read'} alert>
           <Prose text={sentence(errorText(trouble))} />
+        </Notice>
+      ) : null}
+      {unordered !== undefined ? (
+        <Notice tone="warn" title={`There is no order “${search.sort}”`}>
+          The hosts are ordered by name instead; a click on the head of a column orders by that.
         </Notice>
       ) : null}
       <div className={classes.view}>
         {beside ? (
-          <aside className={classes.side} aria-label="Filters">
+          // What is greyed can still be read to its end.
+          <aside className={classes.side} aria-label="Filters" tabIndex={blocked ? 0 : undefined}>
             {facets}
           </aside>
         ) : null}
-        <div className={classes.list}>
+        <div ref={list} className={classes.list}>
           {shown ? (
             <HostGrid
               ref={grid}
               directory={shown.directory}
               summary={summary}
               columns={columns}
-              order={readOrder(shown.sort)}
+              order={order}
               q={shown.q}
-              selection={marked}
+              selection={marks.selection}
               fresh={fresh}
-              dim={pending}
+              dim={pending || blocked}
               narrow={narrow}
               rem={rem}
-              onOrder={(c) => go({ sort: writeOrder(clicked(order, orderOf(c), c.first ?? 'up')) })}
+              onOrder={(c) => go({ sort: writeOrder(clicked(order, orderOf(c), c.first ?? 'up')) }, false)}
               onOpen={(host) => open(host.id)}
-              onFlip={flipHost}
-              onAll={(on) => (on ? selectAll() : setSelection(noSelection))}
+              onFlip={marks.flip}
+              onAll={(on) => (on ? marks.all() : marks.none())}
             />
           ) : (
-            <div className={`${classes.blank} ${classes.wait}`}>
-              {span ? 'The hosts are shown once the search can be read.' : null}
-            </div>
+            <div className={classes.blank} />
           )}
           {shown && summary.rows === 0 && !pending ? (
             <div className={classes.none}>
@@ -235,15 +257,4 @@ export function HostsPage() {
       <Keys opened={keys} onClose={() => setKeys(false)} />
     </div>
   )
-}
-
-/** Pixels of the root font size; people set it in their browser. */
-function useRem(): number {
-  const [rem, setRem] = useState(() => parseFloat(getComputedStyle(document.documentElement).fontSize) || 16)
-  useEffect(() => {
-    const measure = () => setRem(parseFloat(getComputedStyle(document.documentElement).fontSize) || 16)
-    window.addEventListener('resize', measure)
-    return () => window.removeEventListener('resize', measure)
-  }, [])
-  return rem
 }

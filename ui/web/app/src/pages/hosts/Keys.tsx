@@ -11,6 +11,7 @@ const keys: [keys: string[], does: string][] = [
   [['Home', 'End'], 'first host, last host'],
   [['Enter'], 'open the host'],
   [['x'], 'select it, or not'],
+  [['Shift x'], 'and all between it and the one before; so Shift with a click'],
   [['r'], 'refresh'],
   [['Esc'], 'close; from the box to the hosts'],
   [['?'], 'these keys'],

@@ -11,10 +11,12 @@ import classes from './Menus.module.css'
 /** What was typed as a name that the server takes. */
 function fitting(text: string): string {
   return text
+    .trim()
     .toLowerCase()
     .replace(/\s+/g, '-')
     .replace(/[^a-z0-9._-]/g, '')
     .replace(/^[._-]+/, '')
+    .slice(0, 64)
 }
 
 /** Searches that are kept under a name, for everybody on this server. */
@@ -22,11 +24,15 @@ export function SavedMenu({
   query,
   sort,
   columns,
+  disabled,
   onOpen,
 }: {
   query: string
   sort: string | undefined
-  columns: string[]
+  /** Absent: the usual ones. */
+  columns: string[] | undefined
+  /** What is asked for cannot be read, and so not be kept. */
+  disabled: boolean
   onOpen: (s: SavedSearch) => void
 }) {
   const [opened, setOpened] = useState(false)
@@ -37,7 +43,8 @@ export function SavedMenu({
   const [error, setError] = useState<unknown>()
   const saved = useQuery({ ...searchesQuery, enabled: opened })
   const list = saved.data ?? []
-  const same = list.some((s) => s.name === name.trim())
+  const fit = fitting(name)
+  const same = list.some((s) => s.name === fit)
 
   const act = async (work: Promise<void>, done: string) => {
     setError(undefined)
@@ -73,8 +80,7 @@ export function SavedMenu({
           className={classes.save}
           onSubmit={(e) => {
             e.preventDefault()
-            const n = name.trim()
-            if (n) void act(saveSearch(n, { query, sort, columns }), `Saved as ${n}`)
+            if (fit && !disabled) void act(saveSearch(fit, { query, sort, columns }, same), `Saved as ${fit}`)
           }}
         >
           <label htmlFor="search-name">Save this search, its order and its columns as</label>
@@ -85,12 +91,24 @@ export function SavedMenu({
               value={name}
               maxLength={64}
               autoComplete="off"
-              onChange={(e) => setName(fitting(e.currentTarget.value))}
+              aria-describedby="search-name-hint"
+              onChange={(e) => setName(e.currentTarget.value)}
             />
-            <Button type="submit" size="xs" disabled={name.trim() === ''}>
+            <Button type="submit" size="xs" disabled={fit === '' || disabled}>
               {same ? 'Replace' : 'Save'}
             </Button>
           </div>
+          <p id="search-name-hint" className={classes.hint}>
+            {disabled ? (
+              'A search can be saved once it can be read.'
+            ) : name.trim() === '' || name === fit ? null : fit === '' ? (
+              'A name begins with a letter from a to z or a digit.'
+            ) : (
+              <>
+                It will be called <code>{fit}</code>: names have small letters, digits and . _ -
+              </>
+            )}
+          </p>
         </form>
         {error !== undefined || saved.error ? (
           <p className={classes.error} role="alert">
@@ -111,7 +129,9 @@ export function SavedMenu({
                   }}
                 >
                   <b>{s.name}</b>
-                  <code>{s.query || 'every host'}</code>
+                  <code title={s.reading && s.reading !== s.query ? `Read as ${s.reading}` : undefined}>
+                    {s.query || 'every host'}
+                  </code>
                 </button>
                 <button
                   type="button"

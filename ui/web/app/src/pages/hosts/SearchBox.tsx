@@ -10,27 +10,33 @@ import { useCompletion } from './completion'
 /** How long typing rests before it is searched for, in milliseconds. */
 const rest = 250
 
-/** What is wrong with a search, and where, in bytes. */
+/** What is wrong with a search, or may be, and where, in bytes. */
 export interface Slip {
   q: string
   pos: number
   end: number
+  doubt?: boolean
 }
+
+/** What is typed and not asked for yet: it will be in a moment, or it cannot be before it goes on. */
+export type Draft = 'resting' | 'unfinished' | undefined
 
 /**
  * The one box in which everything is asked for. q is what the address holds; what is typed goes there
- * once it rests, or at once with Enter.
+ * once it rests (typed), or at once with Enter.
  */
 export function SearchBox({
   q,
   slip,
   describedBy,
   onSearch,
+  onDraft,
 }: {
   q: string
   slip: Slip | undefined
   describedBy: string | undefined
-  onSearch: (q: string) => void
+  onSearch: (q: string, typed: boolean) => void
+  onDraft: (draft: Draft) => void
 }) {
   const find = useLocation({ select: (l) => l.state.find })
   const [text, setText] = useState(q)
@@ -56,9 +62,13 @@ export function SearchBox({
   latest.current = onSearch
   useEffect(() => {
     if (text.trim() === q || unfinished(text)) return
-    const t = window.setTimeout(() => latest.current(text.trim()), rest)
+    const t = window.setTimeout(() => latest.current(text.trim(), true), rest)
     return () => window.clearTimeout(t)
   }, [text, q])
+  const draft: Draft = text.trim() === q ? undefined : unfinished(text) ? 'unfinished' : 'resting'
+  const drafted = useRef(onDraft)
+  drafted.current = onDraft
+  useLayoutEffect(() => drafted.current(draft), [draft])
   useEffect(() => {
     if (find) input.current?.focus()
   }, [find])
@@ -80,7 +90,7 @@ export function SearchBox({
     setText(done.text)
     setAt(-1)
     setAsked(!done.whole)
-    if (done.whole) latest.current(done.text.trim())
+    if (done.whole) latest.current(done.text.trim(), false)
     input.current?.focus()
   }
 
@@ -101,7 +111,7 @@ export function SearchBox({
       if (active >= 0) take(active)
       else {
         close()
-        latest.current(text.trim())
+        latest.current(text.trim(), false)
       }
     } else if (e.key === 'Escape') {
       e.preventDefault()
@@ -125,7 +135,7 @@ export function SearchBox({
         {wrong ? (
           <>
             {text.slice(0, from)}
-            <mark>{text.slice(from, to) || '\u00a0'}</mark>
+            <mark data-doubt={slip!.doubt || undefined}>{text.slice(from, to) || '\u00a0'}</mark>
             {text.slice(Math.max(to, from))}
           </>
         ) : null}
@@ -141,7 +151,7 @@ export function SearchBox({
         aria-expanded={open}
         aria-controls={open ? list : undefined}
         aria-activedescendant={active >= 0 ? `${list}-${active}` : undefined}
-        aria-invalid={wrong ? true : undefined}
+        aria-invalid={wrong && !wrong.doubt ? true : undefined}
         aria-describedby={wrong ? describedBy : undefined}
         aria-busy={waiting || undefined}
         placeholder="web*   status:down   os:debian>=12   ip:10.2.0.0/16"
@@ -172,7 +182,7 @@ export function SearchBox({
             aria-label="Clear the search"
             onClick={() => {
               setText('')
-              latest.current('')
+              latest.current('', false)
               input.current?.focus()
             }}
           />

@@ -55,6 +55,18 @@ const severe = (severity: 'critical' | 'high' | 'medium' | 'low') => (host: Host
   )
 }
 
+/** Where there is little room the version stays: it is what tells two of them apart. */
+function system(host: Host) {
+  const text = systemShort(host.os)
+  const version = host.os.version ?? ''
+  if (!text || !version || text === version || !text.endsWith(version)) return word(text)
+  return (
+    <span className={classes.split} title={text}>
+      <span>{text.slice(0, -version.length).trimEnd()}</span> <span>{version}</span>
+    </span>
+  )
+}
+
 function addresses(host: Host) {
   const a = addressShort(host)
   if (!a) return unknown('not reported')
@@ -81,10 +93,10 @@ export const columns: Column[] = [
     id: 'name',
     title: 'Host',
     first: 'up',
-    rem: 13,
+    rem: 10,
     share: 2,
     cell: (h) => (
-      <>
+      <span className={classes.host}>
         <span className={classes.name} title={h.fqdn}>
           {h.hostname || h.id}
         </span>
@@ -93,19 +105,19 @@ export const columns: Column[] = [
             sim<span className="hidden">ulated</span>
           </small>
         ) : null}
-      </>
+      </span>
     ),
   },
   {
     id: 'status',
     title: 'Status',
     first: 'up',
-    rem: 7,
+    rem: 6.5,
     share: 0,
     cell: (h, fresh) => <Light said={hostStatus(h, fresh)} />,
   },
-  { id: 'site', title: 'Site', first: 'up', rem: 8, share: 1, cell: (h) => word(h.site, 'its site is not known') },
-  { id: 'os', title: 'System', first: 'up', rem: 11.5, share: 1.6, cell: (h) => word(systemShort(h.os)) },
+  { id: 'site', title: 'Site', first: 'up', rem: 6.5, share: 1, cell: (h) => word(h.site, 'its site is not known') },
+  { id: 'os', title: 'System', first: 'up', rem: 10, share: 1.6, cell: system },
   { id: 'ip', title: 'Address', first: 'up', rem: 9, share: 0.7, cell: addresses },
   {
     id: 'critical',
@@ -122,7 +134,7 @@ export const columns: Column[] = [
     sort: 'cve:high',
     title: 'High',
     first: 'down',
-    rem: 4.5,
+    rem: 4,
     share: 0,
     number: true,
     cell: severe('high'),
@@ -143,12 +155,12 @@ export const columns: Column[] = [
     id: 'updates',
     title: 'Updates',
     first: 'down',
-    rem: 5.5,
+    rem: 5.25,
     share: 0,
     number: true,
     cell: (h) => figure(h.updates, 'nobody has looked yet'),
   },
-  { id: 'seen', title: 'Last seen', first: 'down', rem: 6.5, share: 0, cell: (h) => <AsOf at={h.last_seen} /> },
+  { id: 'seen', title: 'Last seen', first: 'down', rem: 6, share: 0, cell: (h) => <AsOf at={h.last_seen} /> },
   { id: 'fqdn', title: 'Full name', first: 'up', rem: 13, share: 1.5, cell: (h) => word(h.fqdn) },
   { id: 'kernel', title: 'Kernel', first: 'up', rem: 10, share: 0.7, cell: (h) => word(h.kernel) },
   { id: 'arch', title: 'Architecture', first: 'up', rem: 7, share: 0, cell: (h) => word(h.arch) },
@@ -255,18 +267,36 @@ export function orderOf(c: Column): string {
 
 const byId = new Map(columns.map((c) => [c.id, c]))
 
-/** The columns of an address that says nothing of them. */
-export const usual = ['name', 'status', 'site', 'os', 'ip', 'critical', 'high', 'updates', 'seen']
+/** The columns of an address that says nothing of them, and which of them go first where there is no room. */
+const usual = ['name', 'status', 'site', 'os', 'ip', 'critical', 'high', 'updates', 'seen']
+const spared = ['updates', 'ip', 'os', 'high']
 
-/** The columns that a list names; the host's own always comes first. */
-export function columnsOf(cols: string | undefined): Column[] {
-  const ids = listOf(cols).filter((id) => byId.has(id))
-  const chosen = ids.length > 0 ? ids : usual
-  return ['name', ...chosen.filter((id) => id !== 'name')].map((id) => byId.get(id)!)
+/** The width of the boxes that hosts are selected with, in rem. */
+export const boxRem = 2.5
+
+/** The least width of columns with the boxes before them, in rem. */
+export function widthOf(columns: Column[]): number {
+  return columns.reduce((sum, c) => sum + c.rem, boxRem)
 }
 
-/** The list that an address holds; undefined for the usual columns. */
+/** The usual columns, as many as a width in rem has room for. */
+export function usualFor(room: number): Column[] {
+  let fit = usual.map((id) => byId.get(id)!)
+  for (const id of spared) {
+    if (widthOf(fit) <= room) break
+    fit = fit.filter((c) => c.id !== id)
+  }
+  return fit
+}
+
+/** The columns that a list names; the host's own always comes first. Without a list, the usual ones. */
+export function columnsOf(cols: string | undefined, room: number): Column[] {
+  const ids = listOf(cols).filter((id) => byId.has(id))
+  if (ids.length === 0) return usualFor(room)
+  return ['name', ...ids.filter((id) => id !== 'name')].map((id) => byId.get(id)!)
+}
+
+/** The list that an address holds of columns. */
 export function colsOf(ids: string[]): string | undefined {
-  const text = ids.join(',')
-  return text === usual.join(',') ? undefined : text
+  return ids.join(',') || undefined
 }

@@ -3,10 +3,12 @@ import { isTyping } from '../../parts/typing'
 
 /** What the keys of the page of hosts do. "/" is the frame's. */
 export interface Does {
-  step(by: number): void
+  /** What a key does to the rows; false where it does nothing. */
+  rows(key: string): boolean
   /** Opens the host under the cursor; false where there is none. */
   open(): boolean
-  select(): void
+  /** ranged: with all rows from the one that was selected before. */
+  select(ranged: boolean): void
   refresh(): void
   help(): void
 }
@@ -20,20 +22,18 @@ export function useKeys(does: Does) {
       if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || busy(e.target)) return
       const d = latest.current
       const acts: Record<string, () => boolean | void> = {
-        j: () => d.step(1),
-        k: () => d.step(-1),
-        x: () => d.select(),
+        j: () => d.rows('j'),
+        k: () => d.rows('k'),
+        x: () => d.select(false),
+        X: () => d.select(true),
         r: () => d.refresh(),
         '?': () => d.help(),
       }
       // These have a meaning of their own on buttons and links.
       if (e.target === document.body || (e.target as Element).getAttribute?.('role') === 'grid')
         acts['Enter'] = () => d.open()
-      if (e.target === document.body) {
-        acts['ArrowDown'] = () => d.step(1)
-        acts['ArrowUp'] = () => d.step(-1)
-      }
-      const act = acts[e.key]
+      // Where nothing has the focus, what moves through a list moves through this one.
+      const act = acts[e.key] ?? (e.target === document.body ? () => d.rows(e.key) : undefined)
       if (act && act() !== false) e.preventDefault()
     }
     window.addEventListener('keydown', press)
