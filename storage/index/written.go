@@ -37,23 +37,27 @@ func (s *Store) FindWritten(ctx context.Context, q query.Search, write query.Wri
 	return nil
 }
 
-// findWritten answers where nothing is committed meanwhile, and reports where it was.
+// findWritten answers where nothing is committed meanwhile, and reports where it was. Begun is what Store.begun
+// was while no commit was under way. As long as it stays so, the index in memory, the rows that are kept and a view
+// that is opened at any moment are all of one state.
 func (s *Store) findWritten(ctx context.Context, q query.Search, write query.Writer, page *query.Written, begun uint64) (moved bool, err error) {
-	found, v, err := s.ask(ctx, q, false)
+	memory, _ := s.present()
+	found, err := memory.Find(ctx, q)
 	if err != nil {
 		return false, err
 	}
-	defer v.Close()
 	if found.Loose || s.begun.Load() != begun {
 		return true, nil
 	}
+	rows := pageRows{store: s, begun: begun}
+	defer rows.close()
 	page.Total = found.Total
 	page.Hosts = slices.Grow(page.Hosts, len(found.Hits))
 	last := -1
 	for i := range found.Hits {
-		text, ok, err := v.writtenRow(found.Hits[i].ID, write, begun)
-		if err != nil {
-			return false, err
+		text, ok, err := rows.written(found.Hits[i].ID, write)
+		if err != nil || rows.moved {
+			return rows.moved, err
 		}
 		if ok {
 			page.Hosts = append(page.Hosts, query.WrittenHost{Text: text, Beat: found.Hits[i].Beat})
@@ -67,34 +71,82 @@ func (s *Store) findWritten(ctx context.Context, q query.Search, write query.Wri
 		return true, nil
 	}
 	var h model.Host
-	if ok, err := v.recentRow(found.Hits[last].ID, &h, begun); err != nil || !ok {
-		return !ok, err
+	if ok, err := rows.read(found.Hits[last].ID, &h, true); err != nil || !ok {
+		return rows.moved || !ok, err
 	}
 	h.SetBeat(found.Hits[last].Beat)
-	c := query.CursorOf(q.Sort, &h, query.Env{Now: q.Now, Site: v.siteNames()})
+	c := query.CursorOf(q.Sort, &h, query.Env{Now: q.Now, Site: rows.siteNames()})
 	page.Next = &c
-	return false, nil
+	return rows.moved, nil
 }
 
-// writtenRow returns a host's row as it is written. Begun is what recentRow wants.
-func (v *View) writtenRow(id model.HostID, write query.Writer, begun uint64) (text []byte, ok bool, err error) {
-	c := v.store.written
-	if text := c.get(id, begun); text != nil {
+// pageRows reads the rows of one page. Nearly always all of them are kept, and no view is needed.
+type pageRows struct {
+	store *Store
+	begun uint64
+	view  *View // nil: none was needed yet
+	moved bool  // a commit began before the view was open
+}
+
+// open returns a view of the state that begun names, nil where it has passed.
+func (p *pageRows) open() *View {
+	if p.view == nil && !p.moved {
+		p.view = p.store.View()
+		p.moved = p.store.begun.Load() != p.begun
+	}
+	if p.moved {
+		return nil
+	}
+	return p.view
+}
+
+func (p *pageRows) close() {
+	if p.view != nil {
+		_ = p.view.Close()
+	}
+}
+
+// written returns a host's row as it is written; false: there is none, or the state has passed.
+func (p *pageRows) written(id model.HostID, write query.Writer) (text []byte, ok bool, err error) {
+	c := p.store.written
+	if text := c.get(id, p.begun); text != nil {
 		return text, true, nil
 	}
 	var h model.Host
-	if value := v.store.recent.get(id, begun); value == nil {
-		ok, err = v.row(id, &h)
-	} else if err = v.rows.readHost(value, id, &h); err != nil {
-		err = readError(key.Host(id), err)
-	} else {
-		ok = true
-	}
-	if err != nil || !ok {
+	if ok, err := p.read(id, &h, false); err != nil || !ok {
 		return nil, false, err
 	}
 	h.SetBeat(model.HostBeat{}) // that of a row of schema 1
 	text = write(nil, &h)
-	c.put(id, text, begun)
+	c.put(id, text, p.begun)
 	return text, true, nil
+}
+
+// read reads a host's row, and keeps its value if asked to.
+func (p *pageRows) read(id model.HostID, h *model.Host, keep bool) (bool, error) {
+	if value := p.store.recent.get(id, p.begun); value != nil {
+		if err := p.store.rows.readHost(value, id, h); err != nil {
+			return false, readError(key.Host(id), err)
+		}
+		return true, nil
+	}
+	v := p.open()
+	if v == nil {
+		return false, nil
+	}
+	if keep {
+		return v.recentRow(id, h, p.begun)
+	}
+	return v.row(id, h)
+}
+
+// siteNames is Reader.siteNames of a view that is opened when a name is asked for.
+func (p *pageRows) siteNames() func(model.SiteID) model.Site {
+	return func(id model.SiteID) model.Site {
+		if v := p.open(); v != nil {
+			site, _, _ := v.Site(id)
+			return site
+		}
+		return model.Site{}
+	}
 }

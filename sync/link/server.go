@@ -70,7 +70,8 @@ func NewServer(tcp net.Listener, conf ServerConfig) (*Server, error) {
 func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
 
 // Listen returns the listener of the connections that choose one of protos, handshake done. What
-// Accept returns is a *tls.Conn, so that an http.Server finds its h2; for the skerry protocols the
+// Accept returns is a *tls.Conn, so that an http.Server finds its h2, whose NetConn has Hold and Release, for
+// who writes much at once: what is written in between leaves in one piece. For the skerry protocols the
 // client has proved a key (PeerOf), which says nothing yet about whether it is welcome. A protocol
 // that nobody listens for is refused in the handshake. Asking for a protocol that is taken panics.
 func (s *Server) Listen(protos ...string) net.Listener {
@@ -183,7 +184,7 @@ func (s *Server) leave(e *list.Element) {
 func (s *Server) handshake(ctx context.Context, e *list.Element) {
 	defer s.leave(e)
 	p := e.Value.(*pending)
-	conn := tls.Server(p.conn, s.tlsConfig())
+	conn := tls.Server(&gather{Conn: p.conn}, s.tlsConfig())
 	hctx, cancel := context.WithTimeout(ctx, s.conf.Handshake)
 	err := conn.HandshakeContext(hctx)
 	cancel()

@@ -83,11 +83,15 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 
 // answer sends the JSON that write appends.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, write func([]byte) []byte) error {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	if l, ok := w.(*laneWriter); ok {
+		l.take(write)
+		return nil
+	}
 	buffer := buffers.Get().(*[]byte)
 	defer giveBuffer(buffer)
 	*buffer = write((*buffer)[:0])
-	h := w.Header()
-	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
 	if _, err := w.Write(*buffer); err != nil {
 		s.c.Log.Debug("an answer was not taken", "request", requestID(r.Context()), "err", err)

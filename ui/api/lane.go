@@ -186,6 +186,8 @@ func (x *lanes) talk(c net.Conn) net.Conn {
 	}
 	r := bufio.NewReaderSize(t, maxLaneHead)
 	w := laneWriter{conn: t, header: http.Header{}}
+	w.gather, _ = t.NetConn().(gatherer)
+	l := laneReader{r: r, remote: t.RemoteAddr().String(), state: &state}
 	for wait := headTime; x.until(t, wait); wait = idleTime {
 		head, plain, err := x.head(t, r)
 		if err != nil {
@@ -194,12 +196,10 @@ func (x *lanes) talk(c net.Conn) net.Conn {
 		if !plain {
 			return resume(t, r, nil)
 		}
-		head = slices.Clone(head)
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return resume(t, r, head)
+		req, taken := l.request(head)
+		if req == nil {
+			return resume(t, r, taken)
 		}
-		req.RemoteAddr, req.TLS = t.RemoteAddr().String(), &state
 		if !w.answer(x.s, req) {
 			return nil
 		}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -18,9 +17,13 @@ const headRoom = 2 << 10
 // keeps an answer until the handler is done, and writes it in one piece.
 type laneWriter struct {
 	conn   net.Conn
+	gather gatherer // below conn; nil: there is none
 	header http.Header
 	status int
-	head   bytes.Buffer
+	head   []byte
+	names  []string
+	date   []byte // of second
+	second int64
 	out    []byte // headRoom, then the body
 }
 
@@ -64,34 +67,86 @@ func (w *laneWriter) answer(s *Server, r *http.Request) (ok bool) {
 	return w.send()
 }
 
+// gatherer is a connection that sends in one piece what is written between the two.
+type gatherer interface {
+	Hold()
+	Release() error
+}
+
+// take has the body appended to what is kept, which spares a copy of it.
+func (w *laneWriter) take(write func([]byte) []byte) {
+	w.WriteHeader(http.StatusOK)
+	w.out = write(w.out)
+}
+
 // send writes the answer.
 func (w *laneWriter) send() bool {
 	w.WriteHeader(http.StatusOK)
 	body := w.out[headRoom:]
-	if said := w.header["Content-Length"]; said == nil {
-		w.header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	} else if said[0] != strconv.Itoa(len(body)) {
+	if said := w.header["Content-Length"]; said != nil && said[0] != strconv.Itoa(len(body)) {
 		return false
 	}
 	if w.header["Content-Type"] == nil {
 		w.header["Content-Type"] = []string{http.DetectContentType(body)}
 	}
-	w.header["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
-	w.head.Reset()
-	w.head.WriteString("HTTP/1.1 ")
-	w.head.WriteString(strconv.Itoa(w.status))
-	w.head.WriteByte(' ')
-	w.head.WriteString(http.StatusText(w.status))
-	w.head.WriteString("\r\n")
-	_ = w.header.Write(&w.head) // a buffer takes everything
-	w.head.WriteString("\r\n")
-	if w.head.Len() > headRoom {
-		w.out = slices.Concat(w.head.Bytes(), body)
-		_, err := w.conn.Write(w.out)
+	w.writeHead(len(body))
+	if len(w.head) > headRoom {
+		w.out = slices.Concat(w.head, body)
+		return w.write(w.out)
+	}
+	from := headRoom - len(w.head)
+	copy(w.out[from:], w.head)
+	return w.write(w.out[from:])
+}
+
+func (w *laneWriter) write(b []byte) bool {
+	if w.gather == nil || len(b) <= maxRecord {
+		_, err := w.conn.Write(b)
 		return err == nil
 	}
-	from := headRoom - w.head.Len()
-	copy(w.out[from:], w.head.Bytes())
-	_, err := w.conn.Write(w.out[from:])
-	return err == nil
+	w.gather.Hold()
+	_, err := w.conn.Write(b)
+	return w.gather.Release() == nil && err == nil
+}
+
+// maxRecord is how much one record of TLS holds, in bytes.
+const maxRecord = 16 << 10
+
+// writeHead makes the head of the answer, its fields in the order of their names, for a body of so many bytes.
+func (w *laneWriter) writeHead(size int) {
+	b := append(w.head[:0], "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(w.status), 10)
+	b = append(append(append(b, ' '), http.StatusText(w.status)...), "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(size), 10)
+	b = append(append(b, "\r\nDate: "...), w.now()...)
+	w.names = w.names[:0]
+	for name := range w.header {
+		if name != "Content-Length" && name != "Date" {
+			w.names = append(w.names, name)
+		}
+	}
+	slices.Sort(w.names)
+	for _, name := range w.names {
+		for _, value := range w.header[name] {
+			b = append(append(append(b, "\r\n"...), name...), ": "...)
+			from := len(b)
+			b = append(b, value...)
+			for i := from; i < len(b); i++ { // what would begin another field
+				if b[i] == '\r' || b[i] == '\n' {
+					b[i] = ' '
+				}
+			}
+		}
+	}
+	w.head = append(b, "\r\n\r\n"...)
+}
+
+// now is the date of an answer, which is written once in a second.
+func (w *laneWriter) now() []byte {
+	now := time.Now()
+	if s := now.Unix(); s != w.second {
+		w.second = s
+		w.date = now.UTC().AppendFormat(w.date[:0], http.TimeFormat)
+	}
+	return w.date
 }
