@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -126,12 +127,28 @@ func (w *web) close() error {
 
 // Session opens a connection and keeps it.
 func (w *web) Session(ctx context.Context) (Session, error) {
-	c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", w.addr) // see client
+	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", w.addr)
 	if err != nil {
 		return nil, err
 	}
-	return &webSession{w: w, c: c, r: bufio.NewReaderSize(c, 16<<10), stop: context.AfterFunc(ctx, func() { _ = c.Close() })}, nil
+	c := tls.Client(ahead{tcp, bufio.NewReaderSize(tcp, readAhead)}, &tls.Config{InsecureSkipVerify: true}) // see client
+	if err := c.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, tcp.Close())
+	}
+	return &webSession{w: w, c: c, r: bufio.NewReaderSize(c, 4<<10), stop: context.AfterFunc(ctx, func() { _ = tcp.Close() })}, nil
 }
+
+// readAhead is how much the client takes from the kernel at once, in bytes: a page has about 56 KB.
+const readAhead = 64 << 10
+
+// ahead is a connection that reads as much as there is, where TLS would read record by record.
+type ahead struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+// Read implements net.Conn.
+func (a ahead) Read(p []byte) (int, error) { return a.r.Read(p) }
 
 // library is the same controller, asked by Go's own client.
 type library struct{ *web }
@@ -148,13 +165,15 @@ func (w *web) Writer(context.Context) (Writer, error) {
 	return nil, errors.New("the API takes no reports of hosts")
 }
 
-// webSession writes requests and reads answers on the goroutine that asks.
+// webSession writes requests and reads answers on the goroutine that asks. It is a client of HTTP/1.1 that knows
+// no more of it than it needs: of the head of an answer it reads the status and the length of the body, and the
+// body into a buffer that is kept. What comes is received and decrypted to its last byte.
 type webSession struct {
 	w       *web
 	c       net.Conn
 	r       *bufio.Reader
 	request []byte
-	body    bytes.Buffer
+	body    []byte
 	stop    func() bool
 }
 
@@ -165,15 +184,61 @@ func (s *webSession) Close() {
 
 // Query reads the whole body.
 func (s *webSession) Query(_ context.Context, q fleet.Query) (Answer, error) {
-	s.request = fmt.Appendf(s.request[:0], "GET /api/v1%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", path(q), s.w.addr, token)
+	b := appendPath(append(s.request[:0], "GET /api/v1"...), q)
+	b = append(append(b, " HTTP/1.1\r\nHost: "...), s.w.addr...)
+	s.request = append(b, "\r\nAuthorization: Bearer "+token+"\r\n\r\n"...)
 	if _, err := s.c.Write(s.request); err != nil {
 		return Answer{}, err
 	}
-	resp, err := http.ReadResponse(s.r, nil)
+	status, size, err := s.head()
 	if err != nil {
 		return Answer{}, err
 	}
-	return answer(q, resp, &s.body)
+	s.body = slices.Grow(s.body[:0], size)[:size]
+	if _, err := io.ReadFull(s.r, s.body); err != nil {
+		return Answer{}, err
+	}
+	if status != "200" {
+		return Answer{}, fmt.Errorf("%+v: %s: %s", q, status, clip(string(s.body), 400))
+	}
+	return Answer{Bytes: size, Lines: func() ([]string, error) { return webLines(q, s.body) }}, nil
+}
+
+// head reads the head of an answer: its status and how long the body is, in bytes.
+func (s *webSession) head() (status string, size int, err error) {
+	line, err := s.r.ReadSlice('\n')
+	if err != nil {
+		return "", 0, err
+	}
+	if !bytes.HasPrefix(line, []byte("HTTP/1.1 ")) || len(line) < 12 {
+		return "", 0, fmt.Errorf("no answer of HTTP/1.1: %q", line)
+	}
+	if status = "200"; string(line[9:12]) != status {
+		status = string(line[9:12])
+	}
+	size = -1
+	for {
+		line, err = s.r.ReadSlice('\n')
+		if err != nil {
+			return "", 0, err
+		}
+		line = bytes.TrimSuffix(line, []byte("\r\n"))
+		if len(line) == 0 {
+			break
+		}
+		switch name, value, _ := bytes.Cut(line, []byte(": ")); {
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if size, err = strconv.Atoi(string(value)); err != nil || size < 0 {
+				return "", 0, fmt.Errorf("the length of an answer is %q", value)
+			}
+		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+			return "", 0, fmt.Errorf("an answer in the form %q, which this client does not read", value)
+		}
+	}
+	if size < 0 {
+		err = errors.New("an answer without its length")
+	}
+	return status, size, err
 }
 
 // librarySession is asked by Go's own client.
@@ -211,26 +276,29 @@ func answer(q fleet.Query, resp *http.Response, body *bytes.Buffer) (Answer, err
 }
 
 // path is the request that a question becomes.
-func path(q fleet.Query) string {
-	v := url.Values{"q": {text(q)}}
+func path(q fleet.Query) string { return string(appendPath(nil, q)) }
+
+func appendPath(b []byte, q fleet.Query) []byte {
 	switch q.Op {
 	case fleet.OpRollup:
-		return "/sites"
+		return append(b, "/sites"...)
 	case fleet.OpCount:
-		v.Set("fields", "") // only the total
-		return "/hosts/facets?" + v.Encode()
+		b = append(b, "/hosts/facets?fields=&q="...) // only the total
+		return append(b, url.QueryEscape(text(q))...)
 	case fleet.OpFacets:
-		v.Set("fields", strings.Join(facetNames, ","))
-		v.Set("top", strconv.Itoa(facetTop))
-		return "/hosts/facets?" + v.Encode()
+		b = append(append(b, "/hosts/facets?fields="...), url.QueryEscape(strings.Join(facetNames, ","))...)
+		b = strconv.AppendInt(append(b, "&top="...), facetTop, 10)
+		return append(append(b, "&q="...), url.QueryEscape(text(q))...)
 	}
 	sort := order(q.Sort)
-	v.Set("sort", sort.String())
-	v.Set("limit", strconv.Itoa(q.Limit))
+	b = append(append(b, "/hosts?q="...), url.QueryEscape(text(q))...)
+	b = append(append(b, "&sort="...), url.QueryEscape(sort.String())...)
+	b = strconv.AppendInt(append(b, "&limit="...), int64(q.Limit), 10)
 	if q.AfterHost != "" {
-		v.Set("after", query.Cursor{Sort: sort, Known: true, Text: query.Fold(q.AfterHost), ID: hostID(q.AfterID)}.String())
+		after := query.Cursor{Sort: sort, Known: true, Text: query.Fold(q.AfterHost), ID: hostID(q.AfterID)}
+		b = append(append(b, "&after="...), after.String()...) // base64url: nothing to escape
 	}
-	return "/hosts?" + v.Encode()
+	return b
 }
 
 func webLines(q fleet.Query, b []byte) ([]string, error) {
