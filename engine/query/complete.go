@@ -25,11 +25,15 @@ const (
 	maxValues = 20
 )
 
+// Values returns those values of a field whose folded form begins with the folded prefix, the most frequent
+// first, and how many hosts that match rest have each. A rest that is nil is every host.
+type Values func(rest Expr, f Field, prefix string, limit int) []Count
+
 // Complete says how the text could go on at byte at: fields, the values of a field, or operators. The
-// text need not read. Values come through the callback, which returns those whose folded form begins with
-// the folded prefix; it is asked once at most, for a counted field or, where a word without a field
-// stands, for FieldName. It may be nil.
-func Complete(text string, at int, values func(f Field, prefix string, limit int) []Count) Completion {
+// text need not read. Values are asked for once at most: for a counted field, for FieldIP where the beginning of
+// an address stands, or, where a word without a field stands, for FieldName. What else is asked for beside the
+// word, where that can be told, is the rest. Values may be nil.
+func Complete(text string, at int, values Values) Completion {
 	at = max(0, min(at, len(text)))
 	for at < len(text) && at > 0 && !utf8.RuneStart(text[at]) {
 		at--
@@ -53,6 +57,8 @@ type place struct {
 	at    int
 	from  int   // of the word, or of the element of a list, that the cursor is in
 	info  *Info // the field whose value it is; nil: it is no value
+	begin int   // of the condition that the cursor is in, with a dash in front
+	deep  bool  // it stands within parentheses
 	after bool  // a condition stands before, and no operator behind it
 	open  bool  // the word begins with a quote that is not closed before the cursor
 }
@@ -63,11 +69,16 @@ func placeOf(text string, at int) place {
 	p := place{text: text, at: at}
 	var groups []*Info // the field of each open parenthesis
 	var pending *Info  // a field with nothing behind its operator yet
+	dashed := false
 	s := scanner{text: text}
 	for {
 		if s.blanks(); s.pos > at {
 			s.pos = at
 		}
+		if pending == nil && !dashed {
+			p.begin = s.pos
+		}
+		dashed, p.deep = false, len(groups) > 0
 		p.from, p.open, p.info = s.pos, false, pending
 		if pending == nil && len(groups) > 0 {
 			p.info = groups[len(groups)-1]
@@ -92,6 +103,7 @@ func placeOf(text string, at int) place {
 			continue
 		case s.at("-") || s.at("+"):
 			s.pos++
+			dashed = true
 			continue
 		}
 		pending = p.word(&s)
@@ -171,9 +183,31 @@ func (p *place) typed() string {
 	return v.text
 }
 
+// rest is what the text asks for without the condition that the cursor is in, or nil where that cannot be told:
+// within parentheses, beside an "or", or where the rest does not read.
+func (p *place) rest() Expr {
+	end := scanner{p.text, p.at}
+	for !end.boundary(end.pos) {
+		_, n := end.rune()
+		end.pos += n
+	}
+	if p.deep || p.open {
+		return nil
+	}
+	x, err := Parse(p.text[:p.begin] + " " + p.text[end.pos:])
+	if err != nil {
+		return nil
+	}
+	switch x.(type) {
+	case All, Or:
+		return nil
+	}
+	return x
+}
+
 type completer struct {
 	place
-	values func(Field, string, int) []Count
+	values Values
 	out    Completion
 }
 
@@ -187,7 +221,7 @@ func (c *completer) ask(f Field, prefix string, limit int) []Count {
 	if c.values == nil || len(prefix) > MaxPattern {
 		return nil
 	}
-	return c.values(f, Fold(prefix), limit)
+	return c.values(c.rest(), f, Fold(prefix), limit)
 }
 
 // start completes where no field stands before the cursor: fields, host names, operators.
@@ -238,12 +272,15 @@ var ideas = map[Kind][][2]string{
 	KindAge:     {{"<1h", "less than an hour ago"}, {">1h", "more than an hour ago"}, {">1d", "more than a day ago"}, {">30d", "more than 30 days ago"}, {"never", "no time is known"}},
 	KindUntil:   {{"<7d", "within 7 days"}, {"<30d", "within 30 days"}, {"expired", "in the past"}, {">90d", "later than in 90 days"}, {"never", "no time is known"}},
 	KindVersion: {{"<", "before a version"}, {">=", "a version or later"}, {"*", "any at all"}},
-	KindAddress: {{"10.0.0.0/8", "a prefix"}, {"none", "no address is known"}},
-	KindMAC:     {{"none", "none is known"}},
+	KindAddress: {{"10.0.0.0/8", "a network"}, {"172.16.0.0/12", "a network"}, {"192.168.0.0/16", "a network"}, {"fd00::/8", "a network"}, {"10.2.", "what begins so"}, {"10.0.0.1-10.0.0.9", "a range"}, {"none", "no address is known"}},
+	KindMAC:     {{"52:54:00", "what begins so"}, {"none", "none is known"}},
 	KindText:    {{"*", "any at all; stars stand for any text, as in *db*"}},
 	KindWord:    {{"*", "any at all"}},
 	KindOS:      {{"*", "any at all"}},
 }
+
+// memories are the ideas of FieldMemory, whose numbers have units.
+var memories = [][2]string{{">=16g", "16 GiB or more"}, {"<4g", "less than 4 GiB"}, {"8g..32g", "between, both included"}, {"512m", "exactly"}, {">1t", "more than 1 TiB"}, {"unknown", "nobody knows"}}
 
 // value completes a value.
 func (c *completer) value() {
@@ -294,11 +331,18 @@ func (c *completer) value() {
 		return
 	case kind == KindOS:
 		c.systems(typed)
+	case kind == KindAddress:
+		c.addresses(typed)
 	case c.info.Counted || f == FieldName:
 		c.listed(f, typed)
 	}
-	for _, i := range ideas[kind] {
-		if strings.HasPrefix(i[0], raw) && !(f == FieldCVE && i[0] == "unknown") && !(f == FieldMemory && strings.ContainsAny(i[0], "123456789")) {
+	list := ideas[kind]
+	if f == FieldMemory {
+		c.units(raw)
+		list = memories
+	}
+	for _, i := range list {
+		if strings.HasPrefix(i[0], raw) && !(f == FieldCVE && i[0] == "unknown") {
 			c.add(i[0], i[1], 0)
 		}
 	}
@@ -308,8 +352,11 @@ func (c *completer) value() {
 func (c *completer) listed(f Field, prefix string) {
 	for _, v := range c.ask(f, prefix, maxValues) {
 		text := Quote(v.Value)
-		if f == FieldArch && isAlike(Fold(v.Value)) {
+		switch {
+		case f == FieldArch && isAlike(Fold(v.Value)):
 			text = quoted(v.Value)
+		case f == FieldIP:
+			text = v.Value
 		}
 		c.add(text, "", v.N)
 	}
@@ -338,5 +385,38 @@ func (c *completer) versions(raw string) {
 		if version, ok := strings.CutPrefix(Fold(v.Value), system); ok && version != noVersion {
 			c.add(Quote(version), "", v.N)
 		}
+	}
+}
+
+// units adds the units of memory where a number wants one.
+func (c *completer) units(raw string) {
+	if raw == "" || !digit(raw[len(raw)-1]) {
+		return
+	}
+	for _, u := range [...][2]string{{"g", "GiB"}, {"m", "MiB"}, {"t", "TiB"}} {
+		c.add(raw+u[0], u[1], 0)
+	}
+}
+
+// addresses adds the network that the beginning of an address stands for, the network around a whole one, and
+// addresses that there are.
+func (c *completer) addresses(typed string) {
+	if strings.ContainsAny(typed, "/-*") || typed == "" {
+		return
+	}
+	if a, ok := whole(typed); ok {
+		c.add(a.String(), "this address", 0)
+		bits := 24
+		if a.Is6() {
+			bits = 64
+		}
+		if p, err := a.Prefix(bits); err == nil {
+			c.add(p.String(), "the network around it", 0)
+		}
+	} else if low, high, ok := parsePartial(typed, false); ok {
+		c.add(spanText(low, high), "the whole network", 0)
+	}
+	if AddressWord(typed) {
+		c.listed(FieldIP, typed)
 	}
 }

@@ -20,9 +20,10 @@ var known = map[Field][]Count{
 	FieldArch:    {{"amd64", 3}, {"x86_64", 70}},
 	FieldKernel:  {{"6.1.0-18-amd64", 4}},
 	FieldCountry: {{"DE", 30}},
+	FieldIP:      {{"10.2.3.4", 1}, {"10.20.0.1", 1}, {"fe80::1", 3}},
 }
 
-func valuesOf(f Field, prefix string, limit int) (out []Count) {
+func valuesOf(_ Expr, f Field, prefix string, limit int) (out []Count) {
 	for _, c := range known[f] {
 		if strings.HasPrefix(Fold(c.Value), prefix) && len(out) < limit {
 			out = append(out, c)
@@ -108,11 +109,11 @@ func unquoted(s string) string {
 }
 
 func TestCompleteAsksOnce(t *testing.T) {
-	for _, text := range []string{"", "w", "status:", "status:u", "tag:p", "os:debian>=", "cve:", "seen:", "a or b", "kernel:<6", "nothing:", `tag:"tw`} {
+	for _, text := range []string{"", "w", "status:", "status:u", "tag:p", "ip:10.2", "os:debian>=", "cve:", "seen:", "a or b", "kernel:<6", "nothing:", `tag:"tw`} {
 		n := 0
-		Complete(text, len(text), func(f Field, prefix string, limit int) []Count {
+		Complete(text, len(text), func(_ Expr, f Field, prefix string, limit int) []Count {
 			n++
-			if prefix != Fold(prefix) || limit < 1 || limit > maxValues || f != FieldName && !f.Info().Counted {
+			if prefix != Fold(prefix) || limit < 1 || limit > maxValues || f != FieldName && f != FieldIP && !f.Info().Counted {
 				t.Errorf("%q asks for %v, %q, %d", text, f, prefix, limit)
 			}
 			return nil
@@ -121,6 +122,43 @@ func TestCompleteAsksOnce(t *testing.T) {
 			t.Errorf("%q asks %d times", text, n)
 		}
 		Complete(text, len(text), nil)
+	}
+}
+
+// TestCompleteKnowsTheRest: values are counted among the hosts that everything else in the search finds.
+func TestCompleteKnowsTheRest(t *testing.T) {
+	for _, c := range []struct{ text, rest string }{
+		{"site:^", ""},
+		{"status:down site:^", "status:down"},
+		{"status:down site:be^ tag:pci", "status:down tag:pci"},
+		{"site:b^ os:debian>=12 -tag:lab", "os:debian>=12 -tag:lab"},
+		{"status:down -site:be^", "status:down"},
+		{"status:down site:oslo,be^ web", "status:down web"},
+		{"status:down site:be^rlin web", "status:down web"},
+		{"status:down web^", "status:down"},
+		{"status:down site: ^", "status:down"},
+		{"status:down not site:^", ""},
+		{"a or site:^", ""},
+		{"a or b site:^", ""},
+		{"status:down (site:^", ""},
+		{"status:down (a site:^)", ""},
+		{"(a or b) site:^", ""},
+		{"tag:pci (a or b) site:^", "tag:pci (a or b)"},
+		{"statsu:down site:^", ""},
+		{`status:down site:"new y^`, ""},
+	} {
+		at := strings.IndexByte(c.text, '^')
+		asked := false
+		Complete(c.text[:at]+c.text[at+1:], at, func(rest Expr, _ Field, _ string, _ int) []Count {
+			asked = true
+			if Format(rest) != c.rest {
+				t.Errorf("%s: the rest is %q, want %q", c.text, Format(rest), c.rest)
+			}
+			return nil
+		})
+		if !asked {
+			t.Errorf("%s: nothing is asked for", c.text)
+		}
 	}
 }
 

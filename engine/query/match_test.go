@@ -260,7 +260,7 @@ func addressStarts(h *model.Host, part string) bool {
 func TestMatch(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 1))
-	hosts := make([]*model.Host, 600)
+	hosts := make([]*model.Host, 3000)
 	for i := range hosts {
 		hosts[i] = hostOf(r)
 	}

@@ -109,14 +109,14 @@ type completeInput struct {
 	At    int    `query:"at" minimum:"-1" maximum:"65536" default:"-1" doc:"byte at which the writer stands; absent: the end"`
 }
 
-func (s *Server) completeSearch(_ context.Context, in *completeInput) (*out[schema.Completion], error) {
+func (s *Server) completeSearch(ctx context.Context, in *completeInput) (*out[schema.Completion], error) {
 	if len(in.Query) > query.MaxText {
 		return nil, parameter("q", "a search has at most "+strconv.Itoa(query.MaxText)+" bytes")
 	}
 	if in.At < 0 || in.At > len(in.Query) {
 		in.At = len(in.Query)
 	}
-	c := query.Complete(in.Query, in.At, s.c.Directory.Values)
+	c := query.Complete(in.Query, in.At, s.values(ctx))
 	body := schema.Completion{From: c.From, To: c.To, Items: make([]schema.CompletionItem, 0, len(c.Items))}
 	for _, i := range c.Items {
 		body.Items = append(body.Items, schema.CompletionItem(i))

@@ -197,7 +197,7 @@ func TestFacetsGroupsAndCompletion(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	c = read[schema.Completion](r, r.do("GET", "/api/v1/hosts/complete?q=site:ber+status:up&at=8", nil), 200)
-	if len(c.Items) != 1 || !strings.Contains(c.Items[0].Text, "berlin") || c.Items[0].N != 4 {
+	if len(c.Items) != 1 || !strings.Contains(c.Items[0].Text, "berlin") || c.Items[0].N != 2 {
 		t.Errorf("%+v", c)
 	}
 	fields := read[[]schema.Field](r, r.do("GET", "/api/v1/fields", nil), 200)
@@ -378,5 +378,39 @@ func TestDispatchBySearch(t *testing.T) {
 	c = read[schema.Command](r, r.do("POST", "/api/v1/commands", schema.Dispatch{Kind: "ping", Site: "berlin", Hosts: many, DryRun: true}), 200)
 	if c.TaskN["queued"] != 300 || len(c.Tasks) != 300 || !slices.IsSortedFunc(c.Tasks, func(a, b schema.Task) int { return strings.Compare(a.HostID, b.HostID) }) {
 		t.Errorf("%v, %d tasks", c.TaskN, len(c.Tasks))
+	}
+}
+
+// TestCompletionCountsTheRest: what a value is said to have is what choosing it gives.
+func TestCompletionCountsTheRest(t *testing.T) {
+	r := newRig(t)
+	r.fleet()
+	for id, h := range r.mem.hosts {
+		h.IPv4 = []string{fmt.Sprintf("10.%d.0.%d", id[13]%2+2, id[15])}
+		r.mem.hosts[id] = h
+	}
+	for _, c := range []struct{ q, want string }{
+		{"site:", "berlin 4, oslo 2"},
+		{"status:up site:", "berlin 2, oslo 2"},
+		{"status:down site:", "berlin 1"},
+		{"os:rhel tag:", "db 3, pci 3"},
+		{"status:down tag:w", "web 0"}, // nobody of the rest has it, but it is there
+		{"status:down berlin", "berlin-b 1"},
+		{"status:late berlin", "berlin-d 1"},
+	} {
+		body := read[schema.Completion](r, r.do("GET", "/api/v1/hosts/complete?q="+url.QueryEscape(c.q), nil), 200)
+		var got []string
+		for _, i := range body.Items {
+			if i.N > 0 || i.Doc == "" {
+				got = append(got, fmt.Sprintf("%s %d", i.Text, i.N))
+			}
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%s: %v, want %s", c.q, got, c.want)
+		}
+	}
+	body := read[schema.Completion](r, r.do("GET", "/api/v1/hosts/complete?q=status:down+ip:10.", nil), 200)
+	if len(body.Items) < 2 || body.Items[0].Text != "10.0.0.0/8" || body.Items[1].N != 1 {
+		t.Errorf("%+v", body.Items)
 	}
 }
