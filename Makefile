@@ -16,7 +16,7 @@ APP      := ui/web/app
 PAGE     := ui/web/dist/index.html
 SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help build web demo test check fix bench bench-directory fuzz clean
+.PHONY: help build web demo test check fix bench bench-directory fuzz soak chaos clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -81,6 +81,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 
 soak: ## the random tests of the directory at length (CHECKS=20000 runs each)
 	go test -timeout 0 -run '^TestModel$$' ./storage/search ./storage/index -rapid.checks=$(CHECKS)
+
+# The short form is part of `make test`. ROUNDS=N: so many of each; SEED=N: the same dice again. Needs root for most of it.
+chaos: build ## power cuts, kills, failing disks and parted networks, at length
+	SKERRY_CHAOS=long SKERRY_CHAOS_ROUNDS=$(ROUNDS) SKERRY_CHAOS_SEED=$(SEED) go test -timeout 0 -v ./scripts/chaos
 
 clean: ## remove what was built
 	rm -rf bin $(APP)/node_modules
