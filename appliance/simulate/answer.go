@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -42,32 +41,9 @@ func (l *siteLog) detail(_ context.Context, params map[string]string) (any, erro
 		d.Host.LastSeen, d.Host.StatusAt = d.At, d.At // nothing else was judged since
 	}
 	if i != nil {
-		d.Packages = i.inv.Packages
+		d.Packages, d.Findings = i.inv.Packages, i.found
 	}
-	d.Findings = findings(h, d.Packages)
 	return d, nil
-}
-
-// findings makes as many findings as the host's row counts. Their names say that they are made up.
-func findings(h model.Host, packages []model.Package) []model.Finding {
-	var out []model.Finding
-	add := func(s model.Severity, count int) {
-		for range count {
-			k := len(out) + 1
-			p := model.Package{Name: h.OS.Name, Version: h.OS.Version}
-			if len(packages) > 0 {
-				p = packages[(int(h.ID[15])+7*k)%len(packages)]
-			}
-			name := fmt.Sprintf("SIMULATED-%04d", k)
-			out = append(out, model.Finding{
-				Vulnerability: name, Advisory: model.AdvisoryKey{Source: "simulated", ID: name},
-				Package: p.Name, Source: p.Source, Version: p.Version, Severity: s, Verdict: model.VerdictAffected,
-			})
-		}
-	}
-	add(model.SeverityCritical, h.Exposure.Critical)
-	add(model.SeverityHigh, h.Exposure.High)
-	return out
 }
 
 // obey answers an order as the site and its agents would: hosts that report do what they are told.

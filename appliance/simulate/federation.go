@@ -83,6 +83,9 @@ func (c Federation) rate() float64 {
 	return float64(c.Hosts) * changesADay / (24 * 3600)
 }
 
+// variants is how many installations a federation has of each release that is not Debian 12.
+const variants = 6
+
 // parallel is how many sites enroll or bring their first rows up at once.
 const parallel = 8
 
@@ -104,7 +107,7 @@ func RunFederation(ctx context.Context, c Federation) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	im, err := newImages(c.Seed)
+	im, err := newImages(c.Seed, variants)
 	if err != nil {
 		return err
 	}
@@ -281,13 +284,12 @@ const beat = 50 * time.Millisecond
 // live lets events happen, and each site judge its hosts once in an interval.
 func (r *federation) live(ctx context.Context) error {
 	cum := make([]int, len(r.sites))
-	next := make([]time.Time, len(r.sites))
+	next := make([]time.Time, len(r.sites)) // zero: its rows are not at the controller yet
 	begin := r.Now()
 	total := 0
 	for i, s := range r.sites {
 		total += s.Hosts
 		cum[i] = total
-		next[i] = begin.Add(interval * time.Duration(i+1) / time.Duration(len(r.sites)))
 	}
 	which := rand.New(rand.NewPCG(r.Seed, uint64(begin.UnixNano()))) // where; what happens there is the site's
 	tick := time.NewTicker(beat)
@@ -307,11 +309,17 @@ func (r *federation) live(ctx context.Context) error {
 			r.sites[sort.SearchInts(cum, 1+which.IntN(total))].log.happen()
 		}
 		for i, s := range r.sites {
-			if now.Before(next[i]) {
+			if now.Before(next[i]) || next[i].IsZero() && !s.log.begun() {
 				continue
 			}
+			first := next[i].IsZero()
 			next[i] = now.Add(interval)
-			s.log.judge()
+			if first { // and from then on not all of them at the same moment
+				next[i] = now.Add(interval * time.Duration(i+1) / time.Duration(len(r.sites)))
+			}
+			if err := s.log.judge(); err != nil {
+				return err
+			}
 			if err := r.save(s); err != nil {
 				return err
 			}

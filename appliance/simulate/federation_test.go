@@ -223,8 +223,9 @@ func TestFederation(t *testing.T) {
 // ask puts a question down a link and sends a command.
 func (q *hq) ask(conf Federation) {
 	q.Helper()
-	w := q.world(conf, 0)
-	name, id := w.fleet.Sites[0].Code, model.HostID{}
+	troubled := slices.IndexFunc([]int{0, 1, 2, 3, 4}, func(i int) bool { return troubleAt(conf.Seed, i, conf.Sites) > 0 })
+	w := q.world(conf, troubled)
+	name, id := w.fleet.Sites[troubled].Code, model.HostID{}
 	for n := 0; ; n++ { // one that is up, and has packages
 		h, i, err := w.host(n)
 		if err != nil {
@@ -236,7 +237,7 @@ func (q *hq) ask(conf Federation) {
 			if err := q.call(q.Context(), http.MethodGet, "/hosts/"+id.String()+"/detail", nil, &d); err != nil {
 				continue // it is gone by now
 			}
-			if d.AnsweredBy != name || len(d.Packages) != len(i.inv.Packages) || d.Host.PackageN != len(d.Packages) || len(d.Findings) != d.Host.Exposure.Critical+d.Host.Exposure.High {
+			if d.AnsweredBy != name || len(d.Packages) != len(i.inv.Packages) || d.Host.PackageN != len(d.Packages) || (len(d.Findings) == 0) != (d.Host.Worst == model.WorstClean) {
 				q.Errorf("the site answered %d packages of %d and %d findings for %+v", len(d.Packages), len(i.inv.Packages), len(d.Findings), d.Host)
 			}
 			break
@@ -300,7 +301,9 @@ func (q *hq) compare(conf Federation) {
 			q.Fatalf("%+v, %v", at, err)
 		}
 		passed := uint64(at.Seq)>>slotBits - uint64(w.next)
-		w.reach(passed, model.TimeOf(time.Now()))
+		if err := w.reach(passed, model.TimeOf(time.Now())); err != nil {
+			q.Fatal(err)
+		}
 		events += passed
 		gone += len(w.gone)
 		want := map[model.HostID]int{}
@@ -310,9 +313,12 @@ func (q *hq) compare(conf Federation) {
 			}
 		}
 		all += len(want)
-		found := 0
+		found, clean := 0, 0
 		if err := v.HostsOfSite(model.SiteID(member), func(h model.Host) error {
 			found++
+			if h.Worst() == model.WorstClean {
+				clean++
+			}
 			n, ok := want[h.ID]
 			if !ok {
 				return fmt.Errorf("%s (%s) is not of site %s, or was removed", h.ID, h.Hostname, w.fleet.Sites[i].Code)
@@ -321,16 +327,20 @@ func (q *hq) compare(conf Federation) {
 			if err != nil {
 				return err
 			}
-			if w.odd[n].status != "" {
+			if w.odd[n].beat.Status != "" && w.odd[n].change == 0 {
 				turned++
 			}
 			if h.Hostname != x.Hostname || h.Status != x.Status || !slices.Equal(h.Tags, x.Tags) || h.OS != x.OS || h.Exposure != x.Exposure ||
-				*h.Updates != *x.Updates || *h.Compliance != *x.Compliance || h.AgentVersion != x.AgentVersion || h.PackagesDigest != x.PackagesDigest {
+				!equal(h.Updates, x.Updates) || !equal(h.Compliance, x.Compliance) || h.AgentVersion != x.AgentVersion || h.PackagesDigest != x.PackagesDigest {
 				return fmt.Errorf("the controller holds\n%+v\nit should be\n%+v", h, x)
 			}
 			return nil
 		}); err != nil {
 			q.Error(err)
+		}
+		e, _, err := v.Exposure(model.SiteID(member))
+		if err != nil || e.MatchedHosts == 0 || e.MatchedHosts > e.AffectedHosts+clean {
+			q.Errorf("site %s: the roll-up is %+v, and %d of its hosts are clean; %v", w.fleet.Sites[i].Code, e, clean, err)
 		}
 		counts, _, err := v.Counts(model.SiteID(member))
 		if err != nil || found != len(want) || counts.Hosts != int64(found) {
@@ -353,6 +363,10 @@ func (q *hq) compare(conf Federation) {
 			q.Errorf("refused: %+v", e)
 		}
 	}
+}
+
+func equal[T comparable](a, b *T) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
 func TestNumbersOutOfBoundsAreRefused(t *testing.T) {

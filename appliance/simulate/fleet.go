@@ -14,25 +14,32 @@ import (
 // Fleet is the fleet of one gateway: hosts that do not exist, in the mix that real sites have. The site
 // matches them as it matches real ones, so what appliance/fleet gives Debian or Ubuntu runs Debian 12 here,
 // whose packages are known, patched from "this week" to "never"; other Linux systems have a few packages of
-// their release, and the others none. Everything but the host ids is a pure function of the seed and the
-// host's number. A Fleet is safe for concurrent use.
+// their release, and the others none. What a host is and runs is a pure function of the seed and its number; its
+// names and what the manufacturer gave it also depend on the site, and its id on the gateway. A Fleet is safe for
+// concurrent use.
 type Fleet struct {
 	seed   uint64
+	site   string
 	owner  model.NodeID
 	start  time.Time
-	hosts  *fleet.Fleet
+	hosts  *fleet.Fleet // what the hosts are
+	marks  *fleet.Fleet // what tells them from those of other sites
 	images *images
 }
 
-// NewFleet makes the fleet of a seed. The host ids also depend on owner, the gateway that reports
-// them, so that two sites may simulate the same seed. No machine was booted after start.
-func NewFleet(seed uint64, owner model.NodeID, start time.Time) (*Fleet, error) {
-	im, err := newImages(seed)
+// NewFleet makes the fleet of a seed at the site of that name. The host ids also depend on owner, the gateway
+// that reports them. So two sites may simulate the same seed, and beside them a federation of it. No machine was
+// booted after start.
+func NewFleet(seed uint64, site string, owner model.NodeID, start time.Time) (*Fleet, error) {
+	im, err := newImages(seed, 1)
 	if err != nil {
 		return nil, err
 	}
 	// One site, large enough that its network has room for any number.
-	return &Fleet{seed: seed, owner: owner, start: start, images: im, hosts: fleet.New(fleet.Config{Seed: seed, Hosts: MaxHosts, Sites: 1})}, nil
+	of := func(seed uint64) *fleet.Fleet { return fleet.New(fleet.Config{Seed: seed, Hosts: MaxHosts, Sites: 1}) }
+	return &Fleet{
+		seed: seed, site: site, owner: owner, start: start, images: im, hosts: of(seed), marks: of(mix(seed, textHash(site))),
+	}, nil
 }
 
 var debianOS = model.OS{ID: "debian", Name: "Debian GNU/Linux 12 (bookworm)", Version: "12", Codename: "bookworm"}
@@ -52,7 +59,10 @@ func (f *Fleet) ID(n int) model.HostID {
 
 // Host returns the facts of host n, from 0, and its inventory as JSON; nil: it has none to report.
 func (f *Fleet) Host(n int) (model.Facts, []byte, error) {
-	facts := f.hosts.Host(0, n).Model().Facts
+	h, mark := f.hosts.Host(0, n), f.marks.Host(0, n)
+	h.Serial, h.MAC, h.IPv6 = mark.Serial, mark.MAC, mark.IPv6
+	rename(&h, f.site, n)
+	facts := h.Model().Facts
 	r := rand.New(rand.NewPCG(f.seed, 1<<32+uint64(n)))
 	p := profileOf(r)
 	facts.BootedAt = model.TimeOf(f.start.Add(-time.Duration(r.IntN(90*24*3600)) * time.Second).Truncate(time.Second))
@@ -69,7 +79,7 @@ func (f *Fleet) Host(n int) (model.Facts, []byte, error) {
 
 // Inventoried returns how many of the first hosts of a seed's fleet have an inventory, which a site can match.
 func Inventoried(seed uint64, hosts int) (int, error) {
-	f, err := NewFleet(seed, model.NodeID{}, time.Time{})
+	f, err := NewFleet(seed, "", model.NodeID{}, time.Time{})
 	if err != nil {
 		return 0, err
 	}

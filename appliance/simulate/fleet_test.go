@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func newFleet(t *testing.T, seed uint64, owner byte) *Fleet {
+func newFleet(t *testing.T, seed uint64, site string, owner byte) *Fleet {
 	t.Helper()
-	f, err := NewFleet(seed, model.NodeID{owner}, start)
+	f, err := NewFleet(seed, site, model.NodeID{owner}, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,8 @@ func hostOf(t *testing.T, f *Fleet, n int) (model.Facts, []byte) {
 }
 
 func TestFleetIsAFunctionOfItsSeed(t *testing.T) {
-	a, b, other, elsewhere := newFleet(t, 7, 1), newFleet(t, 7, 1), newFleet(t, 8, 1), newFleet(t, 7, 2)
+	a, b, other := newFleet(t, 7, "oslo", 1), newFleet(t, 7, "oslo", 1), newFleet(t, 8, "oslo", 1)
+	elsewhere, again := newFleet(t, 7, "bergen", 2), newFleet(t, 7, "oslo", 3)
 	same, ids := true, map[model.HostID]bool{}
 	for n := range 800 {
 		x, p := hostOf(t, a, n)
@@ -41,10 +43,17 @@ func TestFleetIsAFunctionOfItsSeed(t *testing.T) {
 		}
 		z, _ := hostOf(t, other, n)
 		same = same && reflect.DeepEqual(x, z)
-		if w, r := hostOf(t, elsewhere, n); !reflect.DeepEqual(x, w) || !bytes.Equal(p, r) {
+		if w, r := hostOf(t, again, n); !reflect.DeepEqual(x, w) || !bytes.Equal(p, r) {
 			t.Fatalf("host %d depends on who reports it", n)
 		}
-		if elsewhere.ID(n) == a.ID(n) {
+		w, r := hostOf(t, elsewhere, n)
+		if x.OS != w.OS || !slices.Equal(x.Tags, w.Tags) || !bytes.Equal(p, r) {
+			t.Fatalf("what host %d is depends on its site", n)
+		}
+		if x.Hostname == w.Hostname || x.FQDN == w.FQDN || x.Serial == w.Serial || slices.Equal(x.MAC, w.MAC) || slices.Equal(x.IPv6, w.IPv6) {
+			t.Fatalf("two sites have the same host:\n%+v\n%+v", x, w)
+		}
+		if elsewhere.ID(n) == a.ID(n) || again.ID(n) == a.ID(n) {
 			t.Fatalf("two gateways claim host %s", a.ID(n))
 		}
 		ids[a.ID(n)] = true
@@ -57,7 +66,7 @@ func TestFleetIsAFunctionOfItsSeed(t *testing.T) {
 // TestSkew checks that the fleet is worth searching: systems differ, a few tags are everywhere and most
 // are rare, and what a site can match is there in good and in bad care.
 func TestSkew(t *testing.T) {
-	f := newFleet(t, 1, 1)
+	f := newFleet(t, 1, "oslo", 1)
 	systems, tags, kernels, owners := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	inventories := map[string]int{}
 	const hosts = 3000
@@ -103,7 +112,7 @@ func TestSkew(t *testing.T) {
 }
 
 func TestProfilesGoFromKeptToForgotten(t *testing.T) {
-	im, err := newImages(1)
+	im, err := newImages(1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +123,7 @@ func TestProfilesGoFromKeptToForgotten(t *testing.T) {
 }
 
 func TestOutboxNumbersEveryItemOnce(t *testing.T) {
-	f := newFleet(t, 1, 1)
+	f := newFleet(t, 1, "oslo", 1)
 	const hosts = 40
 	o, err := newOutbox(f, hosts, 1, model.TimeOf(start), nil)
 	if err != nil {

@@ -36,6 +36,11 @@ type image struct {
 	inv     model.Inventory // not to be changed
 	encoded []byte          // of inv
 	digest  string          // of encoded, as the detail tier names it
+
+	// What the simulation says of it; a site that matches for itself finds what is so.
+	found   []model.Finding // as engine/exposure sorts them
+	counts  model.SeverityCounts
+	fixable int
 }
 
 // images makes the images that a fleet's hosts have, each when it is first asked for. It is safe for
@@ -44,6 +49,10 @@ type images struct {
 	seed     uint64
 	sources  []source
 	releases map[string]release // by os id and version
+	// variants is how many installations there are of what is not Debian 12: from some of the packages to all.
+	variants   int
+	debian     map[string][]string // the versions of each source of Debian 12
+	advisories int                 // how many vulnerabilities are made up
 
 	mu   sync.Mutex // guards made
 	made map[imageKey]*image
@@ -59,13 +68,17 @@ type release struct {
 type imageKey struct {
 	os      model.OS
 	arch    string
-	profile int // of Debian 12 alone; else zero
+	profile int // of Debian 12 alone; else the variant
 }
 
-func newImages(seed uint64) (*images, error) {
-	im := &images{seed: seed, releases: map[string]release{}, made: map[imageKey]*image{}}
+func newImages(seed uint64, variants int) (*images, error) {
+	im := &images{seed: seed, releases: map[string]release{}, variants: variants, debian: map[string][]string{}, made: map[imageKey]*image{}}
 	if err := model.Decode(debian12, &im.sources); err != nil {
 		return nil, fmt.Errorf("read the built-in package facts: %w", err)
+	}
+	for _, s := range im.sources {
+		im.debian[s.Source] = s.Versions
+		im.advisories += len(s.Versions) - 1
 	}
 	var ids []string
 	var version string
@@ -81,8 +94,10 @@ func newImages(seed uint64) (*images, error) {
 		case line[0] == ' ' && len(word) >= 2 && len(ids) > 0:
 			for _, id := range ids {
 				r := im.releases[id+" "+version]
-				r.packages = append(r.packages, r.read(word))
+				p := r.read(word)
+				r.packages = append(r.packages, p)
 				im.releases[id+" "+version] = r
+				im.advisories += vulnerabilities(model.OS{ID: id, Version: version}, p.Name)
 			}
 		default:
 			return nil, fmt.Errorf("read the built-in package facts: %q is no package", strings.TrimSpace(line))
@@ -111,10 +126,10 @@ func (r release) read(word []string) model.Package {
 func isDebian12(os model.OS) bool { return os.ID == "debian" && os.Version == "12" }
 
 // of returns the image of a host with that system; nil where nothing is known of its packages, as of
-// systems without a package manager. The profile counts for Debian 12 alone.
+// systems without a package manager.
 func (im *images) of(os model.OS, arch string, profile int) (*image, error) {
 	if !isDebian12(os) {
-		profile = 0
+		profile = profile * im.variants / profileN
 		if len(im.releases[os.ID+" "+os.Version].packages) == 0 {
 			return nil, nil
 		}
@@ -129,7 +144,7 @@ func (im *images) of(os model.OS, arch string, profile int) (*image, error) {
 	if isDebian12(os) {
 		inv.Packages = im.installation(profile)
 	} else {
-		inv.Packages = slices.Clone(im.releases[os.ID+" "+os.Version].packages)
+		inv.Packages = im.chosen(im.releases[os.ID+" "+os.Version].packages, profile)
 	}
 	for i := range inv.Packages {
 		inv.Packages[i].Arch = archOf(inv.Packages[i].Manager, arch)
@@ -140,8 +155,26 @@ func (im *images) of(os model.OS, arch string, profile int) (*image, error) {
 	}
 	sum := sha256.Sum256(b)
 	i := &image{inv: inv, encoded: b, digest: hex.EncodeToString(sum[:])}
+	i.match(im.debian)
 	im.made[key] = i
 	return i, nil
+}
+
+// chosen returns the packages of a variant of a release: at least half of them, and in the last one all.
+func (im *images) chosen(all []model.Package, variant int) []model.Package {
+	out := slices.Clone(all)
+	drop := len(all) * (im.variants - 1 - variant) / (2 * im.variants)
+	for range drop {
+		// Always the same one of those that are left, so that each variant has what the smaller ones have.
+		worst := 0
+		for k := range out {
+			if textHash(out[k].Name) > textHash(out[worst].Name) {
+				worst = k
+			}
+		}
+		out = slices.Delete(out, worst, worst+1)
+	}
+	return out
 }
 
 // archOf returns how a package manager writes an architecture.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"slices"
@@ -33,6 +34,7 @@ type siteLog struct {
 	said    []model.Item // not acknowledged; Seq rising
 	dropped model.Seq
 	grown   chan struct{} // closed and replaced when there is more
+	rollup  []byte        // the roll-up that was last said, without its time
 	acked   func(rows, moved uint64)
 }
 
@@ -82,7 +84,9 @@ func (l *siteLog) After(after model.Seq, maxItems, maxBytes int) ([]model.Item, 
 	defer l.mu.Unlock()
 	now := model.TimeOf(l.now())
 	j := uint64(after) >> slotBits
-	l.world.reach(max(j, l.first)-l.first, now)
+	if err := l.world.reach(max(j, l.first)-l.first, now); err != nil {
+		return nil, err
+	}
 	said, _ := slices.BinarySearchFunc(l.said, after+1, func(i model.Item, s model.Seq) int {
 		switch {
 		case i.Seq < s:
@@ -125,7 +129,16 @@ func (l *siteLog) virtual(j uint64, now model.Time) (model.Item, error) {
 	what := happening{model.ItemHost, int(j) - 1}
 	asOf := l.world.base
 	if j > l.first {
-		what, asOf = l.world.step(now), now
+		var err error
+		if what, err = l.world.step(now); err != nil {
+			return model.Item{}, err
+		}
+		asOf = now
+	} else if what.n == l.world.tally.upto {
+		if err := l.world.count(what.n, 1); err != nil {
+			return model.Item{}, err
+		}
+		l.world.tally.upto++
 	}
 	item := model.Item{Seq: seqOf(j, 0), Kind: what.kind, AsOf: asOf}
 	var v any
@@ -134,8 +147,7 @@ func (l *siteLog) virtual(j uint64, now model.Time) (model.Item, error) {
 		item.Key = l.world.id(what.n).String()
 		return item, nil
 	case model.ItemStatus:
-		o := l.world.odd[what.n]
-		item.Key, v = l.world.id(what.n).String(), model.HostBeat{Status: o.status, StatusAt: o.statusAt, LastSeen: o.lastSeen}
+		item.Key, v = l.world.id(what.n).String(), l.world.beat(what.n)
 	default:
 		h, _, err := l.world.host(what.n)
 		if err != nil {
@@ -216,13 +228,7 @@ func (l *siteLog) happen() bool {
 	return true
 }
 
-// say appends what cannot be computed.
-func (l *siteLog) say(items ...model.Item) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sayLocked(items)
-}
-
+// sayLocked appends what cannot be computed.
 func (l *siteLog) sayLocked(items []model.Item) {
 	for _, i := range items {
 		if l.slot++; l.slot >= 1<<slotBits {
@@ -243,20 +249,45 @@ func (l *siteLog) begun() bool {
 
 func (l *siteLog) begunLocked() bool { return l.placed && uint64(l.dropped)>>slotBits >= l.first }
 
-// judge says that every host is as its row says. Nothing is said before the rows are at the controller.
-func (l *siteLog) judge() {
+// judge says that every host is as its row says, and what the site's findings come to where that is news.
+// Nothing is said before the rows are at the controller.
+func (l *siteLog) judge() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.begunLocked() {
-		return
+		return nil
 	}
-	l.said = slices.DeleteFunc(l.said, func(i model.Item) bool { return i.Kind == model.ItemJudged })
-	l.sayLocked([]model.Item{{Kind: model.ItemJudged, Key: "judged", AsOf: model.TimeOf(l.now())}})
+	now := model.TimeOf(l.now())
+	items := []model.Item{{Kind: model.ItemJudged, Key: "judged", AsOf: now}}
+	e, ok, err := l.world.exposure(0)
+	if err != nil {
+		return err
+	}
+	if ok {
+		timeless, err := model.Encode(e)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(timeless, l.rollup) {
+			e.At = now
+			b, err := model.Encode(e)
+			if err != nil {
+				return err
+			}
+			l.rollup = timeless
+			items = append(items, model.Item{Kind: model.ItemExposure, Key: "exposure", AsOf: now, Payload: b})
+		}
+	}
+	l.said = slices.DeleteFunc(l.said, func(i model.Item) bool {
+		return slices.ContainsFunc(items, func(n model.Item) bool { return n.Kind == i.Kind })
+	})
+	l.sayLocked(items)
+	return nil
 }
 
-// quiet reports whether everything that was said is at the controller.
+// quiet reports whether every answer is at the controller; the rest is said again when it is due.
 func (l *siteLog) quiet() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !slices.ContainsFunc(l.said, func(i model.Item) bool { return i.Kind != model.ItemJudged })
+	return !slices.ContainsFunc(l.said, func(i model.Item) bool { return i.Kind != model.ItemJudged && i.Kind != model.ItemExposure })
 }

@@ -8,6 +8,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	start := time.Now()
-	fleet, err := NewFleet(c.Seed, id.Member, start)
+	fleet, err := NewFleet(c.Seed, cmp.Or(id.UpperName, "site"), id.Member, start)
 	if err != nil {
 		return err
 	}

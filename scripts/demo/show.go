@@ -288,9 +288,9 @@ Commands to try, in another terminal:
 
 Searches to try, there or in the page's box:
 
-  skerry hosts list 'status:down region:eu* os:debian>=12'
+  skerry hosts list 'status:down region:ap* os:debian>=12'
   skerry hosts list 'name:*db* tag:pci -tag:legacy cve:critical>0' --sort=-cve:critical
-  skerry hosts facets 'seen:>2h (country:DE or city:Oslo)'
+  skerry hosts facets 'seen:>2h (country:FR or city:Singapore)'
   skerry hosts group 'reboot:yes' --by os,region
 
 Ctrl-C stops everything and removes %s.
