@@ -22,7 +22,7 @@ var table = []Info{
 	{FieldCountry, "country", nil, KindWord, true, true, "the country of the site", "country:de"},
 	{FieldCity, "city", nil, KindWord, true, true, "the city of the site", `city:"new york"`},
 	{FieldTag, "tag", []string{"tags", "label", "labels"}, KindWord, false, true, "any one of its tags", "tag:pci"},
-	{FieldOwner, "owner", []string{"owned_by", "contact"}, KindWord, true, true, "who answers for it", "owner:payments"},
+	{FieldOwner, "owner", []string{"owned_by", "contact"}, KindWord, true, true, "who answers for it", "owner:*@example.net"},
 	{FieldAgent, "agent", []string{"agent_version"}, KindVersion, true, true, "the version of its agent", "agent:<2.4"},
 	{FieldSeverity, "severity", []string{"worst", "sev"}, KindWord, true, true, "its worst vulnerability: critical, high, medium, low, none, unknown; clean: none found; unmatched: nobody looked yet", "severity:>=high"},
 	{FieldCVE, "cve", []string{"cves", "vuln", "vulns", "vulnerabilities", "findings"}, KindNumber, true, false, "how many vulnerabilities it has, of all severities or of one", "cve:critical>0"},
