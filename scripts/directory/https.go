@@ -12,6 +12,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -191,18 +192,36 @@ func (s *webSession) Query(_ context.Context, q fleet.Query) (Answer, error) {
 		return Answer{}, err
 	}
 	status, size, err := s.head()
-	if err != nil {
-		return Answer{}, err
+	if err == nil {
+		err = s.read(size)
 	}
-	s.body = slices.Grow(s.body[:0], size)[:size]
-	if _, err := io.ReadFull(s.r, s.body); err != nil {
+	if err != nil {
 		return Answer{}, err
 	}
 	if status != "200" {
 		return Answer{}, fmt.Errorf("%+v: %s: %s", q, status, clip(string(s.body), 400))
 	}
-	return Answer{Bytes: size, Lines: func() ([]string, error) { return webLines(q, s.body) }}, nil
+	return Answer{Bytes: len(s.body), Lines: func() ([]string, error) { return webLines(q, s.body) }}, nil
 }
+
+// read reads the body, of so many bytes or in chunks.
+func (s *webSession) read(size int) error {
+	if size != chunked {
+		s.body = slices.Grow(s.body[:0], size)[:size]
+		_, err := io.ReadFull(s.r, s.body)
+		return err
+	}
+	body := bytes.NewBuffer(s.body[:0])
+	if _, err := body.ReadFrom(httputil.NewChunkedReader(s.r)); err != nil {
+		return err
+	}
+	s.body = body.Bytes()
+	_, err := s.r.Discard(len("\r\n")) // there are no trailers
+	return err
+}
+
+// chunked is the size of a body that comes in chunks.
+const chunked = -2
 
 // head reads the head of an answer: its status and how long the body is, in bytes.
 func (s *webSession) head() (status string, size int, err error) {
@@ -232,10 +251,12 @@ func (s *webSession) head() (status string, size int, err error) {
 				return "", 0, fmt.Errorf("the length of an answer is %q", value)
 			}
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
-			return "", 0, fmt.Errorf("an answer in the form %q, which this client does not read", value)
+			if size = chunked; string(value) != "chunked" {
+				return "", 0, fmt.Errorf("an answer in the form %q, which this client does not read", value)
+			}
 		}
 	}
-	if size < 0 {
+	if size == -1 {
 		err = errors.New("an answer without its length")
 	}
 	return status, size, err

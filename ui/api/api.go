@@ -70,6 +70,7 @@ type Server struct {
 	direct    map[string]http.HandlerFunc // by path: the operations of raw
 	sessions  sessions
 	sitesRead places
+	siteList  siteList
 	pace      pace
 	ending    context.Context // ends when the server is asked to stop
 	end       context.CancelFunc

@@ -77,18 +77,24 @@ func (s *Server) upward() reach {
 // site builds what is shown of a site. Its lifecycle, its link and the age of its data stay apart;
 // health is the one word that must never flatter.
 func (s *Server) site(v View, row model.Site) (schema.Site, error) {
+	site, _, err := s.siteLinked(v, row)
+	return site, err
+}
+
+// siteLinked is site with the link that it was built of.
+func (s *Server) siteLinked(v View, row model.Site) (schema.Site, reach, error) {
 	site := schema.Site{ID: row.ID.String(), Name: row.Name, Location: row.Location, Region: row.Region, Country: row.Country, City: row.City, Lat: row.Lat, Lng: row.Lng, HostsBy: map[string]int64{}}
 	m, err := s.siteMember(v, row)
 	if err != nil {
-		return site, err
+		return site, reach{}, err
 	}
 	link, err := s.reach(v, m)
 	if err != nil {
-		return site, err
+		return site, reach{}, err
 	}
 	n, _, err := v.Counts(row.ID)
 	if err != nil {
-		return site, err
+		return site, reach{}, err
 	}
 	site.Status = string(m.Status)
 	site.InvitedAt, site.EnrolledAt = at(m.InvitedAt), at(m.EnrolledAt)
@@ -112,14 +118,14 @@ func (s *Server) site(v View, row model.Site) (schema.Site, error) {
 	}
 	e, ok, err := v.Exposure(row.ID)
 	if err != nil {
-		return site, err
+		return site, reach{}, err
 	}
 	if ok {
 		x := exposureRow(e, row.Name)
 		site.Exposure = &x
 	}
 	site.Health, site.HealthReason = s.health(m, link, site)
-	return site, nil
+	return site, link, nil
 }
 
 // sumsOf is the part of a site's counts that does not depend on its link.

@@ -5,12 +5,13 @@ import (
 	"slices"
 )
 
-// paced is the operations each step of which has a time of its own, so that the whole needs none. They answer by
-// themselves (raw), read no body and have their answer whole before they send it.
-var paced = []string{base + "/hosts", base + "/hosts/facets"}
+// lanePaths are where a GET is for the lane: of operations that answer by themselves (raw), read no body, have
+// their answer whole before they send it, and bound the time of each of their steps, so that the whole needs no
+// bound.
+var lanePaths = []string{base + "/hosts", base + "/hosts/facets", base + "/sites"}
 
 // laneBegin is how every request in the lane begins.
-const laneBegin = "GET " + base + "/hosts"
+const laneBegin = "GET " + base + "/"
 
 // maybePlain reports whether a head that begins so may be one for the lane.
 func maybePlain(begin []byte) bool {
@@ -18,8 +19,8 @@ func maybePlain(begin []byte) bool {
 	return string(begin[:n]) == laneBegin[:n]
 }
 
-// plainHead reports whether a head, with the empty line at its end, is one for the lane: GET of a paced
-// operation, HTTP/1.1, ASCII that is printed, one Host, and no header beside those that do no more than say
+// plainHead reports whether a head, with the empty line at its end, is one for the lane: GET of one of
+// lanePaths, HTTP/1.1, ASCII that is printed, one Host, and no header beside those that do no more than say
 // who asks for what. Thus it has no body, no second meaning, and nothing follows from it for the connection.
 func plainHead(head []byte) bool {
 	line, rest, _ := bytes.Cut(head, []byte("\r\n"))
@@ -31,7 +32,7 @@ func plainHead(head []byte) bool {
 		return false
 	}
 	path, _, _ := bytes.Cut(target, []byte("?"))
-	if !slices.Contains(paced, string(path)) {
+	if !slices.Contains(lanePaths, string(path)) {
 		return false
 	}
 	hosts := 0

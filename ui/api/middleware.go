@@ -182,7 +182,7 @@ func limits(next http.Handler) http.Handler {
 			_ = control.SetReadDeadline(now.Add(d))
 			r.Body = http.MaxBytesReader(w, r.Body, size)
 		}
-		if !slices.Contains(paced, r.URL.Path) {
+		if r.Method != http.MethodGet || !slices.Contains(lanePaths, r.URL.Path) {
 			x := exchangeOf(r.Context())
 			ctx, cancel := context.WithTimeout(x.Context, d)
 			defer cancel()

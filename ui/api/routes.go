@@ -25,7 +25,7 @@ func (s *Server) routes() {
 	op(s, http.MethodGet, "/node", "node", "Which server this is and who is asking", s.node)
 	op(s, http.MethodGet, "/overview", "overview", "Totals over everything this server knows", s.overview)
 
-	op(s, http.MethodGet, "/sites", "list-sites", "All sites", s.listSites)
+	raw(s, "/sites", "list-sites", "All sites", nil, map[string]*huma.MediaType{"application/json": jsonOf[[]schema.Site](s)}, s.listSites)
 	op(s, http.MethodPost, "/sites", "enroll-site", "Add a site and make its one-time token", s.enrollSite)
 	op(s, http.MethodGet, "/sites/{site}", "get-site", "One site, by id or name", s.getSite)
 	op(s, http.MethodPatch, "/sites/{site}", "change-site", "Change where a site is", s.changeSite)

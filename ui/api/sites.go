@@ -19,16 +19,6 @@ const (
 	maxTokenTTL = 30 * 24 * time.Hour
 )
 
-func (s *Server) listSites(_ context.Context, _ *none) (*out[[]schema.Site], error) {
-	v, done := s.c.Store.View()
-	defer done()
-	sites, err := s.sites(v)
-	if err != nil {
-		return nil, err
-	}
-	return &out[[]schema.Site]{Body: sites}, nil
-}
-
 // sites returns every site that is not removed; at a site, that site alone.
 func (s *Server) sites(v View) ([]schema.Site, error) {
 	rows, err := s.siteRows(v)
