@@ -107,7 +107,8 @@ function Spark({
   const [at, setAt] = useState<number>()
   const unit = series.unit ?? ''
   const figure = (n: number) => `${series.unit ? n.toFixed(1) : count(n)}${unit}`
-  const change = line.last - line.first
+  // What does not show in the figures is no change.
+  const change = figure(line.last) === figure(line.first) ? 0 : line.last - line.first
   const tone = change === 0 || !series.good ? 'none' : change > 0 === (series.good === 'up') ? 'ok' : 'warn'
   const path = pathOf(line, from, to, width, height)
   const pointed = at === undefined ? undefined : valueAt(line, at)

@@ -93,8 +93,8 @@ export const columns: Column[] = [
     id: 'name',
     title: 'Host',
     first: 'up',
-    rem: 10,
-    share: 2,
+    rem: 13,
+    share: 1.2,
     cell: (h) => (
       <span className={classes.host}>
         <span className={classes.name} title={h.fqdn}>
@@ -269,7 +269,7 @@ const byId = new Map(columns.map((c) => [c.id, c]))
 
 /** The columns of an address that says nothing of them, and which of them go first where there is no room. */
 const usual = ['name', 'status', 'site', 'os', 'ip', 'critical', 'high', 'updates', 'seen']
-const spared = ['updates', 'ip', 'os', 'high']
+const spared = ['ip', 'updates', 'os', 'high']
 
 /** The width of the boxes that hosts are selected with, in rem. */
 export const boxRem = 2.5
