@@ -83,6 +83,8 @@ func (a *applier) change(c model.Change) error {
 		return a.removeMember(c)
 	case model.PutController:
 		return a.putController(c)
+	case model.PutSecret:
+		return a.putSecret(c)
 	}
 	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
 }

@@ -136,6 +136,9 @@ type People interface {
 	PutSearch(model.SavedSearch) error
 	DeleteSearch(name string) error // one that is not there is no error
 
+	Secret(name string) (model.Secret, bool, error)
+	PutSecret(model.Secret) error
+
 	// LastAudit returns the newest entry.
 	LastAudit() (model.AuditEntry, bool, error)
 	// PutAudit appends an entry; its Seq must be one more than the newest.

@@ -37,6 +37,7 @@ const (
 	TagPutSite       Tag = 20
 	TagRemoveMember  Tag = 21
 	TagPutController Tag = 22
+	TagPutSecret     Tag = 23
 )
 
 // Stamp says who made a change and when.
@@ -240,6 +241,13 @@ type PutController struct {
 	Pin     string `json:"pin"`
 }
 
+// PutSecret keeps something for the nodes of a controller group alone, so that each of them can go on when the
+// one that made it is gone. The name must be free, unless what it holds is the same.
+type PutSecret struct {
+	Stamp
+	Secret Secret `json:"secret"` // At is set from the stamp
+}
+
 // Tag implements Change.
 func (Found) Tag() Tag         { return TagFound }
 func (Invite) Tag() Tag        { return TagInvite }
@@ -263,3 +271,4 @@ func (DropSearch) Tag() Tag    { return TagDropSearch }
 func (PutSite) Tag() Tag       { return TagPutSite }
 func (RemoveMember) Tag() Tag  { return TagRemoveMember }
 func (PutController) Tag() Tag { return TagPutController }
+func (PutSecret) Tag() Tag     { return TagPutSecret }

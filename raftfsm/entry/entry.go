@@ -357,6 +357,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagPutSite:       decodeAs[model.PutSite],
 	model.TagRemoveMember:  decodeAs[model.RemoveMember],
 	model.TagPutController: decodeAs[model.PutController],
+	model.TagPutSecret:     decodeAs[model.PutSecret],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

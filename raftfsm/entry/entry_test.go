@@ -29,7 +29,7 @@ var samples = []model.Change{
 	&model.Found{}, &model.Invite{}, &model.Enroll{}, &model.Received{}, &model.Advisories{}, &model.Generation{},
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
-	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{},
+	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{},
 }
 
 func init() {

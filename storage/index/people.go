@@ -45,6 +45,23 @@ func (r *Reader) Searches() ([]model.SavedSearch, error) {
 	return all[model.SavedSearch](r, key.SpaceSearch.Prefix(), 0)
 }
 
+// Secret returns what the group keeps under a name.
+func (r *Reader) Secret(name string) (model.Secret, bool, error) {
+	return get[model.Secret](r, key.Secret(name))
+}
+
+// Secrets returns everything that the group keeps, by name.
+func (r *Reader) Secrets() (all []model.Secret, err error) {
+	err = each(r, key.SpaceSecret.Prefix(), func(s model.Secret) error {
+		all = append(all, s)
+		return nil
+	})
+	return all, err
+}
+
+// PutSecret implements apply.Tx.
+func (t *Tx) PutSecret(s model.Secret) error { return t.put(key.Secret(s.Name), s) }
+
 // PutSearch implements apply.Tx.
 func (t *Tx) PutSearch(s model.SavedSearch) error { return t.put(key.Search(s.Name), s) }
 

@@ -183,6 +183,7 @@ func samples(rng *rand.Rand) []sample {
 		// Keys that are only ever built: the row under them holds the parts.
 		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, func(k []byte) ([]any, error) { v, err := ReadCounts(k); return one(v, err) }},
 		{SpaceSearch, Search(a), []any{a}, nil},
+		{SpaceSecret, Secret(a), []any{a}, nil},
 		{SpaceMatch, Match(a), []any{a}, nil},
 		{SpaceFindings, Findings(a), []any{a}, nil},
 		{SpaceExposure, Exposure(id), []any{model.SiteID(id)}, nil},

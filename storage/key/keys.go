@@ -113,6 +113,9 @@ func Account(name string) []byte { return appendText(start(SpaceAccount, len(nam
 // Session returns the key of a login's row.
 func Session(id model.SessionID) []byte { return append(start(SpaceSession, 16), id[:]...) }
 
+// Secret returns the key of a secret of the group.
+func Secret(name string) []byte { return appendText(start(SpaceSecret, len(name)+2), name) }
+
 // Search returns the key of a saved search.
 func Search(name string) []byte { return appendText(start(SpaceSearch, len(name)+2), name) }
 

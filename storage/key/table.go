@@ -54,6 +54,7 @@ const (
 	SpaceSession Space = 0x61
 	SpaceAudit   Space = 0x62
 	SpaceSearch  Space = 0x63
+	SpaceSecret  Space = 0x64
 
 	SpaceWatermark    Space = 0x70
 	SpaceDirective    Space = 0x71
@@ -149,6 +150,7 @@ func Table() []Entry {
 		{SpaceSession, "session", []Part{id("session")}, "model.Session", "PutSession", 1, false, false},
 		{SpaceAudit, "audit", []Part{num("seq")}, "model.AuditEntry", "PutAudit", 1, false, false},
 		{SpaceSearch, "search", []Part{text("name")}, "model.SavedSearch", "PutSearch", 2, false, false},
+		{SpaceSecret, "secret", []Part{text("name")}, "model.Secret", "PutSecret", 2, false, false},
 		{SpaceWatermark, "watermark", []Part{id("origin")}, "model.Position", "PutWatermark", 1, false, false},
 		{SpaceDirective, "directive", []Part{id("to"), num("seq")}, "kind, key, as-of", "PutDirective", 1, false, false},
 		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true, false},

@@ -107,6 +107,7 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		{"controllers", controllers},
 		{"trends", trends},
 		{"searches", searches},
+		{"secrets", secrets},
 		{"iterations are ordered and steady", iterations},
 		{"advisories", advisories},
 		{"matches", matches},

@@ -208,6 +208,17 @@ func trends(s suite) {
 	})
 }
 
+func secrets(s suite) {
+	q := model.Secret{Name: "signing/hq", Sealed: []byte{1, 0, 255}, At: 5}
+	s.twice(func(tx Tx) {
+		row(s, q, false)(tx.Secret(q.Name))
+		s.ok(tx.PutSecret(q))
+	}, func(tx Tx) {
+		row(s, q, true)(tx.Secret(q.Name))
+		row(s, q, false)(tx.Secret("signing/h"))
+	})
+}
+
 func searches(s suite) {
 	q := model.SavedSearch{Name: "late", Query: `status:late "é"`, Sort: "-seen", Columns: []string{"name", "os"}, Account: "ada", At: 5}
 	s.twice(func(tx Tx) {
