@@ -253,9 +253,10 @@ func (a *app) counted(f *format, total int, us int64) {
 	}
 }
 
-// reading says for people how a search was read, where that is not how it was typed.
+// reading says for people how a search was read, where that is not how it was typed but for blanks and quotes.
 func (a *app) reading(f *format, typed, read string) {
-	if (f.kind == "table" || f.kind == "wide") && strings.Join(strings.Fields(typed), " ") != read {
+	bare := strings.NewReplacer(`"`, "")
+	if (f.kind == "table" || f.kind == "wide") && bare.Replace(strings.Join(strings.Fields(typed), " ")) != bare.Replace(read) {
 		a.say("read as: %s", fault.Printable(cmp.Or(read, "every host")))
 	}
 }
