@@ -224,8 +224,13 @@ func (c *client) refused(resp *http.Response) error {
 // so leaves it out.
 func listsThem(detail string) string {
 	for _, x := range [...]struct{ missing, command string }{
-		{"no host ", "hosts list"}, {"no site ", "sites list"}, {"no search ", "searches list"}, {"no agent ", "agents list"},
-		{"no key ", "keys list"}, {"no private key ", "keys list"}, {"no command ", "commands list"},
+		{"no host ", "hosts list"},
+		{"no site ", "sites list"},
+		{"no search ", "searches list"},
+		{"no agent ", "agents list"},
+		{"no key ", "keys list"},
+		{"no private key ", "keys list"},
+		{"no command ", "commands list"},
 	} {
 		if strings.Contains(detail, x.missing) && !strings.Contains(detail, "`skerry") {
 			return " (`skerry " + x.command + "`)"
