@@ -1,20 +1,24 @@
-// Package node runs the Raft group of a controller: the log, the elections, and Propose.
+// Package node runs one node of a controllers' Raft group: the log, the elections, who is a member, Propose from
+// any node, and reads that miss nothing.
 //
-// It owns one folder with the log, the snapshots and the lock over them, and the goroutines of Raft.
-// A group of one is the same as a group of three, with shorter waits. It never looks into a change
-// and never touches a row: raftfsm does. It never closes the index.
+// It owns one folder with the log, the snapshots and the lock over them, and the goroutines of Raft. A
+// group of one is the same as a group of three that asks nobody. It never looks into a change and never
+// touches a row: raftfsm does. It never closes the index, and what carries its questions to other nodes is
+// handed to it.
 package node
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/raftfsm"
 	"github.com/skerryhq/skerry/storage/index"
@@ -25,8 +29,11 @@ type Config struct {
 	// Dir is the folder of the log and the snapshots; it is made (mode 0700) if there is none. It must be
 	// on the same file system as the index.
 	Dir string
-	// ID names this node within its group, for ever; any text but "".
+	// ID names this node within its group, for ever; any text but "". Where it is a model.NodeID as text, the
+	// name of its member is looked up in the registry.
 	ID string
+	// Address is HOST:PORT where the others reach this node; "" is the address of Stream.
+	Address string
 	// Stream carries the traffic between the nodes. Open takes it over: Close, or Open itself where it
 	// fails, closes it.
 	Stream raft.StreamLayer
@@ -35,29 +42,75 @@ type Config struct {
 	FSM   *raftfsm.FSM
 	// Bootstrap founds a new group of this one node, where Dir holds no group yet.
 	Bootstrap bool
+	// Peers carries questions to other nodes, which hand them to Answer. nil: a group of one that stays one.
+	Peers Caller
+	// Streams carries snapshots to other nodes, which hand the streams to ReceiveSnapshot. nil: as for Peers.
+	Streams Streamer
+	// Health adds to what this node says of itself when it is asked; it must not block. May be nil.
+	Health func() HealthNote
 	// Log may be nil.
 	Log *slog.Logger
-	// ApplyTimeout bounds how long a proposal waits for its turn. Default 10 s.
+	// ApplyTimeout bounds how long Propose and Fresh go on trying. Default 10 s.
 	ApplyTimeout time.Duration
+	// StallLimit is how long a write to the disk, or applying one change, may take before this node gives
+	// up. Default 5 s.
+	StallLimit time.Duration
+	// Policy says when the leader changes who is a member by itself.
+	Policy Policy
+	// Observe is told how long each write to the log and the rows, and each change, took; it must not
+	// block. May be nil.
+	Observe func(what string, took time.Duration)
+	// Now is time.Now for tests, Random is crypto/rand.
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// Caller carries a question to the node at an address. Errors keep their fault kind and text on the way; any
+// of them may mean that the question arrived.
+type Caller interface {
+	Call(ctx context.Context, addr, route string, body []byte) ([]byte, error)
 }
 
 // Node is a running member of a Raft group. All methods are safe for concurrent use.
 type Node struct {
-	dir   string
-	log   *slog.Logger
-	limit time.Duration
-	fsm   *raftfsm.FSM
-	raft  *raft.Raft
-	wal   *wal.WAL
-	guard *guard
-	trans *raft.NetworkTransport
-	lock  *os.File
+	id     string
+	dir    string
+	log    *slog.Logger
+	limit  time.Duration
+	store  *index.Store
+	fsm    *raftfsm.FSM
+	raft   *raft.Raft
+	disk   disk
+	guard  *guard
+	gate   *gate
+	trans  *sender
+	snaps  *snapshots
+	lock   *os.File
+	peers  Caller
+	note   func() HealthNote
+	now    func() time.Time
+	random io.Reader
+	policy Policy
+
+	reign reign
+	tend  tend
+	reads reads
 
 	once    sync.Once
 	stop    sync.Once
-	quit    chan struct{} // closed by Close
-	ended   chan struct{} // closed when Raft has ended, by Close or by a failure
+	alive   context.Context // ends with Raft
+	down    context.CancelFunc
+	ended   chan struct{} // closed when this node takes no part any more, by Close or by a failure
+	settled chan struct{} // closed when every goroutine of Raft has ended
+	closed  chan struct{} // closed when the log is
 	watched sync.WaitGroup
+	noVote  atomic.Bool
+}
+
+// disk is the log as Open opens it.
+type disk interface {
+	store
+	io.Closer
 }
 
 // Open starts the node and returns without waiting for a leader. ctx bounds nothing else than the
@@ -78,100 +131,81 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if c.ApplyTimeout <= 0 {
 		c.ApplyTimeout = 10 * time.Second
 	}
-	n := &Node{dir: c.Dir, log: c.Log, limit: c.ApplyTimeout, fsm: c.FSM, quit: make(chan struct{}), ended: make(chan struct{})}
+	if c.StallLimit <= 0 {
+		c.StallLimit = 5 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Health == nil {
+		c.Health = func() HealthNote { return HealthNote{Ready: true} }
+	}
+	n := &Node{
+		id: c.ID, dir: c.Dir, log: c.Log, limit: c.ApplyTimeout, store: c.Store, fsm: c.FSM, peers: c.Peers, note: c.Health,
+		now: c.Now, random: c.Random, policy: c.Policy.filled(),
+		ended: make(chan struct{}), settled: make(chan struct{}), closed: make(chan struct{}),
+	}
+	n.alive, n.down = context.WithCancel(context.Background())
+	n.reign.start()
+	n.tend.start()
+	n.reads.opened = n.now()
 	if err := n.open(c); err != nil {
+		n.down()
 		_ = c.Stream.Close() // again, perhaps
 		return nil, fault.Wrap(op, err)
 	}
 	n.watched.Go(n.watch)
+	n.watched.Go(n.run)
 	return n, nil
-}
-
-// open acquires what the node needs, and on an error lets go of what it had.
-func (n *Node) open(c Config) (err error) {
-	var undo []func()
-	defer func() {
-		for i := len(undo) - 1; err != nil && i >= 0; i-- {
-			undo[i]()
-		}
-	}()
-	if err := os.MkdirAll(n.dir, 0o700); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w; give the user that runs this the right to write there", err)
-	}
-	if n.lock, err = lockDir(n.dir); err != nil {
-		return err
-	}
-	undo = append(undo, func() { _ = n.lock.Close() })
-	if err := n.sweep(); err != nil {
-		return err
-	}
-	logDir := filepath.Join(n.dir, "log")
-	if err := os.MkdirAll(logDir, 0o700); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	logger := newLogger(n.log)
-	if n.wal, err = wal.Open(logDir, wal.WithLogger(logger.Named("wal"))); err != nil {
-		return fault.New(fault.Corrupt, "", "the log does not open (%w); restore this folder and the index from the same backup", err)
-	}
-	undo = append(undo, func() { _ = n.wal.Close() })
-	n.guard = newGuard(n.wal)
-	logs, err := raft.NewLogCache(64, n.guard)
-	if err != nil {
-		return err
-	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.dir, 2, logger.Named("snapshots"))
-	if err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	if n.fsm.Scratch == "" {
-		n.fsm.Scratch = filepath.Join(n.dir, scratchName)
-	}
-	restore, err := compare(c.Store, n.wal, snaps)
-	if err != nil {
-		return err
-	}
-	conf := settings(c.ID, logger)
-	conf.NoSnapshotRestoreOnStart = !restore
-	n.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: c.Stream, MaxPool: 3, Timeout: 10 * time.Second, Logger: logger.Named("net"),
-	})
-	undo = append(undo, func() { _ = n.trans.Close() })
-	if c.Bootstrap {
-		if err := bootstrap(conf, n.guard, snaps, n.trans); err != nil {
-			return err
-		}
-	}
-	if err := hasten(conf, n.fsm, n.guard, snaps, n.trans); err != nil {
-		return err
-	}
-	if n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, snaps, n.trans); err != nil {
-		return fault.New(fault.Corrupt, "", "Raft does not start: %w", err)
-	}
-	return nil
 }
 
 // Close leaves the group's work (not the group): it ends Raft, closes the stream layer and the log, and
 // lets the folder go. Proposals under way get an error, though they may still happen. Closing twice
-// is allowed.
+// is allowed. Where a write hangs it returns that as an error; the folder stays locked until the write ends.
 func (n *Node) Close() error {
 	var err error
 	n.once.Do(func() {
-		close(n.quit)
-		n.watched.Wait()
 		n.end()
-		if e := n.wal.Close(); e != nil {
-			err = fault.New(fault.Other, "close the Raft log in "+n.dir, "%w", e)
+		n.reads.close()
+		n.watched.Wait()
+		done := make(chan error, 1)
+		go func() {
+			w := n.guard.begin("ending Raft and closing its log")
+			n.snaps.stop()
+			<-n.settled
+			err := n.disk.Close()
+			n.guard.end(w)
+			_ = n.lock.Close() // closing is what unlocks
+			close(n.closed)
+			done <- err
+		}()
+		select {
+		case e := <-done:
+			if e != nil {
+				err = fault.New(fault.Other, "close the Raft log in "+n.dir, "%w", e)
+			}
+		case <-n.guard.stalled:
+			err = fault.Wrap("close the Raft log in "+n.dir, n.guard.err())
 		}
-		_ = n.lock.Close() // closing is what unlocks
 	})
 	return err
 }
 
-// end shuts Raft down and waits until its goroutines have ended.
+// end makes this node take no part any more, at once: what hangs is not waited for.
 func (n *Node) end() {
 	n.stop.Do(func() {
-		_ = n.raft.Shutdown().Error() // always nil
+		_ = n.trans.Close() // always nil
+		n.gate.close()
+		f := n.raft.Shutdown()
+		n.down()
 		close(n.ended)
+		go func() {
+			_ = f.Error() // always nil
+			close(n.settled)
+		}()
 	})
 }
 
@@ -181,8 +215,10 @@ func (n *Node) watch() {
 	select {
 	case <-n.fsm.Failed():
 	case <-n.guard.failed:
-		n.log.Error("the Raft log can no longer be written; this node leaves the group until it is started again", "err", n.guard.err())
-	case <-n.quit:
+	case <-n.store.Failed():
+		// The rows are written in the background too.
+		_ = n.guard.fail("writing the rows", n.store.Err())
+	case <-n.ended:
 		return
 	}
 	n.end()
@@ -209,19 +245,13 @@ func (n *Node) Leader() (isLeader bool, addr string) {
 // first, with fault.ReadOnly.
 func (n *Node) WaitLeader(ctx context.Context) error {
 	const op = "wait for a leader"
-	news := make(chan raft.Observation, 1) // one is enough: it only says "look again"
-	o := raft.NewObserver(news, false, func(o *raft.Observation) bool {
-		_, ok := o.Data.(raft.LeaderObservation)
-		return ok
-	})
-	n.raft.RegisterObserver(o)
-	defer n.raft.DeregisterObserver(o)
 	for {
+		reign := n.reign.now()
 		if _, addr := n.Leader(); addr != "" {
 			return nil
 		}
 		select {
-		case <-news:
+		case <-reign.Done():
 		case <-n.ended:
 			return n.explain(op, raft.ErrRaftShutdown)
 		case <-ctx.Done():
@@ -229,3 +259,31 @@ func (n *Node) WaitLeader(ctx context.Context) error {
 		}
 	}
 }
+
+// reign is the time during which this node knows of one and the same leader, or of none.
+type reign struct {
+	mu  sync.Mutex // guards what follows
+	ctx context.Context
+	end context.CancelFunc
+}
+
+func (r *reign) start() { r.ctx, r.end = context.WithCancel(context.Background()) }
+
+// now returns a context that ends with the reign. Whoever looks who leads takes it first, and so misses no
+// change.
+func (r *reign) now() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ctx
+}
+
+// over ends the reign and begins the next.
+func (r *reign) over() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end()
+	r.start()
+}
+
+// noVotePath is the mark that an operator took this node's vote.
+func (n *Node) noVotePath() string { return filepath.Join(n.dir, "no-vote") }

@@ -217,7 +217,7 @@ func TestLostFolders(t *testing.T) {
 	if err := w.raft.Snapshot().Error(); err != nil {
 		t.Fatal(err)
 	}
-	if first, err := w.wal.FirstIndex(); err != nil || first < 10 {
+	if first, err := w.disk.FirstIndex(); err != nil || first < 10 {
 		t.Fatalf("the log was not cut: it begins at %d, %v", first, err)
 	}
 	propose(t, w, account(20))

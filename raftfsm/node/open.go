@@ -8,18 +8,42 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/raftfsm"
 )
 
 const scratchName = "scratch"
 
-// settings are Raft's, for a group within one building. hasten shortens them for a group of one.
+// The waits are for a group within one building: they are the same for one node and for five, so that a
+// group may grow without a start.
+const (
+	// heartbeat is how long a follower hears nothing until it stands for election, once to twice that; a
+	// leader sends ten in that time. The third of three nodes is heard after about twice of it, so that
+	// a group that lost its leader writes again within a second. Shorter, and a machine that is busy for a
+	// moment loses its leader.
+	heartbeat = 300 * time.Millisecond
+	// election is how long a candidate waits for votes, once to twice that, before it stands again;
+	// slowElection is the same in a group that had no leader for a while.
+	election     = 300 * time.Millisecond
+	slowElection = 1500 * time.Millisecond
+	// commitEvery is how long a follower may wait to hear that an entry is committed, when nothing follows
+	// it: what was forwarded is acknowledged by the node that it was given to once it is applied there.
+	commitEvery = 10 * time.Millisecond
+	// netTimeout bounds one exchange between nodes. It must suffice for the largest batch of entries.
+	netTimeout = 5 * time.Second
+)
+
+// settings are Raft's.
 func settings(id string, logger *bridge) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(id)
 	c.Logger = logger.Named("raft")
 	c.NoLegacyTelemetry = true
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = heartbeat, election, heartbeat
+	c.CommitTimeout = commitEvery
+	// A node that is removed while it leads hands over first; Raft need not end under us.
+	c.ShutdownOnRemove = false
 	// An entry can be a megabyte (a piece of a bundle), so few are kept behind a snapshot. A follower that
 	// missed more than that gets the snapshot.
 	c.SnapshotThreshold = 4096
@@ -28,33 +52,124 @@ func settings(id string, logger *bridge) *raft.Config {
 	return c
 }
 
-// hasten shortens the waits of a group whose only voter is this node: nobody else can have been elected,
-// so waiting a second at every start, to hear from a leader, is in vain. A group that grows takes the
-// longer waits at this node's next start.
-func hasten(c *raft.Config, fsm raft.FSM, g *guard, snaps raft.SnapshotStore, trans raft.Transport) error {
-	look := *c
-	look.NoSnapshotRestoreOnStart = true // only the configuration is wanted
-	group, err := raft.GetConfiguration(&look, fsm, g, g, snaps, trans)
-	if err != nil {
-		return fault.New(fault.Corrupt, "", "the group's configuration cannot be read: %w", err)
+// open acquires what the node needs, and on an error lets go of what it had.
+func (n *Node) open(c Config) (err error) {
+	var undo []func()
+	defer func() {
+		for i := len(undo) - 1; err != nil && i >= 0; i-- {
+			undo[i]()
+		}
+	}()
+	if err := os.MkdirAll(n.dir, 0o700); err != nil {
+		return fault.New(fault.ReadOnly, "", "%w; give the user that runs this the right to write there", err)
 	}
-	voters := 0
-	for _, s := range group.Servers {
-		if s.Suffrage == raft.Voter {
-			voters++
+	if n.lock, err = lockDir(n.dir); err != nil {
+		return err
+	}
+	undo = append(undo, func() { _ = n.lock.Close() })
+	if err := n.sweep(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(n.noVotePath()); err == nil {
+		n.noVote.Store(true)
+	}
+	logger := newLogger(n.log)
+	if n.disk, err = openLog(filepath.Join(n.dir, "log"), logger); err != nil {
+		return err
+	}
+	undo = append(undo, func() { _ = n.disk.Close() })
+	n.guard = newGuard(n.disk, c.StallLimit, n.now, n.log)
+	n.guard.observe = c.Observe
+	n.fsm.Watch = &rowsWatch{guard: n.guard}
+	logs, err := raft.NewLogCache(64, n.guard)
+	if err != nil {
+		return err
+	}
+	if n.snaps, err = openSnapshots(n.dir, n.log); err != nil {
+		return err
+	}
+	undo = append(undo, n.snaps.stop)
+	if n.fsm.Scratch == "" {
+		n.fsm.Scratch = filepath.Join(n.dir, scratchName)
+	}
+	restore, err := compare(c.Store, n.disk, n.snaps)
+	if err != nil {
+		return err
+	}
+	conf := settings(c.ID, logger)
+	conf.NoSnapshotRestoreOnStart = !restore
+	n.gate = newGate(c.Stream, c.Address)
+	n.trans = newSender(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: n.gate, MaxPool: 3, Timeout: netTimeout, Logger: logger.Named("net"),
+	}), n.snaps, c.Streams)
+	undo = append(undo, func() { _ = n.trans.Close() })
+	if c.Bootstrap {
+		if err := bootstrap(conf, n.disk, n.snaps, n.trans); err != nil {
+			return err
 		}
 	}
-	if voters == 1 && group.Servers[0].ID == c.LocalID {
-		// An election of one is over when its own vote is on the disk: it starts at once, and a slow disk
-		// still has a second.
-		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 50*time.Millisecond, time.Second, 50*time.Millisecond
-		c.CommitTimeout = 5 * time.Millisecond
+	go n.guard.watch(n.closed)
+	undo = append(undo, func() { close(n.closed) })
+	// As long as nobody else can have been elected, waiting to hear from a leader is in vain. Raft has no
+	// word for "stand at once", but a follower whose wait is made shorter looks up at once.
+	conf.HeartbeatTimeout += time.Millisecond
+	conf.ElectionTimeout += time.Millisecond
+	if err := n.launch(conf, logs); err != nil {
+		return err
+	}
+	n.raft.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if _, ok := o.Data.(raft.LeaderObservation); ok {
+			n.reign.over()
+		}
+		return false
+	}))
+	n.reign.over() // there may be one already
+	if n.sole() {
+		now := n.raft.ReloadableConfig()
+		now.HeartbeatTimeout, now.ElectionTimeout = heartbeat, election
+		if err := n.raft.ReloadConfig(now); err != nil {
+			return fault.New(fault.Other, "", "%w", err)
+		}
 	}
 	return nil
 }
 
+// launch starts Raft, in a goroutine of its own: the guard ends whoever must not go on.
+func (n *Node) launch(conf *raft.Config, logs raft.LogStore) error {
+	done := make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, n.snaps, n.trans)
+	}()
+	select {
+	case <-done:
+	case <-n.guard.stalled:
+		return n.guard.err()
+	}
+	if e := n.guard.err(); e != nil {
+		return e
+	}
+	if err != nil {
+		return fault.New(fault.Corrupt, "", "Raft does not start: %w", err)
+	}
+	return nil
+}
+
+// openLog opens the log, in a folder that is made if there is none.
+func openLog(dir string, logger *bridge) (disk, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.New(fault.ReadOnly, "", "%w", err)
+	}
+	l, err := wal.Open(dir, wal.WithLogger(logger.Named("wal")))
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "", "the log does not open (%w); restore this folder and the index from the same backup", err)
+	}
+	return l, nil
+}
+
 // bootstrap founds a group of one, unless there is one already.
-func bootstrap(c *raft.Config, g *guard, snaps raft.SnapshotStore, trans raft.Transport) error {
+func bootstrap(c *raft.Config, g store, snaps raft.SnapshotStore, trans raft.Transport) error {
 	exists, err := raft.HasExistingState(g, g, snaps)
 	if err != nil {
 		return fault.New(fault.Corrupt, "", "the log cannot be read: %w", err)

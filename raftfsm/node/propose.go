@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -11,14 +12,20 @@ import (
 	"github.com/skerryhq/skerry/raftfsm/entry"
 )
 
-// Propose makes the changes happen, together or not at all. When it returns nil they are durable on a
-// majority of the group and applied here.
+// Propose makes the changes happen, together or not at all, on whichever node of the group it is called. When
+// it returns nil they are durable on a majority of the group and applied here.
 //
-// An error of engine/apply comes back as it is: nothing happened. fault.Invalid and fault.TooLarge
-// say that the changes cannot be proposed. fault.ReadOnly says that this node cannot write now (not
-// the leader, no leader, a failed disk), and fault.Unreachable that ctx ended first; in both cases the
-// text says so where the changes may happen all the same. Proposing them again is then right, because
-// a change that is repeated changes nothing.
+// Where the leader is lost or does not answer, Propose tries again until ctx or Config.ApplyTimeout ends. A
+// proposal has an id, that of model.WithRequest or one made here, and the state machine carries out each id
+// once, so that trying again is safe, for this call as for the next one with the same id. What came of an id
+// is known for raftfsm.RequestsKept entries. Runs of items (model.Received) alone have none: their watermark
+// does the same.
+//
+// An error of engine/apply comes back as it is: nothing happened. fault.Invalid and fault.TooLarge say that the
+// changes cannot be proposed, fault.Version that a node of the group cannot read them yet, and fault.Expired
+// that nobody can tell any more whether they happened before. fault.ReadOnly says that the group cannot write
+// now (no leader, a failed disk), and fault.Unreachable that ctx ended first; in both cases the text says so
+// where the changes may happen all the same.
 func (n *Node) Propose(ctx context.Context, changes ...model.Change) error {
 	const op = "propose"
 	b, err := entry.Encode(changes)
@@ -28,22 +35,180 @@ func (n *Node) Propose(ctx context.Context, changes ...model.Change) error {
 	if err := n.ready(ctx, op); err != nil {
 		return err
 	}
-	wait := n.patience(ctx)
-	response, err := n.await(ctx, op, func() (any, error) {
-		f := n.raft.Apply(b, wait)
-		if err := f.Error(); err != nil {
-			return nil, err
+	p := proposal{entry: b, first: true, again: runsAlone(changes)}
+	if !p.again {
+		p.id = model.RequestOf(ctx)
+	}
+	servers := n.servers()
+	switch {
+	case len(servers) == 0:
+		return fault.New(fault.ReadOnly, op, "this node is in no group yet: it was not added, or it was removed")
+	case len(servers) > 1 && !p.again && p.id.IsZero():
+		if _, err := io.ReadFull(n.random, p.id[:]); err != nil {
+			return fault.New(fault.Other, op, "no random number for the request: %w", err)
 		}
-		return f.Response(), nil
-	})
-	if err != nil {
+	}
+	if !p.id.IsZero() {
+		p.base = n.raft.LastIndex()
+	}
+	if len(servers) == 1 {
+		_, state, err := n.lead(ctx, &p)
+		if state == notTried {
+			return n.patient(ctx, op, &p) // it was just started, perhaps
+		}
 		return err
 	}
-	if refused, ok := response.(error); ok {
-		return refused
-	}
-	return nil
+	return n.patient(ctx, op, &p)
 }
+
+// runsAlone reports whether there is nothing but runs of items.
+func runsAlone(changes []model.Change) bool {
+	for _, c := range changes {
+		if c.Tag() != model.TagReceived {
+			return false
+		}
+	}
+	return true
+}
+
+// proposal is an entry on its way into the log.
+type proposal struct {
+	entry []byte // without the request
+	id    model.RequestID
+	base  uint64
+	// first says that no attempt before can have been carried out.
+	first bool
+	// again says that carrying it out twice is as good as once.
+	again bool
+}
+
+// state is what is known of an attempt.
+type state uint8
+
+const (
+	decided  state = 1 // the outcome stands
+	notTried state = 2 // it cannot have been carried out
+	unknown  state = 3 // it may be carried out, or have been, and may be tried again
+	lost     state = 4 // trying again here is in vain, or must not be: the group could not tell a repeat
+)
+
+// errPatience is why a wait of this package ended.
+var errPatience = errors.New("it took too long")
+
+// patient tries until the outcome stands, or until ctx or the limit ends.
+func (n *Node) patient(ctx context.Context, op string, p *proposal) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, n.limit, errPatience)
+	defer cancel()
+	var pause pause
+	for {
+		reign := n.reign.now()
+		index, state, err := n.attempt(ctx, reign, p)
+		switch state {
+		case decided:
+			if err != nil {
+				return err
+			}
+			return n.applied(ctx, op, index)
+		case lost:
+			return err
+		case unknown:
+			p.first = false
+		}
+		if e := n.ready(ctx, op); e != nil {
+			if n.Err() == nil && err != nil && errors.Is(context.Cause(ctx), errPatience) {
+				e = err // says more
+			}
+			if !p.first {
+				e = fault.New(fault.KindOf(e), op, "it may or may not have happened: %w", e)
+			}
+			return e
+		}
+		pause.wait(ctx, reign)
+	}
+}
+
+// pause is the wait between attempts, which grows.
+type pause struct{ next time.Duration }
+
+// wait ends early when there may be another leader.
+func (p *pause) wait(ctx, reign context.Context) {
+	p.next = min(max(2*p.next, 10*time.Millisecond), 200*time.Millisecond)
+	t := time.NewTimer(p.next)
+	defer t.Stop()
+	select {
+	case <-reign.Done():
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// attempt brings a proposal to the leader, here or elsewhere. The index is that of the entry.
+func (n *Node) attempt(ctx, reign context.Context, p *proposal) (index uint64, _ state, err error) {
+	addr, leader := n.raft.LeaderWithID()
+	switch {
+	case string(leader) == n.id:
+		return n.lead(ctx, p)
+	case addr == "":
+		return 0, notTried, n.explain("propose", raft.ErrNotLeader)
+	case n.peers == nil:
+		return 0, lost, fault.New(fault.ReadOnly, "propose", "nothing was tried: the leader is at %s, and this node has no way to ask it", addr)
+	}
+	return n.forward(ctx, reign, string(addr), p)
+}
+
+// lead proposes to Raft on this node.
+func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, err error) {
+	const op = "propose"
+	if err := n.ready(ctx, op); err != nil {
+		return 0, notTried, err
+	}
+	b, named := p.entry, false
+	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
+		read, behind, err := n.common()
+		switch {
+		case err != nil:
+			return 0, notTried, err
+		case need > read:
+			return 0, decided, fault.New(fault.Version, op, "this change is of version %d, and %s cannot read it yet: upgrade every node of the group first", need, behind)
+		case !p.id.IsZero() && read >= 3:
+			named = true
+			r := entry.Request{ID: p.id, Base: p.base}
+			if p.first {
+				r.Base = max(r.Base, n.raft.LastIndex()) // who proposed may be far behind
+			}
+			b = entry.WithRequest(b, r)
+		}
+	}
+	wait := n.patience(ctx)
+	response, index, err := n.await(ctx, op, func() (any, uint64, error) {
+		f := n.raft.Apply(b, wait)
+		if err := f.Error(); err != nil {
+			return nil, 0, err
+		}
+		return f.Response(), f.Index(), nil
+	})
+	switch {
+	case err == nil:
+		refused, _ := response.(error)
+		if n.fsm.Err() != nil { // the refusal is of this node, and another one may apply it
+			return 0, uncertain(named || p.again), refused
+		}
+		return index, decided, refused
+	case errors.Is(err, errUntried):
+		return 0, notTried, err
+	}
+	return 0, uncertain(named || p.again), err
+}
+
+func uncertain(repeatable bool) state {
+	if repeatable {
+		return unknown
+	}
+	return lost
+}
+
+// errUntried is in the errors of what never reached the log.
+var errUntried = errors.New("nothing was written")
 
 // Barrier returns when everything that was proposed before it, on this node as the leader, is applied.
 // Its errors are those of Propose.
@@ -53,17 +218,47 @@ func (n *Node) Barrier(ctx context.Context) error {
 		return err
 	}
 	wait := n.patience(ctx)
-	_, err := n.await(ctx, op, func() (any, error) { return nil, n.raft.Barrier(wait).Error() })
+	_, _, err := n.await(ctx, op, func() (any, uint64, error) { return nil, 0, n.raft.Barrier(wait).Error() })
 	return err
+}
+
+// applied waits until the rows here hold the entry.
+func (n *Node) applied(ctx context.Context, op string, index uint64) error {
+	if n.store.Applied() >= index {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(n.alive, func() { cancel(errShut) })()
+	for {
+		version := n.store.Version()
+		if n.store.Applied() >= index {
+			return nil
+		}
+		if _, err := n.store.Wait(ctx, version); err != nil {
+			if e := n.Err(); e != nil {
+				err = e
+			}
+			return fault.New(fault.Unreachable, op, "the group has entry %d, and this node has not come that far yet (%w)", index, err)
+		}
+	}
 }
 
 // ready refuses at once what could only fail.
 func (n *Node) ready(ctx context.Context, op string) error {
-	if err := context.Cause(ctx); err != nil {
-		return fault.New(fault.Unreachable, op, "nothing was tried: %w", err)
-	}
 	if err := n.Err(); err != nil {
 		return fault.Wrap(op, err)
+	}
+	select {
+	case <-n.ended:
+		return n.explain(op, raft.ErrRaftShutdown)
+	default:
+	}
+	if err := context.Cause(ctx); err != nil {
+		if errors.Is(err, errPatience) {
+			return fault.New(fault.ReadOnly, op, "the group did not answer within %s; try again", n.limit)
+		}
+		return fault.New(fault.Unreachable, op, "the caller gave up: %w", err)
 	}
 	return nil
 }
@@ -78,28 +273,29 @@ func (n *Node) patience(ctx context.Context) time.Duration {
 
 // await asks Raft for something and waits for the answer, for ctx and for the end of Raft, which leaves
 // some callers without one. The goroutine outlives the call only as long as Raft owes it that answer.
-func (n *Node) await(ctx context.Context, op string, ask func() (any, error)) (any, error) {
+func (n *Node) await(ctx context.Context, op string, ask func() (any, uint64, error)) (any, uint64, error) {
 	type answer struct {
-		what any
-		err  error
+		what  any
+		index uint64
+		err   error
 	}
 	done := make(chan answer, 1)
 	go func() {
-		what, err := ask()
-		done <- answer{what, err}
+		what, index, err := ask()
+		done <- answer{what, index, err}
 	}()
 	select {
 	case a := <-done:
-		return a.what, n.explain(op, a.err)
+		return a.what, a.index, n.explain(op, a.err)
 	case <-ctx.Done():
-		return nil, fault.New(fault.Unreachable, op, "the caller gave up waiting (%w); it may still happen", context.Cause(ctx))
+		return nil, 0, fault.New(fault.Unreachable, op, "the caller gave up waiting (%w); it may still happen", context.Cause(ctx))
 	case <-n.ended:
 	}
 	select {
 	case a := <-done: // it was answered before the end
-		return a.what, n.explain(op, a.err)
+		return a.what, a.index, n.explain(op, a.err)
 	default:
-		return nil, n.explain(op, raft.ErrRaftShutdown)
+		return nil, 0, n.explain(op, raft.ErrRaftShutdown)
 	}
 }
 
@@ -110,13 +306,15 @@ func (n *Node) explain(op string, err error) error {
 		return nil
 	case n.Err() != nil:
 		return fault.Wrap(op, n.Err())
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader):
 		if _, addr := n.Leader(); addr != "" {
-			return fault.New(fault.ReadOnly, op, "this node is not the leader; the leader is at %s", addr)
+			return fault.New(fault.ReadOnly, op, "this node is not the leader; the leader is at %s (%w)", addr, errUntried)
 		}
-		return fault.New(fault.ReadOnly, op, "there is no leader now: most nodes of this group cannot be reached; try again when they can")
+		return fault.New(fault.ReadOnly, op, "there is no leader now: most nodes of this group cannot be reached; try again when they can (%w)", errUntried)
+	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return fault.New(fault.ReadOnly, op, "the leadership is being handed over; try again (%w)", errUntried)
 	case errors.Is(err, raft.ErrEnqueueTimeout):
-		return fault.New(fault.ReadOnly, op, "the log was busy for too long and nothing was written; try again later")
+		return fault.New(fault.ReadOnly, op, "the log was busy for too long; try again later (%w)", errUntried)
 	case errors.Is(err, raft.ErrRaftShutdown):
 		return fault.New(fault.ReadOnly, op, "this node is shutting down; it may or may not happen, try again after the start")
 	}

@@ -1,0 +1,349 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/raftfsm/entry"
+)
+
+// tend is what a node knows of the others.
+type tend struct {
+	mu         sync.Mutex // guards what follows
+	leads      time.Time  // since when this node leads; zero while it does not
+	term       uint64     // in which it does
+	config     string     // who is a member, as text
+	changed    time.Time  // when that changed, as this leader saw it
+	members    map[string]*fellow
+	said       string // what decide said last
+	acting     bool   // a step of decide is under way
+	reading    bool   // a fence for Age is under way
+	announcing bool   // this node tells the others its new address
+	leaderless time.Time
+}
+
+// fellow is what is known of another node. Times are of this node's reign as the leader.
+type fellow struct {
+	asking bool
+	entry  uint32    // the highest version of entries that it ever said it reads; kept for ever
+	heard  time.Time // of its last good answer; zero: none
+	since  time.Time // since when it answers without a gap; zero: it does not
+	health Health    // its last good answer
+	err    string    // what came of the last question, where that was no good answer
+	tell   *bool     // whether it is to keep that it has no vote; nil: nothing to tell
+}
+
+func (t *tend) start() { t.members = map[string]*fellow{} }
+
+// forget makes nothing of what was heard under another leader, but the version, which only rises.
+func (m *fellow) forget() {
+	m.heard, m.since, m.health, m.err, m.tell = time.Time{}, time.Time{}, Health{}, "", nil
+}
+
+// gapN is how many beats a node may be silent and count as healthy.
+const gapN = 3
+
+func (m *fellow) healthy(now time.Time, p Policy) bool {
+	return !m.since.IsZero() && now.Sub(m.heard) <= gapN*p.Beat
+}
+
+func (t *tend) fellowLocked(id string) *fellow {
+	m := t.members[id]
+	if m == nil {
+		m = &fellow{}
+		t.members[id] = m
+	}
+	return m
+}
+
+// servers returns the members of the group as Raft has them; the slice is not to be changed.
+func (n *Node) servers() []raft.Server { return n.raft.GetConfiguration().Configuration().Servers }
+
+// sole reports whether this node is the only voter.
+func (n *Node) sole() bool {
+	voters, own := 0, false
+	for _, s := range n.servers() {
+		if s.Suffrage == raft.Voter {
+			voters++
+			own = own || string(s.ID) == n.id
+		}
+	}
+	return voters == 1 && own
+}
+
+// common returns the highest version of entries that every node of the group reads, and the names of those
+// that read no higher one. What the log holds already is read by all.
+func (n *Node) common() (version uint32, behind string, err error) {
+	floor, err := n.fsm.EntryVersion()
+	if err != nil || floor >= entry.Version {
+		return floor, "", err
+	}
+	version = entry.Version
+	var names []string
+	t := &n.tend
+	servers := n.servers()
+	t.mu.Lock()
+	for _, s := range servers {
+		if string(s.ID) == n.id {
+			continue
+		}
+		v := uint32(entry.Lowest)
+		if m := t.members[string(s.ID)]; m != nil {
+			v = max(v, m.entry)
+		}
+		if v < entry.Version {
+			names = append(names, string(s.ID))
+			version = min(version, v)
+		}
+	}
+	t.mu.Unlock()
+	for i, id := range names {
+		if name, _ := n.registered(id); name != "" {
+			names[i] = name
+		}
+	}
+	return max(version, floor), "node " + strings.Join(names, ", "), nil
+}
+
+// registered returns what the registry says of a member; "" where it does not know it.
+func (n *Node) registered(id string) (name string, removed bool) {
+	node, err := model.ParseNodeID(id)
+	if err != nil {
+		return "", false
+	}
+	v := n.store.View()
+	defer v.Close()
+	m, ok, err := v.Member(node)
+	if err != nil || !ok {
+		return "", false // a damaged row is found elsewhere
+	}
+	return m.Name, m.Status == model.MemberRemoved
+}
+
+// followLocked asks every other node that is not being asked.
+func (n *Node) followLocked(servers []raft.Server, now time.Time) {
+	t := &n.tend
+	config := fmt.Sprint(servers)
+	if config != t.config {
+		t.config, t.changed = config, now
+	}
+	if n.peers == nil {
+		return
+	}
+	for _, s := range servers {
+		id := string(s.ID)
+		if id == n.id {
+			continue
+		}
+		m := t.fellowLocked(id)
+		if m.asking {
+			continue
+		}
+		m.asking = true
+		q := inquiry{NoVote: m.tell}
+		n.background(func(ctx context.Context) {
+			n.inquire(ctx, s, q)
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			m.asking = false
+		})
+	}
+}
+
+// inquire asks one node how it is, and notes the answer.
+func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
+	ctx, cancel := context.WithTimeout(ctx, gapN*n.policy.Beat)
+	defer cancel()
+	term := n.raft.CurrentTerm()
+	h, err := n.ask(ctx, string(s.Address), q)
+	now := n.now()
+	t := &n.tend
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.fellowLocked(string(s.ID))
+	if err == nil && h.ID == string(s.ID) {
+		m.entry = max(m.entry, h.Entry)
+	}
+	switch {
+	case t.term != term || t.leads.IsZero():
+		return // it was asked under another leader
+	case err == nil && h.ID != string(s.ID):
+		err = fmt.Errorf("at %s answers node %s", s.Address, h.ID)
+	case err == nil && h.Leader != n.id:
+		err = errors.New("it does not follow this leader")
+	}
+	if err != nil {
+		m.err = err.Error()
+		return
+	}
+	if !m.healthy(now, n.policy) {
+		m.since = now
+	}
+	if m.tell != nil && h.NoVote == *m.tell {
+		m.tell = nil
+	}
+	m.heard, m.health, m.err = now, h, ""
+}
+
+// refresh asks all other nodes and waits for their answers: for an operator, who must not hear what was true
+// a while ago.
+func (n *Node) refresh(ctx context.Context) {
+	if n.peers == nil {
+		return
+	}
+	var all sync.WaitGroup
+	for _, s := range n.servers() {
+		if string(s.ID) != n.id {
+			all.Go(func() { n.inquire(ctx, s, inquiry{}) })
+		}
+	}
+	all.Wait()
+}
+
+// viewLocked is the group as decide sees it.
+func (t *tend) viewLocked(n *Node, servers []raft.Server, now time.Time) view {
+	v := view{now: now, self: n.id, changed: t.changed}
+	last := n.raft.LastIndex()
+	for _, s := range servers {
+		id := string(s.ID)
+		p := peer{id: id, voter: s.Suffrage == raft.Voter, contact: t.leads}
+		p.name, p.removed = n.registered(id)
+		if id == n.id {
+			p.healthy, p.since, p.contact, p.noVote = true, t.leads, now, n.noVote.Load()
+			p.moved = string(s.Address) != n.gate.Addr().String()
+		} else if m := t.members[id]; m != nil {
+			p.healthy = m.healthy(now, n.policy)
+			if p.healthy {
+				p.since = m.since
+			}
+			if m.heard.After(p.contact) {
+				p.contact = m.heard
+			}
+			p.noVote = m.health.NoVote || m.tell != nil && *m.tell
+			p.lag = last - min(last, m.health.Last)
+			p.entry = m.entry
+		}
+		v.peers = append(v.peers, p)
+	}
+	return v
+}
+
+// view returns the group as decide sees it, asked just now.
+func (n *Node) view(ctx context.Context) (view, error) {
+	n.tend.mu.Lock()
+	if n.tend.leads.IsZero() { // beat has not noticed yet
+		n.tend.leads, n.tend.term, n.tend.changed = n.now(), n.raft.CurrentTerm(), n.now()
+		for _, m := range n.tend.members {
+			m.forget()
+		}
+	}
+	n.tend.mu.Unlock()
+	n.refresh(ctx)
+	if n.raft.State() != raft.Leader {
+		return view{}, n.explain("look after the group", raft.ErrNotLeader)
+	}
+	n.tend.mu.Lock()
+	defer n.tend.mu.Unlock()
+	return n.tend.viewLocked(n, n.servers(), n.now()), nil
+}
+
+// announceLocked tells the leader, whichever node it is, that this one is reached elsewhere now.
+func (t *tend) announceLocked(n *Node) {
+	if t.announcing || n.peers == nil {
+		return
+	}
+	here := n.gate.Addr().String()
+	servers := n.servers()
+	moved := false
+	for _, s := range servers {
+		moved = moved || string(s.ID) == n.id && string(s.Address) != here
+	}
+	if !moved {
+		return
+	}
+	t.announcing = true
+	n.background(func(ctx context.Context) {
+		body, err := model.Encode(order{Do: orderAdd, ID: n.id, Address: here})
+		for _, s := range servers {
+			if string(s.ID) == n.id || err != nil {
+				continue
+			}
+			if _, e := n.peers.Call(ctx, string(s.Address), routeMember, body); e == nil {
+				n.log.Info("the group was told where this node is now", "address", here)
+				break
+			}
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.announcing = false
+	})
+}
+
+// act does a step that decide asked for.
+func (n *Node) act(ctx context.Context, s step) {
+	var err error
+	switch s.do {
+	case promote:
+		err = n.change(ctx, func() raft.IndexFuture {
+			return n.raft.AddVoter(raft.ServerID(s.id), n.addressOf(s.id), 0, n.patience(ctx))
+		})
+	case readdress:
+		err = n.change(ctx, func() raft.IndexFuture {
+			return n.raft.AddVoter(raft.ServerID(s.id), raft.ServerAddress(n.gate.Addr().String()), 0, n.patience(ctx))
+		})
+	case remove:
+		err = n.change(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(raft.ServerID(s.id), 0, n.patience(ctx)) })
+	case handOver:
+		err = n.transfer(ctx, "")
+	}
+	switch {
+	case err == nil && s.do == readdress:
+		n.log.Debug("the group was changed", "step", s.why)
+	case err == nil:
+		n.log.Info("the group was changed", "step", s.why)
+	case n.alive.Err() == nil:
+		n.log.Warn("the group could not be changed", "step", s.why, "err", err)
+	}
+	n.tend.mu.Lock()
+	defer n.tend.mu.Unlock()
+	n.tend.acting = false
+}
+
+// addressOf returns the address of a member as Raft has it; "" for none.
+func (n *Node) addressOf(id string) raft.ServerAddress {
+	for _, s := range n.servers() {
+		if string(s.ID) == id {
+			return s.Address
+		}
+	}
+	return ""
+}
+
+// change changes the configuration of Raft and waits until that is committed.
+func (n *Node) change(ctx context.Context, do func() raft.IndexFuture) error {
+	const op = "change the members of the group"
+	_, _, err := n.await(ctx, op, func() (any, uint64, error) {
+		err := do().Error()
+		switch {
+		case err == nil, errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrEnqueueTimeout),
+			errors.Is(err, raft.ErrRaftShutdown), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+			return nil, 0, err
+		}
+		return nil, 0, errRefused{fault.New(fault.Conflict, op, "%w", err)}
+	})
+	var refused errRefused
+	if errors.As(err, &refused) {
+		return refused.error
+	}
+	return err
+}
+
+// errRefused carries an error past explain.
+type errRefused struct{ error }
