@@ -74,23 +74,20 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	id, err := nodeID(filepath.Join(c.Data, "node-id"))
+	me, err := openNode(c.Data, c.Name, ca, rows.Self)
 	if err != nil {
 		return err
 	}
-	stream, err := newStream(door, id, o.Log)
-	if err != nil {
-		return err
-	}
+	at := &gate{node: me, member: rows.Member, now: time.Now, log: o.Log}
 	n, err := node.Open(ctx, node.Config{
-		Dir: filepath.Join(c.Data, "raft"), ID: id, Stream: stream, Store: store,
-		FSM: raftfsm.New(store, apply.Env{Role: model.RoleController}, o.Log), Bootstrap: true, Log: o.Log,
+		Dir: filepath.Join(c.Data, "raft"), ID: me.Member.String(), Stream: newStream(door.Server.Listen(link.ProtoRaft), at), Store: store,
+		FSM: raftfsm.New(store, apply.Env{Role: model.RoleController}, o.Log), Bootstrap: me.Founder(), Log: o.Log,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, n.Close()) }()
-	self, err := found(ctx, c, n, rows)
+	self, err := found(ctx, c, me.Upper, n, rows)
 	if err != nil {
 		return err
 	}
@@ -142,7 +139,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 }
 
 // found waits for the group to have a leader and gives a new group its identity.
-func found(ctx context.Context, c config.Config, n *node.Node, rows serve.Rows) (model.Found, error) {
+func found(ctx context.Context, c config.Config, group model.NodeID, n *node.Node, rows serve.Rows) (model.Found, error) {
 	wait, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	if err := n.WaitLeader(wait); err != nil {
@@ -155,13 +152,9 @@ func found(ctx context.Context, c config.Config, n *node.Node, rows serve.Rows) 
 	if err != nil || ok {
 		return f, err
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return f, err
-	}
 	f = model.Found{
 		Stamp: model.Stamp{Actor: "system", At: model.TimeOf(time.Now())},
-		Self:  model.NodeID(id), Role: model.RoleController, Name: c.Name,
+		Self:  group, Role: model.RoleController, Name: c.Name,
 	}
 	return f, n.Propose(ctx, f)
 }

@@ -47,6 +47,10 @@ func (n Node) Register(at model.Time, address string) model.PutController {
 	}
 }
 
+// Founder reports whether this node founded its group, as against having joined one: only it may begin
+// Raft anew.
+func (n Node) Founder() bool { return n.URL == "" }
+
 // LoadNode reads what FoundNode or SaveNode stored in the data folder. It is NotFound where there is no
 // controller yet, Corrupt where files are missing or do not belong together.
 func LoadNode(data string) (Node, error) {

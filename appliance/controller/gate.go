@@ -1,0 +1,193 @@
+package controller
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/link"
+	"github.com/skerryhq/skerry/sync/peer"
+)
+
+// maxPeers bounds the connections of one protocol between nodes that are served at once.
+const maxPeers = 128
+
+// gate is how the nodes of the group recognise each other. Every node shows the certificate of its own
+// key, which the federation's authority issued to a controller; the registry says which of them have been
+// removed. A node that the registry does not know is let in: where the registry is that of a new node, or
+// one that lags behind, it knows nobody yet, and it learns of the others from those very connections.
+type gate struct {
+	node   enroll.Node
+	member func(model.NodeID) (model.Member, bool, error) // the registry as it is here
+	now    func() time.Time
+	log    *slog.Logger
+}
+
+// admit returns which node is at the other end, or why it is not let in. The port is open to everybody who
+// can reach it, and a forged Raft message would rewrite the federation.
+func (g *gate) admit(conn net.Conn) (model.NodeID, error) {
+	const op = "admit a controller"
+	t, ok := conn.(*tls.Conn)
+	if !ok || len(t.ConnectionState().PeerCertificates) == 0 {
+		return model.NodeID{}, fault.New(fault.Denied, op, "no certificate was presented")
+	}
+	leaf := t.ConnectionState().PeerCertificates[0]
+	roots := x509.NewCertPool()
+	roots.AddCert(g.node.Authority())
+	at := g.now() // a clock that is behind this node's own enrollment is wrong
+	if joined := g.node.EnrolledAt.Std(); at.Before(joined) {
+		at = joined
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	var stranger x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &stranger):
+		return model.NodeID{}, fault.New(fault.Denied, op, "its certificate is of another federation; a node joins this one with a token of it (`skerry cluster join-token`) and an empty data folder")
+	case err != nil:
+		return model.NodeID{}, fault.New(fault.Denied, op, "%w", err)
+	case !slices.Contains(leaf.Subject.OrganizationalUnit, string(model.MemberController)):
+		return model.NodeID{}, fault.New(fault.Denied, op, "its certificate is not a controller's")
+	}
+	id, err := model.ParseNodeID(leaf.Subject.CommonName)
+	if err != nil {
+		return id, fault.New(fault.Denied, op, "its certificate names no node: %w", err)
+	}
+	m, known, err := g.member(id)
+	if err != nil {
+		return id, fault.New(fault.Unreachable, op, "the registry cannot be read now: %w", err)
+	}
+	return id, judge(m, known, link.PinOf(leaf))
+}
+
+// judge decides by what the registry says of a node.
+func judge(m model.Member, known bool, pin string) error {
+	const op = "admit a controller"
+	switch {
+	case !known:
+		return nil
+	case m.Kind != model.MemberController:
+		return fault.New(fault.Denied, op, "%s is no controller here", m.ID)
+	case m.Status == model.MemberRemoved:
+		return fault.New(fault.Denied, op, "controller %q was removed from the group; join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder", m.Name)
+	case m.Status != model.MemberEnrolled && m.Status != model.MemberPending:
+		return fault.New(fault.Denied, op, "controller %q is %s", m.Name, m.Status)
+	case m.Pin != "" && m.Pin != pin:
+		return fault.New(fault.Denied, op, "controller %q has another key in the registry", m.Name)
+	}
+	return nil // also a pending one: its enrollment is on its way to here
+}
+
+// removed says why a node is not listened to, by its id alone; it fits gossip.Config.Admit.
+func (g *gate) removed(id string) error {
+	n, err := model.ParseNodeID(id)
+	if err != nil {
+		return err
+	}
+	m, known, err := g.member(n)
+	if err != nil {
+		return nil // nobody is shut out because the registry is busy
+	}
+	return judge(m, known, m.Pin)
+}
+
+// listener passes on the connections of nodes that are let in.
+type listener struct {
+	net.Listener
+	*gate
+}
+
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := l.admit(conn); err != nil {
+			l.log.Warn("turned away from the group's own traffic", "remote", conn.RemoteAddr().String(), "err", err)
+			_ = conn.Close()
+			continue
+		}
+		return conn, nil
+	}
+}
+
+// peers serves the sessions of other nodes on l until ctx ends; handle gets each with the id of its node. Who
+// is not let in is told why.
+func (g *gate) peers(ctx context.Context, l net.Listener, handle func(ctx context.Context, s *link.Session, from string)) error {
+	return link.Each(ctx, l, maxPeers, func(ctx context.Context, conn net.Conn) {
+		var id model.NodeID
+		admit := func(context.Context, link.Peer) (err error) { id, err = g.admit(conn); return err }
+		s, err := link.Accept(ctx, conn, link.AcceptConfig{Admit: admit, Log: g.log})
+		if err != nil {
+			g.log.Warn("turned away from the group's own traffic", "remote", conn.RemoteAddr().String(), "err", err)
+			return
+		}
+		stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+		defer stop()
+		defer s.Close()
+		handle(ctx, s, id.String())
+	})
+}
+
+// dial opens a connection to another node, for Raft and for gossip.
+func (g *gate) dial(ctx context.Context, proto, addr string) (net.Conn, error) {
+	return link.DialConn(ctx, addr, g.node.DialNode(proto, g.now))
+}
+
+// dialPeer opens a session with another node; it fits peer.Config.Dial.
+func (g *gate) dialPeer(ctx context.Context, addr string) (peer.Session, error) {
+	s, err := link.Dial(ctx, addr, g.node.DialNode(link.ProtoPeer, g.now))
+	if err != nil {
+		return nil, err // not a nil *link.Session in an interface
+	}
+	return s, nil
+}
+
+// openNode returns who this node is. Where nobody has joined it to a group, it is the founder of one; also
+// where it founded the group with an older Skerry, which kept no more than an id for Raft.
+func openNode(data, name string, ca *enroll.CA, self func() (model.Found, bool, error)) (enroll.Node, error) {
+	n, err := enroll.LoadNode(data)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return n, err
+	}
+	f, founded, rerr := self()
+	if rerr != nil {
+		return n, rerr
+	}
+	if err == nil {
+		// Again, for what it checks: that the authority is the one of the identity. The group's id in the
+		// rows is the one that counts.
+		if n, err = enroll.FoundNode(data, ca, enroll.Founding{}); founded {
+			n.Upper, n.UpperName = f.Self, f.Name
+		}
+		return n, err
+	}
+	if !founded {
+		if id, err := uuid.NewV7(); err != nil {
+			return n, err
+		} else {
+			f.Self, f.Name = model.NodeID(id), name
+		}
+	}
+	text, err := nodeID(filepath.Join(data, "node-id"))
+	if err != nil {
+		return n, err
+	}
+	id, err := model.ParseNodeID(text)
+	if err != nil {
+		return n, err
+	}
+	return enroll.FoundNode(data, ca, enroll.Founding{Member: id, Group: f.Self, Name: name, GroupName: f.Name})
+}
