@@ -23,7 +23,7 @@ import (
 
 // group makes the nodes of one test: real identities of one authority, and mutual TLS between them.
 type group struct {
-	t  *testing.T
+	t  testing.TB
 	ca *enroll.CA
 	n  byte
 
@@ -31,7 +31,7 @@ type group struct {
 	names map[string]string // pin -> id
 }
 
-func newGroup(t *testing.T) *group {
+func newGroup(t testing.TB) *group {
 	t.Helper()
 	ca, err := enroll.OpenCA(t.TempDir(), "test", nil, nil)
 	if err != nil {
