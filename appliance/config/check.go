@@ -86,6 +86,10 @@ func (c Config) check() error {
 		return wrong("web.key_file", "it is set without web.cert_file: want both or neither")
 	case c.Role == model.RoleController && c.Agents != Agents{}:
 		return wrong("agents", "a controller has no agents: they enroll at a site")
+	case c.Role == model.RoleSite && c.Cluster != Cluster{}:
+		return wrong("cluster", "a site is in no group: only controllers are")
+	case c.Role == model.RoleController:
+		return c.Cluster.check()
 	case c.Role == model.RoleSite:
 		return checkInterval("agents.interval", c.Agents.Interval)
 	}
@@ -134,6 +138,24 @@ func (l Log) check() error {
 	}
 	if l.Format != "text" && l.Format != "json" {
 		return wrong("log.format", "%s: want text or json", fault.Clip(l.Format, maxQuote))
+	}
+	return nil
+}
+
+func (c Cluster) check() error {
+	if c.Node != "" && !nameForm.MatchString(c.Node) {
+		return wrong("cluster.node", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", fault.Clip(c.Node, maxQuote))
+	}
+	if c.Address == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(c.Address)
+	n, bad := strconv.Atoi(port)
+	if err != nil || host == "" || bad != nil || n < 1 || n > 65535 || len(c.Address) > 260 {
+		return wrong("cluster.address", "%q is no address that others could dial: want HOST:PORT, as in hq-1.example.com:8443", fault.Clip(c.Address, maxQuote))
+	}
+	if _, err := netip.ParseAddr(host); err != nil && !dnsForm.MatchString(host) {
+		return wrong("cluster.address", "%q is neither an IP address nor a host name", fault.Clip(host, maxQuote))
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type Config struct {
 	Socket string `yaml:"socket"`
 	Log    Log    `yaml:"log"`
 	Web    Web    `yaml:"web,omitempty"`
+	// Cluster is this node's place in its group; a controller only.
+	Cluster Cluster `yaml:"cluster,omitempty"`
 	// Agents is the door for agents; a site only.
 	Agents Agents `yaml:"agents,omitempty"`
 }
@@ -51,6 +53,16 @@ type Log struct {
 type Web struct {
 	CertFile string `yaml:"cert_file,omitempty"` // PEM, the server's first
 	KeyFile  string `yaml:"key_file,omitempty"`  // PEM
+}
+
+// Cluster is what one controller says of itself to the other nodes of its group.
+type Cluster struct {
+	// Node is the label of this node. 1 to 64 of a-z 0-9 . _ -, not beginning with a mark. Default: the host's
+	// name, or what the node was called when it joined.
+	Node string `yaml:"node,omitempty"`
+	// Address is HOST:PORT where the other nodes and the sites reach this one. At most 260 bytes. Default: the
+	// first of Names, else the host of Listen, else the host's name, with the port that it listens on.
+	Address string `yaml:"address,omitempty"`
 }
 
 // Agents is how a site judges its agents.

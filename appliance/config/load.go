@@ -64,6 +64,8 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.text("log.format", "SKERRY_LOG_FORMAT", &c.Log.Format)
 	over.path("web.cert_file", "SKERRY_WEB_CERT_FILE", &c.Web.CertFile)
 	over.path("web.key_file", "SKERRY_WEB_KEY_FILE", &c.Web.KeyFile)
+	over.text("cluster.node", "SKERRY_CLUSTER_NODE", &c.Cluster.Node)
+	over.text("cluster.address", "SKERRY_CLUSTER_ADDRESS", &c.Cluster.Address)
 	over.duration("agents.interval", "SKERRY_AGENTS_INTERVAL", &c.Agents.Interval)
 	if over.err != nil {
 		return Config{}, over.err
