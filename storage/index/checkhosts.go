@@ -67,6 +67,8 @@ func (c *checker) hosts() error {
 // again compares a host that seemed to differ while nothing is committed.
 func (c *checker) again(id model.HostID) error {
 	s := c.store
+	s.reaching.Lock() // a site that is half shown as reached would seem to be wrong
+	defer s.reaching.Unlock()
 	s.applying.RLock()
 	defer s.applying.RUnlock()
 	v := s.View()

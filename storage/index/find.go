@@ -1,9 +1,7 @@
 package index
 
 import (
-	"bytes"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -193,37 +191,30 @@ func (s *Store) HostChanges(after uint64, limit int) (ids []model.HostID, upto u
 
 // SetReach says whether the hosts of a site are shown with the status that the site gave them, or as
 // unknown, because nobody can vouch for it now. It is kept in memory only: after a start, and of a site that is
-// new, Options.Vouched says which of the two is taken to be so.
+// new, Options.Vouched says which of the two is taken to be so. When it returns all of them are shown so; commits,
+// and searches that wait for none, go on meanwhile.
 func (s *Store) SetReach(site model.SiteID, up bool) {
+	s.reaching.Lock()
+	defer s.reaching.Unlock()
 	s.applying.Lock() // one writer of the index in memory at a time
-	defer s.applying.Unlock()
 	m, _ := s.present()
 	s.reached[site] = up
-	m.Reach(site, up)
-}
-
-// HostsOfSite calls fn with every host of a site that the view has, by id.
-func (v *View) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
-	for _, id := range v.store.idsOfSite(v.memory, site) {
-		h, ok, err := v.Host(id)
-		if err != nil {
-			return err
-		}
-		if !ok || h.Site != site {
-			continue // it came after the view was opened
-		}
-		if err := fn(h); err != nil {
-			return err
-		}
+	step := m.ReachInSteps(site, up)
+	s.applying.Unlock()
+	for more := true; more; {
+		s.applying.Lock()
+		more = step()
+		s.applying.Unlock()
 	}
-	return nil
 }
 
-// idsOfSite returns the hosts of a site, by id. Commits wait meanwhile, so that none is missing.
-func (s *Store) idsOfSite(m *search.Index, site model.SiteID) []model.HostID {
-	s.applying.RLock()
-	defer s.applying.RUnlock()
-	ids := m.OfSite(site)
-	slices.SortFunc(ids, func(a, b model.HostID) int { return bytes.Compare(a[:], b[:]) })
-	return ids
+// HostsOfSite calls fn with every host of a site that the view has, by id. It reads every host there is, and
+// waits for nobody.
+func (v *View) HostsOfSite(site model.SiteID, fn func(model.Host) error) error {
+	return v.EachHost(func(h model.Host) error {
+		if h.Site != site {
+			return nil
+		}
+		return fn(h)
+	})
 }

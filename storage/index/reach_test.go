@@ -2,6 +2,7 @@ package index
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -120,5 +121,65 @@ func TestReachAndChangesOverReplace(t *testing.T) {
 	ok(t, v.HostsOfSite(model.SiteID{1}, func(h model.Host) error { of = append(of, h.ID); return nil }))
 	if !slices.Equal(of, []model.HostID{hostID(2), hostID(6)}) {
 		t.Fatalf("the hosts of the site are %v", of)
+	}
+}
+
+// TestReachBesideCommits: while sites are lost and found, commits and checks go on; no check sees a site that is half
+// shown as reached, and in the end the last word holds.
+func TestReachBesideCommits(t *testing.T) {
+	s := openMem(t)
+	rng := seeded(t)
+	sites := []model.SiteID{{1}, {2}}
+	const hosts = 4000
+	put := func(n int, site model.SiteID) {
+		write(t, s, func(tx *Tx) {
+			h := host(n, site)
+			ok(t, tx.PutHost(h))
+		})
+	}
+	write(t, s, func(tx *Tx) {
+		for n := range hosts {
+			ok(t, tx.PutHost(host(n, sites[n%2])))
+		}
+	})
+	var others sync.WaitGroup
+	stop := make(chan struct{})
+	for _, site := range sites {
+		others.Go(func() {
+			for up := true; ; up = !up {
+				select {
+				case <-stop:
+					s.SetReach(site, false)
+					return
+				default:
+					s.SetReach(site, up)
+				}
+			}
+		})
+	}
+	finish := sync.OnceFunc(func() {
+		close(stop)
+		others.Wait()
+	})
+	t.Cleanup(finish)
+	for range 2 {
+		for range 20 {
+			switch n := rng.IntN(hosts); rng.IntN(3) {
+			case 0:
+				write(t, s, func(tx *Tx) { ok(t, tx.DeleteHost(hostID(n))) })
+			default:
+				put(n, sites[rng.IntN(2)])
+			}
+		}
+		sound(t, s)
+	}
+	finish()
+	sound(t, s)
+	where, err := query.Parse("status:unknown")
+	ok(t, err)
+	unknown, err := s.Count(t.Context(), where, 0)
+	ok(t, err)
+	if known := read(t, s, func(v *View) (int, error) { return v.memory.Len(), nil }); unknown != known {
+		t.Fatalf("%d of %d hosts of sites that were lost last are unknown", unknown, known)
 	}
 }

@@ -75,6 +75,7 @@ type Store struct {
 	tap         atomic.Pointer[func(batch []byte)] // see Tap
 	recent      *rowCache                          // rows that pages were made of lately
 	written     *rowCache                          // the same as a query.Writer wrote them
+	reaching    sync.Mutex                         // held while SetReach goes through a site; taken before applying
 	reached     map[model.SiteID]bool              // what SetReach said of sites; guarded by applying
 
 	mu      sync.Mutex    // guards what follows

@@ -97,22 +97,6 @@ func New(costly int) *Index {
 	return x
 }
 
-// OfSite returns the hosts of a site, in no order.
-func (x *Index) OfSite(id model.SiteID) []model.HostID {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	n, ok := x.site.number[siteWord(id)]
-	if !ok {
-		return nil
-	}
-	ords := x.site.posts[n].ordinals()
-	ids := make([]model.HostID, len(ords))
-	for i, ord := range ords {
-		ids[i] = x.ids[ord]
-	}
-	return ids
-}
-
 // lock takes the index for writing. Readers see that somebody waits and let go soon.
 func (x *Index) lock() {
 	x.writing.Add(1)

@@ -136,23 +136,44 @@ func (x *Index) Vouched() {
 // Reach says whether the hosts of a site are shown with the status that it gave them, or as unknown
 // because nobody can vouch for it now. It is known to this process only.
 func (x *Index) Reach(id model.SiteID, up bool) {
+	for step := x.ReachInSteps(id, up); step(); {
+	}
+}
+
+// reachStep is how many hosts are shown anew in one step.
+const reachStep = 1024
+
+// ReachInSteps is Reach for who lets others write in between. Hosts that come from now on are shown as it says; those
+// that are there follow by a thousand with each call of what it returns, until that reports that no more are left.
+func (x *Index) ReachInSteps(id model.SiteID, up bool) (step func() (more bool)) {
 	x.lock()
+	defer x.unlock()
 	p := &x.places
 	if p.lost(id) == !up {
-		x.unlock()
-		return
+		return func() bool { return false }
 	}
 	if up == p.vouched {
 		p.other[id] = true
 	} else {
 		delete(p.other, id)
 	}
-	x.unlock()
-	x.eachOfSite(id, func(ord uint32) {
-		if x.show(ord) {
-			x.changes.add(x.ids[ord])
+	var left []uint32
+	if n, ok := x.site.number[siteWord(id)]; ok {
+		left = x.site.posts[n].ordinals()
+	}
+	return func() bool {
+		x.lock()
+		defer x.unlock()
+		now := left[:min(reachStep, len(left))]
+		left = left[len(now):]
+		for _, ord := range now {
+			// A host of another site may have the ordinal by now; it is shown as it was.
+			if x.own[ord] != statusGone && x.show(ord) {
+				x.changes.add(x.ids[ord])
+			}
 		}
-	})
+		return len(left) > 0
+	}
 }
 
 // Judged says that the site vouched for all its hosts at that time: they have the status that their rows
