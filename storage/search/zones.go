@@ -2,7 +2,7 @@ package search
 
 import "math"
 
-// zones say for each run of 1,024 ordinals, and for each status, the latest and the earliest time that a
+// zones say for each run of 256 ordinals, and for each status, the latest and the earliest time that a
 // host there was last seen: the newest of a million are then found by looking at a few runs. A bound may
 // be too wide, after a host left the run or changed, but never too narrow; it is worked out anew after so
 // many changes.
@@ -11,7 +11,7 @@ type zones struct {
 }
 
 const (
-	zoneBits  = 10
+	zoneBits  = 8
 	zoneHosts = 1 << zoneBits
 )
 
