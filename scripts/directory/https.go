@@ -128,28 +128,12 @@ func (w *web) close() error {
 
 // Session opens a connection and keeps it.
 func (w *web) Session(ctx context.Context) (Session, error) {
-	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", w.addr)
+	c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", w.addr) // see client
 	if err != nil {
 		return nil, err
 	}
-	c := tls.Client(ahead{tcp, bufio.NewReaderSize(tcp, readAhead)}, &tls.Config{InsecureSkipVerify: true}) // see client
-	if err := c.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, tcp.Close())
-	}
-	return &webSession{w: w, c: c, r: bufio.NewReaderSize(c, 4<<10), stop: context.AfterFunc(ctx, func() { _ = tcp.Close() })}, nil
+	return &webSession{w: w, c: c, r: bufio.NewReaderSize(c, 4<<10), stop: context.AfterFunc(ctx, func() { _ = c.Close() })}, nil
 }
-
-// readAhead is how much the client takes from the kernel at once, in bytes: a page has about 56 KB.
-const readAhead = 64 << 10
-
-// ahead is a connection that reads as much as there is, where TLS would read record by record.
-type ahead struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-// Read implements net.Conn.
-func (a ahead) Read(p []byte) (int, error) { return a.r.Read(p) }
 
 // library is the same controller, asked by Go's own client.
 type library struct{ *web }

@@ -34,9 +34,9 @@
 // its own, asked through its API by TLS over one connection that stays open, with a login, whole rows, no
 // compression. The clock runs from before the request is written until the last byte of the JSON is in memory; the
 // body is parsed after it, as it is for every answer of the run that is compared. "HTTPS" writes the request and
-// reads the answer on one goroutine, as pgx does with its connection, takes up to 64 KiB from the kernel at once and
-// reads of an answer's head the status and the length alone; "net/http" is the client of Go's library, which hands
-// each request to one goroutine and each answer to another. All sites of that controller have their
+// reads the answer on one goroutine, as pgx does with its connection, and of an answer's head takes the status and
+// the length alone; "net/http" is the client of Go's library, which hands each request to one goroutine and each
+// answer to another. All sites of that controller have their
 // links, because it shows hosts of other sites as unknown.
 //
 // Cold: both are stopped and started before each kind, and each question is asked once. EVICT=1 takes their files
