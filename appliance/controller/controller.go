@@ -10,13 +10,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skerryhq/skerry/appliance/config"
@@ -27,9 +27,12 @@ import (
 	"github.com/skerryhq/skerry/raftfsm"
 	"github.com/skerryhq/skerry/raftfsm/node"
 	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/storage/space"
 	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/gossip"
 	"github.com/skerryhq/skerry/sync/hub"
 	"github.com/skerryhq/skerry/sync/link"
+	"github.com/skerryhq/skerry/sync/peer"
 	"github.com/skerryhq/skerry/ui/api"
 )
 
@@ -41,11 +44,15 @@ type Options struct {
 	Ready func(url string)
 }
 
-// leaderTimeout bounds the wait for a leader at the start.
-const leaderTimeout = 30 * time.Second
+// Times of starting and stopping.
+const (
+	leaderTimeout = 30 * time.Second // for the leader of a group that is being founded
+	handOver      = 5 * time.Second  // to let another node lead, before this one stops
+	closeLimit    = 5 * time.Second  // to close what may hang, once a disk has failed
+)
 
-// Run serves until ctx ends; then it stops cleanly and returns nil. The errors name what to do: a
-// port in use, a folder that cannot be written or belongs to something else.
+// Run serves until ctx ends; then it hands over what it leads, stops cleanly and returns nil. The errors name what
+// to do: a port in use, a folder that cannot be written or belongs to something else, a disk that failed.
 func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	tcp, err := serve.Listen(c.Listen)
 	if err != nil {
@@ -60,64 +67,123 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		// before it is collected would double the machine that it needs.
 		debug.SetGCPercent(30)
 	}
-	store, err := index.Open(filepath.Join(c.Data, "index"), index.Options{Log: o.Log, CacheBytes: index.ControllerCache, Vouched: true, NoWAL: true})
-	if err != nil {
+	k := &controller{Config: c, opts: o, log: o.Log}
+	defer func() { err = errors.Join(err, k.close()) }()
+	if err := k.open(ctx, tcp); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	rows := serve.Rows{Store: store}
-	ca, err := enroll.OpenCA(filepath.Join(c.Data, "pki"), "Skerry federation CA", time.Now, nil)
-	if err != nil {
-		return err
-	}
-	door, err := serve.OpenDoor(tcp, ca, c, o.Log)
-	if err != nil {
-		return err
-	}
-	me, err := openNode(c.Data, c.Name, ca, rows.Self)
-	if err != nil {
-		return err
-	}
-	at := &gate{node: me, member: rows.Member, now: time.Now, log: o.Log}
-	n, err := node.Open(ctx, node.Config{
-		Dir: filepath.Join(c.Data, "raft"), ID: me.Member.String(), Stream: newStream(door.Server.Listen(link.ProtoRaft), at), Store: store,
-		FSM: raftfsm.New(store, apply.Env{Role: model.RoleController}, o.Log), Bootstrap: me.Founder(), Log: o.Log,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, n.Close()) }()
-	self, err := found(ctx, c, me.Upper, n, rows)
-	if err != nil {
-		return err
-	}
+	return k.run(ctx)
+}
 
-	var sites *hub.Hub
-	reach := serve.NewReach(func(id model.NodeID) bool { l, _ := sites.Live(id); return l.Up }, store.SetReach)
-	sites = hub.New(hub.Config{
-		Self: self.Self, Name: self.Name, Software: "skerry " + o.Version,
-		// The epoch of the directives rises when a group is restored from a backup, which this version
-		// cannot do yet.
-		Epoch:    func() model.Epoch { return 1 },
-		Proposer: n, Reader: rows, ToAll: true, Now: time.Now, Log: o.Log,
-		Heard: func(m model.Member) { reach.Look(m.ID) }, // of its opening, and then of every frame
-	})
-	joins, err := enroll.NewServer(enroll.ServerConfig{
-		CA: ca, Members: rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: o.Log,
+// controller is one run.
+type controller struct {
+	config.Config
+	opts Options
+	log  *slog.Logger
+
+	rows    serve.Rows
+	space   *space.Space
+	ca      *enroll.CA
+	door    *serve.Door
+	me      enroll.Node
+	gate    *gate
+	address string // HOST:PORT where the other nodes and the sites reach this one
+	mesh    *peer.Mesh
+	group   atomic.Pointer[node.Node] // nil until it is open: the mesh may be asked before
+	gossip  *gossip.Gossip
+	sites   *hub.Hub
+	links   *links
+	reach   *serve.Reach
+
+	stopping atomic.Bool // told to; see notReady
+	closers  []func() error
+}
+
+// open builds what has to be there before anything is served.
+func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
+	store, err := index.Open(filepath.Join(k.Data, "index"), index.Options{Log: k.log, CacheBytes: index.ControllerCache, Vouched: true, NoWAL: true})
+	if err != nil {
+		return err
+	}
+	k.later(store.Close)
+	k.rows = serve.Rows{Store: store}
+	if k.space, err = space.Open(space.Config{Dir: k.Data, Log: k.log}); err != nil {
+		return err
+	}
+	if k.ca, err = enroll.OpenCA(filepath.Join(k.Data, "pki"), "Skerry federation CA", time.Now, nil); err != nil {
+		return err
+	}
+	if k.door, err = serve.OpenDoor(tcp, k.ca, k.Config, k.log); err != nil {
+		return err
+	}
+	if k.address = k.Cluster.Address; k.address == "" {
+		if k.address, err = link.Address(k.door.URL(k.Config)); err != nil {
+			return err
+		}
+	}
+	if k.me, err = openNode(k.Data, k.nodeName(), k.ca, k.rows.Self); err != nil {
+		return err
+	}
+	k.gate = &gate{node: k.me, member: k.rows.Member, now: time.Now, log: k.log}
+	k.links = newLinks(k.me.Member.String(), func(id model.NodeID) { k.reach.Look(id) }, k.log)
+	k.mesh = k.newMesh()
+	k.links.mesh = k.mesh
+	k.later(k.mesh.Close)
+	n, err := node.Open(ctx, node.Config{
+		Dir: filepath.Join(k.Data, "raft"), ID: k.me.Member.String(), Address: k.address,
+		Stream: newStream(k.door.Server.Listen(link.ProtoRaft), k.gate), Store: store,
+		FSM:       raftfsm.New(store, apply.Env{Role: model.RoleController}, k.log),
+		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Log: k.log,
 	})
 	if err != nil {
 		return err
 	}
-	socket, err := api.ListenSocket(c.Socket)
-	if err != nil {
-		return err
+	k.group.Store(n)
+	k.later(n.Close)
+	k.door.Fresh = n.Fresh
+	return k.openGossip()
+}
+
+// later closes something when the run ends; what was opened last goes first.
+func (k *controller) later(fn func() error) { k.closers = append(k.closers, fn) }
+
+// close closes everything. Where the disk has failed, something may hang for ever: then the process has to end
+// all the same, and what is on the disk is as good as after a power cut.
+func (k *controller) close() error {
+	done := make(chan error, 1)
+	go func() {
+		var errs []error
+		for i := len(k.closers) - 1; i >= 0; i-- {
+			errs = append(errs, k.closers[i]())
+		}
+		done <- errors.Join(errs...)
+	}()
+	n := k.group.Load()
+	if n == nil || n.Err() == nil {
+		return <-done
 	}
-	defer socket.Close() // where nothing has come to serve it
-	a := api.New(api.Config{
-		Role: model.RoleController, Name: self.Name, Version: o.Version, URL: door.URL(c), Data: c.Data,
-		Store: rows, Directory: store, Check: rows.Check, Proposer: n, Links: serve.Links{Hub: sites}, Tokens: door, Asker: sites, Ready: notReady(n), Log: o.Log,
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeLimit):
+		return fault.New(fault.ReadOnly, "stop", "what was open could not be closed within %v", closeLimit)
+	}
+}
+
+// run serves until ctx ends.
+func (k *controller) run(outer context.Context) error {
+	n := k.group.Load()
+	inner, stop := context.WithCancel(context.WithoutCancel(outer))
+	defer stop()
+	g, ctx := errgroup.WithContext(inner)
+	g.Go(func() error { return k.door.Server.Run(ctx) })
+	g.Go(func() error { return k.space.Run(ctx) })
+	g.Go(func() error {
+		return k.gate.peers(ctx, k.door.Server.Listen(link.ProtoPeer), func(ctx context.Context, s *link.Session, from string) {
+			err := k.mesh.Serve(ctx, s, from)
+			k.log.Debug("another controller's session ended", "node", from, "reason", err)
+		})
 	})
-	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		select {
 		case <-n.Failed(): // a node that can no longer write must not go on looking healthy
@@ -127,87 +193,95 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		}
 	})
 	g.Go(func() error {
-		return door.Run(ctx, socket, a, joins, rows, o.Log, func(ctx context.Context, l *link.Session, m model.Member) {
-			_ = sites.Serve(ctx, l, m) // it logs why the link ended
-			reach.Look(m.ID)
-		})
+		select {
+		case <-outer.Done():
+		case <-ctx.Done():
+			return nil
+		}
+		k.leave(ctx)
+		stop()
+		return nil
 	})
-	if o.Ready != nil {
-		o.Ready(door.URL(c))
+	if err := k.serve(outer, ctx, g); err != nil {
+		stop() // what was started already ends for no other reason
+		return errors.Join(err, g.Wait())
 	}
 	return g.Wait()
 }
 
-// found waits for the group to have a leader and gives a new group its identity.
-func found(ctx context.Context, c config.Config, group model.NodeID, n *node.Node, rows serve.Rows) (model.Found, error) {
-	wait, cancel := context.WithTimeout(ctx, leaderTimeout)
+// leave lets another node lead before this one stops, so that writes go on at once.
+func (k *controller) leave(ctx context.Context) {
+	k.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, handOver)
 	defer cancel()
-	if err := n.WaitLeader(wait); err != nil {
-		return model.Found{}, err
-	}
-	if err := n.Barrier(wait); err != nil { // the rows hold everything the log does
-		return model.Found{}, err
-	}
-	f, ok, err := rows.Self()
-	if err != nil || ok {
-		return f, err
-	}
-	f = model.Found{
-		Stamp: model.Stamp{Actor: "system", At: model.TimeOf(time.Now())},
-		Self:  group, Role: model.RoleController, Name: c.Name,
-	}
-	return f, n.Propose(ctx, f)
-}
-
-// nodeID returns the id of this node within its group, made at the first start. It is durable before
-// the group is founded with it: under another id this node would have no vote in its own group.
-func nodeID(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		id, err := uuid.Parse(strings.TrimSpace(string(b)))
-		if err != nil {
-			return "", fault.New(fault.Corrupt, "read the node's id", "%s: %w; restore the data folder from a backup", path, err)
+	n := k.group.Load()
+	if leads, _ := n.Leader(); leads && len(k.others()) > 0 {
+		if err := n.Transfer(ctx, ""); err != nil {
+			k.log.Warn("no other node takes the lead now; the group elects one", "err", err)
 		}
-		return id.String(), nil
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return "", fault.New(fault.ReadOnly, "read the node's id", "%w", err)
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return "", err
-	}
-	if err := writeDurably(path, id.String()+"\n"); err != nil {
-		return "", fault.New(fault.ReadOnly, "write the node's id", "%w; make the data folder writable for this user", err)
-	}
-	return id.String(), nil
+	_ = k.gossip.Leave(ctx) // the others find out by themselves otherwise
 }
 
-// writeDurably puts text at path whole or not at all, durable when it returns.
-func writeDurably(path, text string) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// serve starts everything that others see. outer ends when the server is told to stop.
+func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error {
+	n := k.group.Load()
+	self, err := k.self(outer)
 	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-func notReady(n *node.Node) func() []string {
-	return func() []string {
-		if ok, leader := n.Leader(); !ok && leader == "" {
-			return []string{"the controller group has no leader: writes wait until a majority of its nodes is up"}
+		if outer.Err() != nil {
+			return nil // told to stop before it had started
 		}
-		return nil
+		return err
 	}
+	k.reach = serve.NewReach(k.links.up, k.rows.Store.SetReach)
+	k.sites = hub.New(hub.Config{
+		Self: self.Self, Name: self.Name, Software: "skerry " + k.opts.Version,
+		Epoch:    func() model.Epoch { return 1 },
+		Proposer: n, Reader: k.rows, ToAll: true, Fresh: n.Fresh, Now: time.Now, Log: k.log,
+		Heard: func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
+	})
+	k.links.open(k.sites, func(id model.NodeID) { g.Go(func() error { k.tellEndpoints(ctx, id); return nil }) })
+	joins, err := enroll.NewServer(enroll.ServerConfig{
+		CA: k.ca, Members: k.rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: k.log,
+		Group: &enroll.Group{Key: k.me.Secrets.GroupKey, Nodes: k.nodes, Joined: k.joined},
+	})
+	if err != nil {
+		return err
+	}
+	socket, err := api.ListenSocket(k.Socket)
+	if err != nil {
+		return err
+	}
+	k.later(func() error { _ = socket.Close(); return nil }) // where nothing has come to serve it
+	a := api.New(api.Config{
+		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
+		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Asker: k.links, Ready: k.notReady, Log: k.log,
+	})
+	g.Go(func() error { return k.register(ctx) })
+	g.Go(func() error { return k.watch(ctx) })
+	g.Go(func() error {
+		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m model.Member) {
+			_ = k.sites.Serve(ctx, l, m) // it logs why the link ended
+			k.links.look(m.ID)
+		})
+	})
+	if k.opts.Ready != nil {
+		k.opts.Ready(k.door.URL(k.Config))
+	}
+	return nil
+}
+
+// notReady says why this node should be sent no work.
+func (k *controller) notReady() []string {
+	var why []string
+	if k.stopping.Load() {
+		why = append(why, "this server is stopping")
+	}
+	if leads, leader := k.group.Load().Leader(); !leads && leader == "" {
+		why = append(why, "the controller group has no leader: writes wait until a majority of its nodes is up")
+	}
+	if err := k.space.Err(space.Low); err != nil {
+		why = append(why, err.Error())
+	}
+	return why
 }

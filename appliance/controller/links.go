@@ -48,9 +48,11 @@ type linkHub interface {
 // links knows the link of each site, whichever controller of the group holds it: every controller tells every
 // other of its own. Where another one has said nothing for a while, its links count as down.
 type links struct {
-	self string // this controller
-	hub  linkHub
+	self string  // this controller
+	hub  linkHub // nil until open
 	mesh mesh
+	// greeted is told of each link that was opened here.
+	greeted func(model.NodeID)
 	// looked is told of each link that may have come or gone, here or elsewhere.
 	looked func(model.NodeID)
 	log    *slog.Logger
@@ -89,6 +91,35 @@ func newLinks(self string, looked func(model.NodeID), log *slog.Logger) *links {
 	}
 }
 
+// open begins with the links of this controller.
+func (l *links) open(h linkHub, greeted func(model.NodeID)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hub, l.greeted = h, greeted
+}
+
+// here is how many links this controller holds.
+func (l *links) here() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, up := range l.told {
+		if up {
+			n++
+		}
+	}
+	return n
+}
+
+// opened returns the hub, or an error while there is none.
+func (l *links) opened() (linkHub, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hub == nil {
+		return nil, errStarting()
+	}
+	return l.hub, nil
+}
+
 // look is to be called whenever a link here may have come or gone. It is cheap where it has not.
 func (l *links) look(id model.NodeID) {
 	state, _ := l.hub.Live(id)
@@ -103,6 +134,9 @@ func (l *links) look(id model.NodeID) {
 	l.mu.Unlock()
 	if changed {
 		l.looked(id)
+		if state.Up && l.greeted != nil {
+			l.greeted(id)
+		}
 	}
 }
 
@@ -174,11 +208,18 @@ func (l *links) answer(ctx context.Context, _ string, body []byte) ([]byte, erro
 	if err := model.Decode(body, &q); err != nil {
 		return nil, fault.New(fault.Invalid, "ask for another controller", "%w", err)
 	}
-	return l.hub.Ask(ctx, q.Member, q.Route, q.Params)
+	h, err := l.opened()
+	if err != nil {
+		return nil, err
+	}
+	return h.Ask(ctx, q.Member, q.Route, q.Params)
 }
 
 // tell serves routeLinks: every link here, then each that comes or goes, until the other end leaves.
 func (l *links) tell(ctx context.Context, _ string, _ []byte, conn net.Conn) error {
+	if _, err := l.opened(); err != nil {
+		return err
+	}
 	e := &ear{wake: make(chan struct{}, 1), pending: map[model.NodeID]struct{}{}}
 	l.mu.Lock()
 	l.ears[e] = struct{}{}

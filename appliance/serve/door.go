@@ -47,6 +47,8 @@ type Door struct {
 	Links  net.Listener // link.ProtoLink
 	Joins  net.Listener // link.ProtoEnroll
 	Web    net.Listener // HTTP/2 and HTTP/1.1
+	// Fresh, if set, returns when the rows hold all that any server of this tier has acknowledged.
+	Fresh func(ctx context.Context) error
 }
 
 // OpenDoor puts the protocols on tcp, which it takes over.
@@ -124,6 +126,19 @@ func (d *Door) NewToken(kind model.MemberKind, id model.NodeID) (token, hash, pi
 	return t.Encode(), t.Hash(), t.Pin(), nil
 }
 
+// admit is Admit, with a second look at newer rows for whoever is not known: the member may have enrolled at
+// another server of this tier a moment ago.
+func (d *Door) admit(ctx context.Context, rows Rows, peer link.Peer) (model.Member, error) {
+	m, err := Admit(rows, peer)
+	if d.Fresh == nil || !fault.Is(err, fault.Denied) {
+		return m, err
+	}
+	if err := d.Fresh(ctx); err != nil {
+		return m, err
+	}
+	return Admit(rows, peer)
+}
+
 // Admit returns the registry's answer to whoever dials: the enrolled member whose key it is.
 func Admit(rows Rows, peer link.Peer) (model.Member, error) {
 	m, ok, err := rows.MemberByPin(peer.Pin)
@@ -149,13 +164,22 @@ func (d *Door) Run(ctx context.Context, socket net.Listener, a *api.Server, join
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Server.Run(ctx) })
+	g.Go(func() error { return d.Serve(ctx, socket, a, joins, rows, log, session) })
+	return g.Wait()
+}
+
+// Serve is Run for a door whose Server runs already.
+func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
+	session func(context.Context, *link.Session, model.Member),
+) error {
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Serve(ctx, d.Web) })
 	g.Go(func() error { return a.ServeSocket(ctx, socket) })
 	g.Go(func() error { return joins.Run(ctx, d.Joins) })
 	g.Go(func() error {
-		admit := link.AcceptConfig{Log: log, Admit: func(_ context.Context, p link.Peer) error { _, err := Admit(rows, p); return err }}
+		admit := link.AcceptConfig{Log: log, Admit: func(ctx context.Context, p link.Peer) error { _, err := d.admit(ctx, rows, p); return err }}
 		return link.Sessions(ctx, d.Links, maxLinks, admit, func(ctx context.Context, s *link.Session) {
-			m, err := Admit(rows, s.Peer())
+			m, err := d.admit(ctx, rows, s.Peer())
 			if err != nil {
 				log.Warn("link refused", "remote", s.Peer().Remote, "err", err)
 				return
