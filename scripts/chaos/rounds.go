@@ -25,6 +25,11 @@ import (
 type Rig struct {
 	// Start returns the program, not started, for a round.
 	Start func(round int) *exec.Cmd
+	// Spoil, if it is set, is called while the program writes, and the program goes on until Break: from here on its stores
+	// may fail, but what they still acknowledge counts.
+	Spoil func(pid int) error
+	// Linger is the time between Spoil and Break.
+	Linger time.Duration
 	// Break is called while the program writes; the program is then killed.
 	Break func() error
 	// Late: what the program said and nobody had read when Break was called counts too. It does after a kill. It does not
@@ -49,6 +54,7 @@ type Outcome struct {
 	Acked      map[string]uint64 // by store: writes acknowledged
 	Lost       []string          // acknowledged, and not held
 	Unreadable []string          // stores that did not open, or held something else
+	Gone       int               // stores that said that they can write no more
 	Took       time.Duration
 }
 
@@ -130,7 +136,7 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 	if early {
 		timer.Reset(time.Duration(r.Rand.Int64N(int64(r.Most))))
 	}
-	broken := false
+	broken, spoiled := false, false
 	breakNow := func() error {
 		broken = true
 		if look {
@@ -147,7 +153,7 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 		case line, ok := <-lines:
 			if !ok {
 				_ = cmd.Wait()
-				if !broken {
+				if !broken && !spoiled {
 					out.Unreadable = append(out.Unreadable, fmt.Sprintf("round %d: the program ended by itself: %s", out.Rounds, tail(errOut.String())))
 				}
 				if failed != nil {
@@ -155,7 +161,7 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 				}
 				return r.Mend()
 			}
-			if err := r.line(out, acked, waiting, line, broken); err != nil && failed == nil {
+			if err := r.line(out, acked, waiting, line, broken, broken || spoiled); err != nil && failed == nil {
 				failed = err
 				end()
 			}
@@ -175,6 +181,15 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 				time.AfterFunc(2*time.Second, end)
 				continue
 			}
+			if r.Spoil != nil && !spoiled && !look && !broken {
+				spoiled = true
+				if err := r.Spoil(cmd.Process.Pid); err != nil && failed == nil {
+					failed = err
+					end()
+				}
+				timer.Reset(r.Linger)
+				continue
+			}
 			if err := breakNow(); err != nil && failed == nil {
 				failed = err
 			}
@@ -183,7 +198,7 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 }
 
 // line takes a line of the program into account.
-func (r *Rig) line(out *Outcome, acked map[string]uint64, waiting map[string]bool, line string, broken bool) error {
+func (r *Rig) line(out *Outcome, acked map[string]uint64, waiting map[string]bool, line string, broken, spoiled bool) error {
 	word, rest, _ := strings.Cut(line, " ")
 	store, rest, _ := strings.Cut(rest, " ")
 	var n uint64
@@ -205,12 +220,13 @@ func (r *Rig) line(out *Outcome, acked map[string]uint64, waiting map[string]boo
 			acked[store] = n
 		}
 	case "bad":
-		if !broken {
+		if !spoiled {
 			out.Unreadable = append(out.Unreadable, fmt.Sprintf("round %d: %s: %s", out.Rounds, store, rest))
 			delete(waiting, store)
 		}
 	case "gone":
-		if !broken {
+		out.Gone++
+		if !spoiled {
 			out.Unreadable = append(out.Unreadable, fmt.Sprintf("round %d: %s failed before anything was broken: %s", out.Rounds, store, rest))
 		}
 	default:
