@@ -155,7 +155,17 @@ func (n *Node) answerPropose(ctx context.Context, p *proposal) ([]byte, error) {
 
 // forward brings a proposal to the leader at addr, and gives up when there may be another leader.
 func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (index uint64, _ state, err error) {
-	if p.again || !p.id.IsZero() {
+	// Whether the leader writes the request into the log is known before it is asked, or not at all: an old
+	// node among the members may keep it from that.
+	repeatable := p.again
+	if !repeatable && !p.id.IsZero() {
+		v, e := n.fsm.EntryVersion()
+		if e == nil && v < 3 && n.Fresh(ctx) == nil {
+			v, e = n.fsm.EntryVersion()
+		}
+		repeatable = e == nil && v >= 3
+	}
+	if repeatable {
 		var cancel context.CancelFunc
 		ctx, cancel = during(ctx, reign)
 		defer cancel()
@@ -171,9 +181,7 @@ func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (in
 	case err != nil && fault.Is(err, fault.Version):
 		return 0, decided, err
 	case err != nil:
-		// The leader strips the request where the group cannot read it. Whether it did is not known.
-		read, _, e := n.common()
-		return 0, uncertain(p.again || !p.id.IsZero() && e == nil && read >= 3), fault.New(fault.Unreachable, "propose", "the leader at %s did not answer (%w)", addr, err)
+		return 0, uncertain(repeatable), fault.New(fault.Unreachable, "propose", "the leader at %s did not answer (%w)", addr, err)
 	case v.Kind == "":
 		return v.Index, v.State, nil
 	}

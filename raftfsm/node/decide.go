@@ -136,7 +136,7 @@ func decide(v view, p Policy) step {
 		if s.do != nothing {
 			return s
 		}
-		waits = cmp.Or(s.why, waits)
+		waits = cmp.Or(waits, s.why)
 	}
 	return step{why: waits}
 }

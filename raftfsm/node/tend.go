@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -133,6 +134,11 @@ func (n *Node) followLocked(servers []raft.Server, now time.Time) {
 	config := fmt.Sprint(servers)
 	if config != t.config {
 		t.config, t.changed = config, now
+		for id := range t.members {
+			if !slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.ID) == id }) {
+				delete(t.members, id)
+			}
+		}
 	}
 	if n.peers == nil {
 		return
@@ -177,7 +183,7 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 	case err == nil && h.ID != string(s.ID):
 		err = fmt.Errorf("at %s answers node %s", s.Address, h.ID)
 	case err == nil && h.Leader != n.id:
-		err = errors.New("it does not follow this leader")
+		err = errStranger
 	}
 	if err != nil {
 		m.err = err.Error()
@@ -190,6 +196,20 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 		m.tell = nil
 	}
 	m.heard, m.health, m.err = now, h, ""
+}
+
+var errStranger = errors.New("it does not follow this leader")
+
+// strangers reports whether a node answered that does not know this leader.
+func (t *tend) strangers() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.members {
+		if m.err == errStranger.Error() {
+			return true
+		}
+	}
+	return false
 }
 
 // refresh asks all other nodes and waits for their answers: for an operator, who must not hear what was true
@@ -245,7 +265,14 @@ func (n *Node) view(ctx context.Context) (view, error) {
 		}
 	}
 	n.tend.mu.Unlock()
-	n.refresh(ctx)
+	var pause pause
+	for began := n.now(); ; {
+		n.refresh(ctx)
+		if n.raft.State() != raft.Leader || ctx.Err() != nil || n.now().Sub(began) > time.Second || !n.tend.strangers() {
+			break
+		}
+		pause.wait(ctx, n.reign.now()) // they will have heard of this leader in a moment
+	}
 	if n.raft.State() != raft.Leader {
 		return view{}, n.explain("look after the group", raft.ErrNotLeader)
 	}
