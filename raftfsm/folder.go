@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -130,16 +133,25 @@ func MakeManifest(ctx context.Context, dir, id string, applied uint64) (*Manifes
 	if err != nil {
 		return nil, fault.New(fault.Corrupt, "", "%w", err)
 	}
-	m := &Manifest{Format: manifestFormat, ID: id, Applied: applied, Files: make([]File, 0, len(names))}
-	for _, n := range names {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
-		f, err := HashFile(filepath.Join(dir, n.Name()))
-		if err != nil {
-			return nil, fault.New(fault.Corrupt, "", "%w", err)
-		}
-		m.Files = append(m.Files, f)
+	m := &Manifest{Format: manifestFormat, ID: id, Applied: applied, Files: make([]File, len(names))}
+	// Whoever waits for the snapshot waits for this first.
+	var next atomic.Int64
+	var hashing sync.WaitGroup
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	for range min(runtime.GOMAXPROCS(0), 4) {
+		hashing.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(names)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				var err error
+				if m.Files[i], err = HashFile(filepath.Join(dir, names[i].Name())); err != nil {
+					stop(fault.New(fault.Corrupt, "", "%w", err))
+				}
+			}
+		})
+	}
+	hashing.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
 	}
 	if err := m.check(); err != nil {
 		return nil, err
