@@ -46,7 +46,16 @@ func (k *controller) nodeName() string {
 // newMesh builds this node's end of what controllers ask each other.
 func (k *controller) newMesh() *peer.Mesh {
 	m := peer.New(peer.Config{Self: k.me.Member.String(), Dial: k.gate.dialPeer, Log: k.log})
-	m.Handle(raftRoutes, func(ctx context.Context, from string, body []byte) ([]byte, error) {
+	// A session may be older than the removal of the node at its other end.
+	handle := func(route string, h peer.Handler) {
+		m.Handle(route, func(ctx context.Context, from string, body []byte) ([]byte, error) {
+			if err := k.gate.removed(from); err != nil {
+				return nil, err
+			}
+			return h(ctx, from, body)
+		})
+	}
+	handle(raftRoutes, func(ctx context.Context, from string, body []byte) ([]byte, error) {
 		n := k.group.Load()
 		if n == nil {
 			return nil, errStarting()
@@ -60,7 +69,7 @@ func (k *controller) newMesh() *peer.Mesh {
 		}
 		return n.ReceiveSnapshot(ctx, from, body, conn)
 	})
-	m.Handle(routeAsk, k.links.answer)
+	handle(routeAsk, k.links.answer)
 	m.HandleStream(routeLinks, k.links.tell)
 	return m
 }
