@@ -14,6 +14,7 @@ import (
 func (a *app) sitesUpdate() *cobra.Command {
 	var location, region, country, city string
 	var lat, lng float64
+	var nowhere bool
 	c := leaf("update SITE", "Change where a site is; what is not named stays, and an empty text clears", 1, 1, nil)
 	f := a.formatted(c)
 	texts := map[string]*string{"location": &location, "region": &region, "country": &country, "city": &city}
@@ -23,6 +24,7 @@ func (a *app) sitesUpdate() *cobra.Command {
 	c.Flags().StringVar(&city, "city", "", "its city")
 	c.Flags().Float64Var(&lat, "lat", 0, "latitude in degrees, with --lng")
 	c.Flags().Float64Var(&lng, "lng", 0, "longitude in degrees, with --lat")
+	c.Flags().BoolVar(&nowhere, "no-position", false, "take the latitude and the longitude away")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var body schema.SiteChange
 		changed := 0
@@ -40,11 +42,16 @@ func (a *app) sitesUpdate() *cobra.Command {
 				changed++
 			}
 		}
+		if body.NoPosition = nowhere; nowhere {
+			changed++
+		}
 		switch {
 		case changed == 0:
 			return usagef("say what to change, as in --region eu-west; `%s --help` shows the flags", c.CommandPath())
 		case (body.Lat == nil) != (body.Lng == nil):
 			return usagef("--lat and --lng belong together: give both")
+		case nowhere && body.Lat != nil:
+			return usagef("--no-position takes away what --lat and --lng say: give one of them")
 		}
 		if err := f.check(); err != nil {
 			return err

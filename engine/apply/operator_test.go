@@ -123,7 +123,15 @@ func TestPutSite(t *testing.T) {
 	if s := site(); s.City != "Potsdam" || s.Country != "" || s.Region != "eu-east" || *s.Lat != 52.4 || *s.Lng != 13.1 || s.Location != "Rack 4" || s.Name != "berlin" {
 		t.Errorf("%+v", s)
 	}
+	hq.must(put(model.PutSite{NoPosition: true}))
+	if s := site(); s.Lat != nil || s.Lng != nil || s.City != "Potsdam" || s.Region != "eu-east" {
+		t.Errorf("without a position: %+v", s)
+	}
+	if e := hq.audit(); e.Action != "site.change" || e.Detail["lat"] != "" || e.Detail["lng"] != "" {
+		t.Errorf("audited as %+v", e)
+	}
 	before := hq.audit()
+	hq.must(put(model.PutSite{NoPosition: true}))
 	hq.must(put(model.PutSite{}))
 	if hq.audit().Seq != before.Seq {
 		t.Error("a change of nothing was recorded")
@@ -134,6 +142,7 @@ func TestPutSite(t *testing.T) {
 	}{
 		"half a coordinate": {model.PutSite{Lat: new(1.0)}, fault.Invalid},
 		"the other half":    {model.PutSite{Lng: new(1.0)}, fault.Invalid},
+		"here and nowhere":  {model.PutSite{Lat: new(1.0), Lng: new(1.0), NoPosition: true}, fault.Invalid},
 		"beyond the pole":   {model.PutSite{Lat: new(90.1), Lng: new(0.0)}, fault.Invalid},
 		"round the world":   {model.PutSite{Lat: new(0.0), Lng: new(-181.0)}, fault.Invalid},
 		"an escape":         {model.PutSite{City: new("a\x1b[1m")}, fault.Invalid},

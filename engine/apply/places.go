@@ -34,8 +34,12 @@ func (a *applier) putSite(c model.PutSite) error {
 	switch {
 	case (c.Lat == nil) != (c.Lng == nil):
 		return fault.New(fault.Invalid, op, "a latitude and a longitude belong together; give both or neither")
+	case c.Lat != nil && c.NoPosition:
+		return fault.New(fault.Invalid, op, "a position and no position were asked for; give one of them")
 	case c.Lat != nil:
 		s.Lat, s.Lng = c.Lat, c.Lng
+	case c.NoPosition:
+		s.Lat, s.Lng = nil, nil
 	}
 	if err := checkSite(op, s); err != nil {
 		return err

@@ -221,6 +221,8 @@ type PutSite struct {
 	City     *string  `json:"city,omitzero"`
 	Lat      *float64 `json:"lat,omitzero"` // with Lng
 	Lng      *float64 `json:"lng,omitzero"` // with Lat
+	// NoPosition takes the coordinates away, which nothing else says: there is no empty number.
+	NoPosition bool `json:"no_position,omitzero"`
 }
 
 // RemoveMember ends the membership of a controller, or withdraws the invitation of one. Its row stays, with

@@ -132,6 +132,9 @@ func (m *memory) apply(c model.Change) error {
 		if c.Lat != nil {
 			s.Lat, s.Lng = c.Lat, c.Lng
 		}
+		if c.NoPosition {
+			s.Lat, s.Lng = nil, nil
+		}
 		m.sites[c.Site] = s
 	case model.TrustSigner:
 		m.signers = append(m.signers, c.Key)

@@ -286,6 +286,13 @@ func TestChangeSite(t *testing.T) {
 	if !ok || got.Site != berlin || *got.Region != "eu-central" || *got.City != "" || *got.Lat != 52.5 || got.Country != nil || got.Location != nil {
 		t.Errorf("proposed: %+v", got)
 	}
+	s = read[schema.Site](r, r.do("PATCH", "/api/v1/sites/berlin", `{"no_position":true}`), 200)
+	if s.Lat != nil || s.Lng != nil || s.Region != "eu-central" {
+		t.Errorf("without a position: %+v", s)
+	}
+	if h := r.hosts("q=berlin-a").Hosts[0]; h.Lat != nil || h.Lng != nil {
+		t.Errorf("its hosts keep the position: %+v", h)
+	}
 	r.refused(r.do("PATCH", "/api/v1/sites/berlin", `{"lat":1}`), 400, fault.Invalid, "both or neither")
 	r.refused(r.do("PATCH", "/api/v1/sites/rome", `{}`), 404, fault.NotFound, "rome")
 	r.refused(r.do("PATCH", "/api/v1/sites/berlin", `{"name":"rome"}`), 422, fault.Invalid, "name: there is no such field")

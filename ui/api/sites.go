@@ -150,7 +150,7 @@ func (s *Server) changeSite(ctx context.Context, in *changeSiteInput) (*out[sche
 	}
 	change := model.PutSite{
 		Stamp: s.stamp(ctx), Site: row.ID, Location: in.Body.Location, Region: in.Body.Region,
-		Country: in.Body.Country, City: in.Body.City, Lat: in.Body.Lat, Lng: in.Body.Lng,
+		Country: in.Body.Country, City: in.Body.City, Lat: in.Body.Lat, Lng: in.Body.Lng, NoPosition: in.Body.NoPosition,
 	}
 	if err := s.c.Proposer.Propose(ctx, change); err != nil {
 		return nil, fault.Wrap("change site", err)

@@ -117,6 +117,8 @@ type SiteChange struct {
 	City     *string  `json:"city,omitempty" maxLength:"128"`
 	Lat      *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90" doc:"with lng"`
 	Lng      *float64 `json:"lng,omitempty" minimum:"-180" maximum:"180" doc:"with lat"`
+	// NoPosition takes lat and lng away.
+	NoPosition bool `json:"no_position,omitempty" doc:"takes the coordinates away; not with lat and lng"`
 }
 
 // AgentEnroll asks for a one-time token with which an agent enrolls at this site.

@@ -1340,6 +1340,8 @@ export interface components {
              */
             lng?: number;
             location?: string;
+            /** @description takes the coordinates away; not with lat and lng */
+            no_position?: boolean;
             region?: string;
         };
         SiteEnroll: {
@@ -2978,4 +2980,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:4ca668385afa8a08f78627014b782315ea4ecb1153874f700d38557d0e854813
+// described by sha256:fe8d3fea0c5f13b22f2d6f1020d0db16f3ace5f6164933a7e5cebd1636d30744
