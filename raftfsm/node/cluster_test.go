@@ -27,10 +27,9 @@ type town struct {
 	dir string
 	// tune is applied to the Config of each node that starts.
 	tune func(id string, c *Config)
-	// lose, where it is set, says that the answer to a question is lost on its way.
-	lose func(from, to, route string) bool
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex                        // guards what follows
+	lose    func(from, to, route string) bool // the answer to this question is lost on its way; nil: none is
 	seats   map[string]*seat
 	cut     map[[2]string]bool // from, to
 	changed chan struct{}      // closed and replaced with each change of cut
@@ -265,6 +264,13 @@ func (w *town) set(link [2]string, cut bool) {
 	w.changed = make(chan struct{})
 }
 
+// losing sets which answers are lost.
+func (w *town) losing(lose func(from, to, route string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lose = lose
+}
+
 // heal mends every link.
 func (w *town) heal() {
 	w.mu.Lock()
@@ -421,7 +427,10 @@ func (c caller) Call(ctx context.Context, addr, route string, body []byte) ([]by
 		if err := c.town.pass(to, c.from, ctx.Done(), nil); err != nil {
 			return nil, gone(err)
 		}
-		if c.town.lose != nil && c.town.lose(c.from, to, route) {
+		c.town.mu.Lock()
+		lose := c.town.lose
+		c.town.mu.Unlock()
+		if lose != nil && lose(c.from, to, route) {
 			return nil, gone(errors.New("the answer was lost"))
 		}
 		return a.body, a.err

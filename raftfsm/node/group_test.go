@@ -154,7 +154,7 @@ func TestLostAnswers(t *testing.T) {
 	var mu sync.Mutex
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	lost := 0
-	w.lose = func(_, _, route string) bool {
+	w.losing(func(_, _, route string) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if route != routePropose || rnd.IntN(3) > 0 {
@@ -162,7 +162,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		lost++
 		return true
-	}
+	})
 	var all sync.WaitGroup
 	for _, id := range w.ids() {
 		n := w.at(id)

@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
-	"github.com/skerryhq/skerry/raftfsm/entry"
 )
 
 // HealthNote is what the program around a node says of itself. At most maxNote bytes of JSON.
@@ -46,7 +45,7 @@ const maxHealth = 64 << 10 // bytes of an answer
 func (n *Node) health() Health {
 	_, leader := n.raft.LeaderWithID()
 	return Health{
-		ID: n.id, Address: n.gate.Addr().String(), Entry: entry.Version, Term: n.raft.CurrentTerm(), Last: n.raft.LastIndex(),
+		ID: n.id, Address: n.gate.Addr().String(), Entry: n.version, Term: n.raft.CurrentTerm(), Last: n.raft.LastIndex(),
 		Commit: n.raft.CommitIndex(), Applied: n.store.Applied(), Leader: string(leader), NoVote: n.noVote.Load(), Note: n.note(),
 	}
 }

@@ -8,6 +8,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/raftfsm"
+	"github.com/skerryhq/skerry/raftfsm/entry"
 	"github.com/skerryhq/skerry/storage/index"
 )
 
@@ -63,6 +65,9 @@ type Config struct {
 	// Now is time.Now for tests, Random is crypto/rand.
 	Now    func() time.Time
 	Random io.Reader
+
+	wrap  func(disk) disk // for tests of disks that hang and fail
+	entry uint32          // the version of entries that this node says it reads, for tests; 0: entry.Version
 }
 
 // Caller carries a question to the node at an address. Errors keep their fault kind and text on the way; any
@@ -105,6 +110,7 @@ type Node struct {
 	closed  chan struct{} // closed when the log is
 	watched sync.WaitGroup
 	noVote  atomic.Bool
+	version uint32 // of entries that it says it reads
 }
 
 // disk is the log as Open opens it.
@@ -145,7 +151,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		id: c.ID, dir: c.Dir, log: c.Log, limit: c.ApplyTimeout, store: c.Store, fsm: c.FSM, peers: c.Peers, note: c.Health,
-		now: c.Now, random: c.Random, policy: c.Policy.filled(),
+		now: c.Now, random: c.Random, policy: c.Policy.filled(), version: cmp.Or(c.entry, entry.Version),
 		ended: make(chan struct{}), settled: make(chan struct{}), closed: make(chan struct{}),
 	}
 	n.alive, n.down = context.WithCancel(context.Background())

@@ -77,6 +77,9 @@ func (n *Node) open(c Config) (err error) {
 	if n.disk, err = openLog(filepath.Join(n.dir, "log"), logger); err != nil {
 		return err
 	}
+	if c.wrap != nil {
+		n.disk = c.wrap(n.disk)
+	}
 	undo = append(undo, func() { _ = n.disk.Close() })
 	n.guard = newGuard(n.disk, c.StallLimit, n.now, n.log)
 	n.guard.observe = c.Observe
