@@ -53,7 +53,7 @@ const (
 	piece     = 256 << 10 // bytes that are read, hashed and written at once
 	// quiet is how long one end may say nothing, or take nothing.
 	quiet = time.Minute
-	// restoreScale is how many bytes of a manifest let the transport wait for its limit of 10 s once more: two or three
+	// restoreScale is how many bytes of a manifest let the transport wait for its limit once more: those of two or three
 	// files, of some megabytes each. All that while the follower puts them in the place of its rows.
 	restoreScale = 256
 )
