@@ -50,6 +50,22 @@ type Config struct {
 	Upper  Upper           // site only: enrolls this site; nil: not possible while running
 	Ready  func() []string // why this server is not ready; nil: it is ready once it serves
 
+	// Group is the controller group that this server is a node of; nil: there is none.
+	Group Group
+	// Fresh returns when the rows here hold everything that was acknowledged anywhere before the call. It is called
+	// before an operation reads, must end by itself within seconds, and is to cost next to nothing where nobody
+	// need be asked. nil: the rows always do.
+	Fresh func(context.Context) error
+	// Age is how old the rows here may be; nil: answers do not say.
+	Age func() time.Duration
+	// Metrics answers GET /metrics; nil: nothing does. See metricsAllowed for who may ask.
+	Metrics http.Handler
+	// MetricsToken lets in whoever has it to Metrics, and to nothing else; "": nobody has it.
+	MetricsToken string
+	// Observe is told of every answer: the operation, by one of a fixed set of names, the status, and how long it
+	// took. It must not block. nil: nobody is told.
+	Observe func(route string, status int, took time.Duration)
+
 	Now  func() time.Time // default time.Now
 	Rand io.Reader        // default crypto/rand.Reader
 	Log  *slog.Logger     // default: nothing is logged
@@ -67,7 +83,9 @@ type Server struct {
 	checking  chan struct{}               // held by the one check of the store at a time
 	watchers  chan struct{}               // a slot for each result that is watched
 	exports   chan struct{}               // a slot for each export of hosts
+	backups   chan struct{}               // held by the one backup at a time
 	direct    map[string]http.HandlerFunc // by path: the operations of raw
+	named     map[string]string           // by method and path as the router has it: what metrics call an operation
 	sessions  sessions
 	sitesRead places
 	siteList  siteList
@@ -90,7 +108,9 @@ func New(c Config) *Server {
 		checking: make(chan struct{}, 1),
 		watchers: make(chan struct{}, maxWatchers),
 		exports:  make(chan struct{}, maxExports),
+		backups:  make(chan struct{}, 1),
 		direct:   map[string]http.HandlerFunc{},
+		named:    map[string]string{},
 		pace:     usualPace,
 		conns:    maxConns,
 		started:  c.Now(),
@@ -100,6 +120,7 @@ func New(c Config) *Server {
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.routeError
+	e.Use(s.routed)
 	s.api = humaecho.New(e, humaConfig(c.Version))
 	s.routes()
 	// huma registers its own error type, which never leaves this server.
@@ -108,9 +129,11 @@ func New(c Config) *Server {
 	files, built := web.FS()
 	e.GET("/healthz", echo.WrapHandler(http.HandlerFunc(s.healthz)))
 	e.GET("/readyz", echo.WrapHandler(http.HandlerFunc(s.readyz)))
+	e.GET("/metrics", echo.WrapHandler(http.HandlerFunc(s.metrics)))
 	e.Any("/*", echo.WrapHandler(newPage(files, built, c)))
 	s.handler = s.middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := s.direct[r.URL.Path]; h != nil && r.Method == http.MethodGet {
+			exchangeOf(r.Context()).route = s.named[http.MethodGet+" "+r.URL.Path]
 			h(w, r)
 			return
 		}

@@ -54,6 +54,9 @@ func (s *Server) dispatch(ctx context.Context, in *dispatchInput) (*commandOutpu
 		return nil, fault.Wrap(op, err)
 	}
 	row, err := s.command(id)
+	if fault.Is(err, fault.NotFound) && !model.RequestOf(ctx).IsZero() {
+		err = repeated(op, "the list of commands has it: give an id of your own to be answered with the same one each time")
+	}
 	if err != nil {
 		return nil, err
 	}

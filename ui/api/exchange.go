@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
+	"sync/atomic"
 )
 
 // exchange is one request while it is answered: what the middleware finds out about it, for whoever comes
@@ -15,6 +16,9 @@ type exchange struct {
 	context.Context
 	id  [1]string // one element long: it stands in the header as it is
 	who actor     // "" until somebody was found
+	// proposed is set by the first proposal that has the request's own id.
+	proposed atomic.Bool
+	route    string // as metrics name the operation; "" until it is known
 }
 
 // exchangeKey finds the exchange below contexts that were derived from it.
@@ -50,6 +54,10 @@ func (s *Server) identified(next http.Handler) http.Handler {
 		x := &exchange{Context: r.Context()}
 		x.id[0] = hex.EncodeToString(b[:])
 		w.Header()["X-Request-Id"] = x.id[:]
-		next.ServeHTTP(w, r.WithContext(x))
+		if s.c.Observe == nil {
+			next.ServeHTTP(w, r.WithContext(x))
+			return
+		}
+		s.observed(w, r.WithContext(x), x, next)
 	})
 }

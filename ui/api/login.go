@@ -140,7 +140,7 @@ func (s *Server) noteOf(ctx context.Context, n model.Note) { s.note(ctx, n, acto
 // record it is logged and no more.
 func (s *Server) note(ctx context.Context, n model.Note, by string) {
 	n.Stamp = model.Stamp{Actor: by, At: model.TimeOf(s.c.Now())}
-	if err := s.c.Proposer.Propose(ctx, n); err != nil {
+	if err := s.c.Proposer.Propose(unkeyed(ctx), n); err != nil {
 		s.c.Log.Warn("audit entry not written", "action", n.Action, "object", n.Object, "err", err)
 	}
 }

@@ -41,13 +41,16 @@ func (c Config) withDefaults() Config {
 	if c.Uplink == nil {
 		c.Uplink = func() *schema.Uplink { return nil }
 	}
+	if c.Proposer != nil {
+		c.Proposer = onlyOnce{c.Proposer}
+	}
 	return c
 }
 
 // middleware wraps the router: what it adds holds for every answer, also those that never reach an
 // operation.
 func (s *Server) middleware(next http.Handler) http.Handler {
-	h := s.authenticate(next)
+	h := s.upToDate(s.authenticate(s.keyed(next)))
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		newProblem(http.StatusForbidden, fault.Denied,
@@ -128,7 +131,7 @@ func securityHeaders(next http.Handler) http.Handler {
 		h["Referrer-Policy"] = noReferrer
 		h["Cross-Origin-Opener-Policy"] = sameOrigin
 		h["Cross-Origin-Resource-Policy"] = sameOrigin
-		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
+		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" {
 			h["Cache-Control"] = noStore
 		}
 		next.ServeHTTP(w, r)
@@ -163,7 +166,7 @@ func limits(next http.Handler) http.Handler {
 			size, d = maxIngest, lengthy
 		case base + "/federation/import":
 			size, d = maxBundle, lengthy
-		case base + "/federation/export":
+		case base + "/federation/export", base + "/cluster/backup":
 			d = lengthy
 		case base + "/hosts/export", base + "/storage/check":
 			d = lengthy

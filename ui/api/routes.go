@@ -58,6 +58,8 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/agents", "enroll-agent", "Add an agent and make its one-time token", s.enrollAgent)
 	op(s, http.MethodPost, "/agents/{agent}/token", "regenerate-agent-token", "Void a pending agent's token and make another", s.regenerateAgentToken)
 
+	s.clusterRoutes()
+
 	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
 	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)
 	op(s, http.MethodPost, "/accounts", "put-account", "Add an account or change its password", s.putAccount)
@@ -110,14 +112,31 @@ func op[I, O any](s *Server, method, path, id, summary string, h func(context.Co
 // operation is what is the same of every operation.
 func (s *Server) operation(method, path, id, summary string) huma.Operation {
 	problem := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schema.Problem](), true, "Problem")
+	s.name(method, base+path)
 	return huma.Operation{
 		OperationID: id, Method: method, Path: base + path, Summary: summary,
-		MaxBodyBytes: maxJSON,
+		MaxBodyBytes: maxJSON, Parameters: common(method),
 		Responses: map[string]*huma.Response{"default": {
 			Description: "The operation failed; the body says why",
 			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
 		}},
 	}
+}
+
+// common is what every operation of that method may be sent.
+func common(method string) []*huma.Param {
+	if method == http.MethodGet {
+		return []*huma.Param{{
+			Name: consistency, In: "query", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{stale}},
+			Description: "stale: answer with what this node of a group of controllers has, as old as the header " + ageHeader +
+				" says; absent: with everything that was acknowledged anywhere in the group before",
+		}}
+	}
+	most, least := maxKey, 1
+	return []*huma.Param{{
+		Name: keyHeader, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: &least, MaxLength: &most},
+		Description: "sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once",
+	}}
 }
 
 // public documents an operation that needs no session (see open).

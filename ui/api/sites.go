@@ -208,9 +208,26 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, fault.Wrap(op, err)
 	}
 	s.sitesRead.forget()
+	if again, err := s.invitedBefore(ctx, m); err != nil || again {
+		if err == nil {
+			err = repeated(op, fmt.Sprintf("its token is not kept: make another for %q, which voids it", m.Name))
+		}
+		return nil, err
+	}
 	return &tokenOutput{Status: http.StatusCreated, Body: schema.Token{
 		ID: m.ID.String(), Kind: string(m.Kind), Name: m.Name, Token: token, ExpiresAt: expires.Std(), Pin: pin, URL: s.c.URL,
 	}}, nil
+}
+
+// invitedBefore reports whether the invitation was that of an earlier attempt, with another token.
+func (s *Server) invitedBefore(ctx context.Context, m model.Member) (bool, error) {
+	if model.RequestOf(ctx).IsZero() {
+		return false, nil
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	held, _, err := v.Member(m.ID)
+	return held.TokenHash != m.TokenHash, err
 }
 
 // newID mints a UUID of version 7: ids made later sort later.

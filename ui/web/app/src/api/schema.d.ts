@@ -108,6 +108,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The controller group: who leads, how far it has come, and how each node is */
+        get: operations["cluster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that the group has, as a stream; a transfer without a proper end is not the whole */
+        get: operations["backup-cluster"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster/members/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a node out of the group for good */
+        delete: operations["remove-controller"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a one-time token with which another controller joins the group */
+        post: operations["invite-controller"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let another node lead */
+        post: operations["transfer-leadership"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/commands": {
         parameters: {
             query?: never;
@@ -706,6 +791,113 @@ export interface components {
             self_signed?: boolean;
             serial: string;
             subject: string;
+        };
+        Cluster: {
+            /**
+             * Format: int64
+             * @description the last entry that is in the rows of that node
+             */
+            applied_index: number;
+            /**
+             * Format: int64
+             * @description the last entry of the log that a majority has
+             */
+            commit_index: number;
+            /**
+             * Format: int32
+             * @description the highest version of entries that every node reads
+             */
+            entry_version: number;
+            /**
+             * Format: int64
+             * @description rises when the group is restored from a backup
+             */
+            epoch: number;
+            /** @description of the group; the federation's id, the same on all nodes */
+            id: string;
+            /** @description id of the leader; absent: the group has none, and writes wait for one */
+            leader?: string;
+            /** @description by name */
+            members: components["schemas"]["ClusterMember"][] | null;
+            name: string;
+            /** @description what the group does next about its members, or waits for */
+            next?: string;
+            /** @description id of the node that answered */
+            node: string;
+            /** @description why nothing can be changed now; absent: it can */
+            read_only?: string;
+            /** @description id of the node whose view this is: the leader's, where it answers */
+            seen_by: string;
+            /** Format: int64 */
+            term: number;
+        };
+        ClusterInvite: {
+            /** @description a label for the new node; one is made if absent */
+            name?: string;
+            /**
+             * @description how long the token holds, 1m to 168h; 1h if absent
+             * @example 1h
+             */
+            ttl?: string;
+        };
+        ClusterMember: {
+            /** @description HOST:PORT where the other nodes reach it */
+            address: string;
+            /**
+             * @description level of the free space on its disk
+             * @example plenty
+             */
+            disk?: string;
+            /**
+             * Format: int32
+             * @description the highest version of entries that it reads
+             */
+            entry_version?: number;
+            /** @description why it could not be asked */
+            error?: string;
+            id: string;
+            /**
+             * Format: int64
+             * @description entries of the log that it does not have yet
+             */
+            lag_entries?: number;
+            /**
+             * Format: double
+             * @description seconds since it was heard last, by this leader
+             */
+            last_contact_s?: number;
+            leader: boolean;
+            /**
+             * Format: int64
+             * @description links of sites that it holds
+             */
+            links?: number;
+            name: string;
+            /** @description it was heard within the last few seconds */
+            reachable: boolean;
+            ready?: boolean;
+            /** @description why it is not ready */
+            reasons?: string[] | null;
+            /** @description of its program */
+            version?: string;
+            /** @description false: it follows, and does not count for a majority */
+            voter: boolean;
+        };
+        ClusterToken: {
+            /** Format: date-time */
+            expires_at: string;
+            /** @description the new node's id */
+            id: string;
+            name: string;
+            /** @description hex SHA-256 of the CA key that the token carries */
+            pin: string;
+            token: string;
+            /** @description where the new node finds this one, by its configured names */
+            url?: string;
+        };
+        ClusterTransfer: {
+            /** @description id or name of the node that is to lead; absent: the one that has come furthest */
+            to?: string;
         };
         Command: {
             actor: string;
@@ -1546,7 +1738,10 @@ export type $defs = Record<string, never>;
 export interface operations {
     "list-accounts": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1576,7 +1771,10 @@ export interface operations {
     "put-account": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1612,7 +1810,10 @@ export interface operations {
                 /** @description the records' source, where it is not the folder that each lies in */
                 source?: string;
             };
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1644,7 +1845,10 @@ export interface operations {
     };
     "get-advisory": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 /** @description a CVE or any other id, alias or upstream id */
@@ -1676,7 +1880,10 @@ export interface operations {
     };
     "list-agents": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1706,7 +1913,10 @@ export interface operations {
     "enroll-agent": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1739,7 +1949,10 @@ export interface operations {
     "regenerate-agent-token": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description id or name */
                 agent: string;
@@ -1771,6 +1984,8 @@ export interface operations {
     "list-audit": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description only entries older than this sequence number; absent: the newest */
                 before?: number;
                 limit?: number;
@@ -1801,9 +2016,178 @@ export interface operations {
             };
         };
     };
+    cluster: {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cluster"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backup-cluster": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-controller": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invite-controller": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterInvite"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterToken"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "transfer-leadership": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterTransfer"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-commands": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 limit?: number;
                 /** @description next of the page before */
                 before?: string;
@@ -1837,7 +2221,10 @@ export interface operations {
     "dispatch-command": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1870,6 +2257,8 @@ export interface operations {
     "get-command": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description version of the answer before; with wait, the answer comes when there is a newer one */
                 after?: number;
                 /** @description how long to wait for a newer version, at most 60s */
@@ -1905,7 +2294,10 @@ export interface operations {
     };
     "list-exposure": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1935,7 +2327,10 @@ export interface operations {
     "federation-enroll": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1968,6 +2363,8 @@ export interface operations {
     "export-bundle": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the cursor that the receiver holds; absent: everything */
                 from?: string;
                 /** @description name of the signing key; may be absent where the server holds one only */
@@ -2007,7 +2404,10 @@ export interface operations {
                 /** @description import also where the bundle is not newer than what is held (audited); a gap is never imported */
                 force?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2039,7 +2439,10 @@ export interface operations {
     };
     "sync-status": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2068,7 +2471,10 @@ export interface operations {
     };
     "list-fields": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2098,6 +2504,8 @@ export interface operations {
     "list-hosts": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
                 /** @description the field to order by, with - in front for falling, as in -seen or -cve:critical; absent: name */
@@ -2140,6 +2548,8 @@ export interface operations {
     "complete-search": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the text so far */
                 q?: string;
                 /** @description byte at which the writer stands; absent: the end */
@@ -2174,6 +2584,8 @@ export interface operations {
     "export-hosts": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
                 /** @description the field to order by, with - in front for falling, as in -seen or -cve:critical; absent: name */
@@ -2213,6 +2625,8 @@ export interface operations {
     "host-facets": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
                 /** @description fields, with commas between them; GET /fields says which are counted. Empty: only the total */
@@ -2249,6 +2663,8 @@ export interface operations {
     "group-hosts": {
         parameters: {
             query: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the search; absent: every host */
                 q?: string;
                 /** @description two fields with a comma between them, as in os,site */
@@ -2285,6 +2701,8 @@ export interface operations {
     "watch-hosts": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description the search, as in: status:down os:debian<12 -tag:lab; absent: every host. GET /fields has what it may be about */
                 q?: string;
             };
@@ -2316,7 +2734,10 @@ export interface operations {
     };
     "get-host": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 /** @description id, or a host name that only one host has */
@@ -2348,7 +2769,10 @@ export interface operations {
     };
     "get-host-detail": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 /** @description id, or a host name that only one host has */
@@ -2380,7 +2804,10 @@ export interface operations {
     };
     "list-keys": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2410,7 +2837,10 @@ export interface operations {
     "generate-key": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2443,7 +2873,10 @@ export interface operations {
     "trust-key": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2475,7 +2908,10 @@ export interface operations {
     };
     "get-public-key": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 /** @description name or id */
@@ -2509,7 +2945,10 @@ export interface operations {
     login: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2543,7 +2982,10 @@ export interface operations {
     logout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2570,7 +3012,10 @@ export interface operations {
     };
     node: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2599,7 +3044,10 @@ export interface operations {
     };
     overview: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2628,7 +3076,10 @@ export interface operations {
     };
     "list-searches": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2657,7 +3108,10 @@ export interface operations {
     };
     "get-search": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 name: string;
@@ -2692,7 +3146,10 @@ export interface operations {
                 /** @description true: refuse where a search has that name already; else it is replaced */
                 new?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 name: string;
             };
@@ -2727,7 +3184,10 @@ export interface operations {
     "drop-search": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 name: string;
             };
@@ -2755,7 +3215,10 @@ export interface operations {
     };
     "list-sites": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2785,7 +3248,10 @@ export interface operations {
     "enroll-site": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2817,7 +3283,10 @@ export interface operations {
     };
     "get-site": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
             header?: never;
             path: {
                 /** @description id or name */
@@ -2850,7 +3319,10 @@ export interface operations {
     "change-site": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description id or name */
                 site: string;
@@ -2886,7 +3358,10 @@ export interface operations {
     "regenerate-site-token": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description id or name */
                 site: string;
@@ -2918,6 +3393,8 @@ export interface operations {
     "site-trend": {
         parameters: {
             query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
                 /** @description a day in steps of 5 minutes, 31 days in hours, or two years in days */
                 window?: "day" | "month" | "years";
             };
@@ -2953,7 +3430,10 @@ export interface operations {
     "check-storage": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2980,4 +3460,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:fe8d3fea0c5f13b22f2d6f1020d0db16f3ace5f6164933a7e5cebd1636d30744
+// described by sha256:ddbb98dd20d62efbde18ff2ba4ed0494f79e4e5bed2d1188ff15638a83ce5c5a
