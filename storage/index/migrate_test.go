@@ -114,7 +114,10 @@ func TestSchema1IsMovedForward(t *testing.T) {
 	s, err := Open(testDir, Options{Disk: disk, CacheBytes: 1 << 20})
 	ok(t, err)
 	hasSchema1(t, s)
-	write(t, s, func(tx *Tx) { ok(t, tx.PutHost(full(100))) })
+	write(t, s, func(tx *Tx) {
+		ok(t, tx.PutHost(full(100)))
+		recount(t, tx)
+	})
 	sound(t, s)
 	ok(t, s.Close())
 }

@@ -136,6 +136,7 @@ func randomHosts(t testing.TB, tx *Tx, rng *rand.Rand, n int) {
 			}
 		}
 	}
+	recount(t, tx)
 }
 
 // TestCheckpointIsNotTrusted: whatever happens to the checkpoint or the journal, the index in memory is that
