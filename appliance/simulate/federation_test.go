@@ -347,7 +347,7 @@ func (q *hq) compare(conf Federation) {
 			q.Errorf("site %s has %d hosts; the controller holds %d and counts %d; %v", w.fleet.Sites[i].Code, len(want), found, counts.Hosts, err)
 		}
 	}
-	if events < 700 || gone == 0 || turned < 50 {
+	if events < 700 || gone == 0 || turned < 10 {
 		q.Errorf("%d events, %d hosts removed, %d that turned: too little to tell", events, gone, turned)
 	}
 	sum, _, err := v.Counts(model.SiteID{})
