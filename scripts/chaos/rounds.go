@@ -141,10 +141,12 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 		broken = true
 		if look {
 			end()
+			timer.Reset(r.Patience)
 			return nil
 		}
 		err := r.Break()
 		end()
+		timer.Reset(r.Patience)
 		return err
 	}
 	var failed error
@@ -174,11 +176,15 @@ func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look
 				}
 			}
 		case <-timer.C:
+			if broken {
+				return fmt.Errorf("the program did not end within %s of being killed", r.Patience)
+			}
 			if !early && !waiting[""] {
 				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT)
 				out.Unreadable = append(out.Unreadable, fmt.Sprintf("round %d: not all stores were open within %s: %v", out.Rounds, r.Patience, waiting))
 				broken = true
 				time.AfterFunc(2*time.Second, end)
+				timer.Reset(r.Patience)
 				continue
 			}
 			if r.Spoil != nil && !spoiled && !look && !broken {
@@ -209,6 +215,9 @@ func (r *Rig) line(out *Outcome, acked map[string]uint64, waiting map[string]boo
 	}
 	switch word {
 	case "held":
+		if broken {
+			break // it was read from a disk without power
+		}
 		if n < acked[store] {
 			out.Lost = append(out.Lost, fmt.Sprintf("round %d: %s has 1 to %d, acknowledged were 1 to %d", out.Rounds, store, n, acked[store]))
 		}

@@ -65,11 +65,12 @@ func Inject(pid int, calls, fault string, paths ...string) (*Injection, error) {
 	return i, nil
 }
 
-// End takes the fault away. A call that is held up then goes on.
+// End takes the fault away. A call that is held up then goes on. A process must not be killed before: strace may
+// then wait for what it holds up, and the process, dead but for that, for strace.
 func (i *Injection) End() {
 	i.once.Do(func() {
 		_ = i.cmd.Process.Signal(syscall.SIGINT) // which lets the process go
-		done := time.AfterFunc(5*time.Second, func() { _ = i.cmd.Process.Kill() })
+		done := time.AfterFunc(time.Second, func() { _ = i.cmd.Process.Kill() })
 		_ = i.cmd.Wait() // an interrupted strace has a status of its own
 		done.Stop()
 	})

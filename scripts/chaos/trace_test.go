@@ -28,9 +28,16 @@ func faults(t *testing.T, rounds int, fault string, linger time.Duration, stores
 	r := Rig{
 		Start: func(int) *exec.Cmd { return child(v.Dir, stores) },
 		Spoil: func(pid int) (err error) { injected, err = Inject(pid, Syncs, fault); return err },
-		Break: v.Cut,
+		Break: func() error {
+			err := v.Cut()
+			if injected != nil { // none, if it is broken while it opens
+				injected.End()
+				injected = nil
+			}
+			return err
+		},
 		Mend: func() error {
-			if injected != nil {
+			if injected != nil { // a program that ends by itself when a sync fails
 				injected.End()
 				injected = nil
 			}
@@ -61,7 +68,7 @@ func TestFailedSyncs(t *testing.T) {
 // A disk that holds every sync up for two seconds costs time and nothing else.
 func TestStalledSyncs(t *testing.T) {
 	stores := []string{"log", "vote", "node", "index", "queue", "detail"}
-	if out := faults(t, Rounds(3, 50), "delay_enter=2000000", 2500*time.Second, stores...); !out.OK() {
+	if out := faults(t, Rounds(3, 50), "delay_enter=2000000", 2500*time.Millisecond, stores...); !out.OK() {
 		t.Error("a disk that stalls lost what was acknowledged")
 	}
 }
