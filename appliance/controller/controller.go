@@ -107,7 +107,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	}
 	k.later(store.Close)
 	k.rows = serve.Rows{Store: store}
-	if k.space, err = space.Open(space.Config{Dir: k.Data, Log: k.log}); err != nil {
+	if k.space, err = space.Open(space.Config{Dir: k.Data, Changed: k.filled, Log: k.log}); err != nil {
 		return err
 	}
 	if k.ca, err = enroll.OpenCA(filepath.Join(k.Data, "pki"), "Skerry federation CA", time.Now, nil); err != nil {
@@ -133,7 +133,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 		Dir: filepath.Join(k.Data, "raft"), ID: k.me.Member.String(), Address: k.address,
 		Stream: newStream(k.door.Server.Listen(link.ProtoRaft), k.gate), Store: store,
 		FSM:       raftfsm.New(store, apply.Env{Role: model.RoleController}, k.log),
-		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Log: k.log,
+		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Room: k.room, Log: k.log,
 	})
 	if err != nil {
 		return err
@@ -209,6 +209,31 @@ func (k *controller) run(outer context.Context) error {
 	return g.Wait()
 }
 
+// room fits node.Config.Room.
+func (k *controller) room(keepUp bool) error {
+	if keepUp {
+		return k.space.Err(space.Critical)
+	}
+	return k.space.Err(space.Low)
+}
+
+// filled lets another node lead when the disk here fills up: the group then goes on taking changes in.
+func (k *controller) filled(l space.Level) {
+	n := k.group.Load()
+	if n == nil || l == space.Plenty {
+		return
+	}
+	go func() { // it is told by who must be quick
+		ctx, cancel := context.WithTimeout(context.Background(), handOver)
+		defer cancel()
+		if leads, _ := n.Leader(); leads && len(k.others()) > 0 {
+			if err := n.Transfer(ctx, ""); err != nil {
+				k.log.Warn("no other node takes the lead from one whose disk is full", "err", err)
+			}
+		}
+	}()
+}
+
 // leave lets another node lead before this one stops, so that writes go on at once.
 func (k *controller) leave(ctx context.Context) {
 	k.stopping.Store(true)
@@ -255,7 +280,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	k.later(func() error { _ = socket.Close(); return nil }) // where nothing has come to serve it
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
-		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Asker: k.links, Ready: k.notReady, Log: k.log,
+		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 	})
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/skerryhq/skerry/sync/gossip"
 	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/sync/peer"
+	"github.com/skerryhq/skerry/ui/api"
 )
 
 // Times of what a node does for its group.
@@ -170,6 +172,9 @@ func (k *controller) registerOnce(ctx context.Context, n *node.Node) error {
 	if err != nil {
 		return err
 	}
+	if err := k.keys().adopt(ctx, n, api.KeyFolder{Dir: filepath.Join(k.Data, "keys")}); err != nil {
+		return err
+	}
 	if known && m.Address == k.address && m.Pin == k.me.Pin() {
 		return nil
 	}
@@ -181,6 +186,8 @@ func (k *controller) registerOnce(ctx context.Context, n *node.Node) error {
 	}
 	return n.AddMember(ctx, k.me.Member.String(), k.address)
 }
+
+func (k *controller) keys() keys { return keys{rows: k.rows, group: k.me.Secrets.GroupKey} }
 
 // others are the other controllers of the group, as the registry here has them.
 func (k *controller) others() []model.Member {

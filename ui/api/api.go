@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -47,6 +46,7 @@ type Config struct {
 	Check func(context.Context) (schema.StorageReport, error)
 	// Detail is what a site holds of one host (site only). It fails with NotFound for an unknown one.
 	Detail func(ctx context.Context, host model.HostID) (model.HostDetail, error)
+	Keys   Keyring         // nil: the folder Data/keys
 	Upper  Upper           // site only: enrolls this site; nil: not possible while running
 	Ready  func() []string // why this server is not ready; nil: it is ready once it serves
 
@@ -76,7 +76,6 @@ type Server struct {
 	c         Config
 	handler   http.Handler
 	api       huma.API
-	keys      keyring
 	logins    *limiter
 	hashing   chan struct{}               // a slot for each password being hashed
 	writing   chan struct{}               // held by the one ingest or import at a time
@@ -89,6 +88,7 @@ type Server struct {
 	sessions  sessions
 	sitesRead places
 	siteList  siteList
+	readings  readings
 	pace      pace
 	ending    context.Context // ends when the server is asked to stop
 	end       context.CancelFunc
@@ -101,7 +101,6 @@ func New(c Config) *Server {
 	c = c.withDefaults()
 	s := &Server{
 		c:        c,
-		keys:     keyring{dir: filepath.Join(c.Data, "keys")},
 		logins:   newLimiter(c.Now),
 		hashing:  make(chan struct{}, 2),
 		writing:  make(chan struct{}, 1),

@@ -35,7 +35,7 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 		}
 		from = c
 	}
-	key, err := s.keys.signer(in.Key)
+	key, err := s.signer(in.Key)
 	if err != nil {
 		return nil, err
 	}

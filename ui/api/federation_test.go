@@ -208,7 +208,7 @@ func TestSigningKeyThatOthersCanRead(t *testing.T) {
 	r := newRig(t)
 	r.ingest(packed(t, records(1, "8.0")))
 	read[schema.Key](r, r.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
-	if err := os.Chmod(r.server.keys.path("signer"), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(r.server.c.Data, "keys", "signer.pem"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r.refused(r.do("GET", "/api/v1/federation/export", nil), 503, fault.ReadOnly, "chmod 600")

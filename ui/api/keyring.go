@@ -4,62 +4,66 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 )
 
-// keyring is the folder of this server's private signing keys: NAME.pem, mode 0600. They never leave
-// it. The public halves are rows.
-type keyring struct{ dir string }
+// Keyring keeps the private signing keys. Their public halves are rows. It is safe for concurrent use.
+type Keyring interface {
+	// Keep makes room for a new key. It is kept once the changes are applied, which belong into the proposal that
+	// announces it; where that fails, undo forgets it. A name that is taken is of kind Exists.
+	Keep(name string, key *ecdsa.PrivateKey) (changes []model.Change, undo func() error, err error)
+	// All returns the keys by name.
+	All() (map[string]*ecdsa.PrivateKey, error)
+}
 
-// generate makes a key and writes it, durable on return. An existing key is never overwritten.
-func (k keyring) generate(name string, rand io.Reader) (*ecdsa.PrivateKey, error) {
-	op := "generate key " + name
-	key, err := bundle.GenerateKey(rand)
-	if err != nil {
-		return nil, err
-	}
+// KeyFolder is a Keyring in a folder: NAME.pem, mode 0600. They never leave it.
+type KeyFolder struct{ Dir string }
+
+// Keep implements Keyring: the key is durable on return. An existing one is never overwritten.
+func (k KeyFolder) Keep(name string, key *ecdsa.PrivateKey) ([]model.Change, func() error, error) {
+	return nil, func() error { return os.Remove(k.path(name)) }, fault.Wrap("keep key "+name, k.write(name, key))
+}
+
+func (k KeyFolder) write(name string, key *ecdsa.PrivateKey) error {
 	pem, err := bundle.EncodePrivate(key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
-		return nil, fault.New(fault.Other, op, "%w", err)
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
+		return fault.New(fault.Other, "", "%w", err)
 	}
-	temp, err := os.CreateTemp(k.dir, ".new-*")
+	temp, err := os.CreateTemp(k.Dir, ".new-*")
 	if err != nil {
-		return nil, fault.New(fault.Other, op, "%w", err)
+		return fault.New(fault.Other, "", "%w", err)
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
 	_, err = temp.Write(pem)
 	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return nil, fault.New(fault.Other, op, "%w", err)
+		return fault.New(fault.Other, "", "%w", err)
 	}
 	// A hard link, unlike a rename, fails where the name is taken.
 	if err := os.Link(temp.Name(), k.path(name)); err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return nil, fault.New(fault.Exists, op, "this server has a key of that name already; choose another name")
+			return fault.New(fault.Exists, "", "this server has a key of that name already; choose another name")
 		}
-		return nil, fault.New(fault.Other, op, "%w", err)
+		return fault.New(fault.Other, "", "%w", err)
 	}
-	if err := syncFolder(k.dir); err != nil {
-		return nil, fault.New(fault.Other, op, "%w", err)
+	if err := syncFolder(k.Dir); err != nil {
+		return fault.New(fault.Other, "", "%w", err)
 	}
-	return key, nil
+	return nil
 }
 
-// discard removes a key that was never announced.
-func (k keyring) discard(name string) error { return os.Remove(k.path(name)) }
-
-// all returns the keys by name.
-func (k keyring) all() (map[string]*ecdsa.PrivateKey, error) {
-	entries, err := os.ReadDir(k.dir)
+// All implements Keyring.
+func (k KeyFolder) All() (map[string]*ecdsa.PrivateKey, error) {
+	entries, err := os.ReadDir(k.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -94,9 +98,9 @@ func (k keyring) all() (map[string]*ecdsa.PrivateKey, error) {
 }
 
 // signer returns the named key, or the only one.
-func (k keyring) signer(name string) (*ecdsa.PrivateKey, error) {
+func (s *Server) signer(name string) (*ecdsa.PrivateKey, error) {
 	const op = "choose signing key"
-	keys, err := k.all()
+	keys, err := s.c.Keys.All()
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +121,7 @@ func (k keyring) signer(name string) (*ecdsa.PrivateKey, error) {
 	return nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say which with --key NAME", len(keys))
 }
 
-func (k keyring) path(name string) string { return filepath.Join(k.dir, name+".pem") }
+func (k KeyFolder) path(name string) string { return filepath.Join(k.Dir, name+".pem") }
 
 // syncFolder makes the names in a folder durable.
 func syncFolder(dir string) error {

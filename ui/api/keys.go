@@ -20,7 +20,7 @@ func (s *Server) listKeys(_ context.Context, _ *none) (*out[[]schema.Key], error
 	if err != nil {
 		return nil, err
 	}
-	private, err := s.keys.all()
+	private, err := s.c.Keys.All()
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *Server) generateKey(ctx context.Context, in *generateKeyInput) (*keyOut
 	if err := s.freeKeyName(in.Body.Name, ""); err != nil {
 		return nil, err
 	}
-	key, err := s.keys.generate(in.Body.Name, s.c.Rand)
+	key, err := bundle.GenerateKey(s.c.Rand)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +60,12 @@ func (s *Server) generateKey(ctx context.Context, in *generateKeyInput) (*keyOut
 		return nil, err
 	}
 	row := model.SignerKey{ID: bundle.KeyID(&key.PublicKey), Name: in.Body.Name, Public: string(public), AddedAt: model.TimeOf(s.c.Now())}
-	if err := s.c.Proposer.Propose(ctx, model.TrustSigner{Stamp: s.stamp(ctx), Key: row}); err != nil {
-		if rest := s.keys.discard(in.Body.Name); rest != nil {
+	changes, undo, err := s.c.Keys.Keep(in.Body.Name, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.c.Proposer.Propose(ctx, append(changes, model.TrustSigner{Stamp: s.stamp(ctx), Key: row})...); err != nil {
+		if rest := undo(); rest != nil {
 			s.c.Log.Warn("a signing key that nobody trusts stays on disk", "name", in.Body.Name, "err", rest)
 		}
 		return nil, fault.Wrap("generate key", err)
@@ -89,7 +93,7 @@ func (s *Server) trustKey(ctx context.Context, in *trustKeyInput) (*keyOutput, e
 	if err := s.c.Proposer.Propose(ctx, model.TrustSigner{Stamp: s.stamp(ctx), Key: row}); err != nil {
 		return nil, fault.Wrap(op, err)
 	}
-	private, err := s.keys.all()
+	private, err := s.c.Keys.All()
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -40,6 +41,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Uplink == nil {
 		c.Uplink = func() *schema.Uplink { return nil }
+	}
+	if c.Keys == nil {
+		c.Keys = KeyFolder{Dir: filepath.Join(c.Data, "keys")}
 	}
 	if c.Proposer != nil {
 		c.Proposer = onlyOnce{c.Proposer}
