@@ -22,6 +22,7 @@ type guard struct {
 
 	limit   time.Duration
 	observe func(what string, took time.Duration) // may be nil
+	room    func() error                          // why the disk is too full to append; may be nil
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -159,6 +160,11 @@ func (g *guard) StoreLog(l *raft.Log) error {
 
 // StoreLogs implements raft.LogStore.
 func (g *guard) StoreLogs(l []*raft.Log) error {
+	if g.room != nil {
+		if err := g.room(); err != nil {
+			return err // before anything was written: Raft tries again
+		}
+	}
 	return g.write(writeLog, func() error { return g.store.StoreLogs(l) })
 }
 

@@ -59,6 +59,10 @@ type Config struct {
 	StallLimit time.Duration
 	// Policy says when the leader changes who is a member by itself.
 	Policy Policy
+	// Room, if set, says why there is too little room on the disk: to take a new change in (keepUp false), or
+	// even to keep up with the group (true). A node without room is not ended: it refuses, and goes on when
+	// there is room again. It must not block.
+	Room func(keepUp bool) error
 	// Observe is told how long each write to the log and the rows, and each change, took; it must not
 	// block. May be nil.
 	Observe func(what string, took time.Duration)
@@ -95,6 +99,7 @@ type Node struct {
 	note   func() HealthNote
 	now    func() time.Time
 	random io.Reader
+	room   func(keepUp bool) error
 	policy Policy
 
 	reign reign

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/raftfsm"
 )
@@ -74,7 +73,7 @@ func (n *Node) open(c Config) (err error) {
 		n.noVote.Store(true)
 	}
 	logger := newLogger(n.log)
-	if n.disk, err = openLog(filepath.Join(n.dir, "log"), logger); err != nil {
+	if n.disk, err = openLog(n.dir, logger); err != nil {
 		return err
 	}
 	if c.wrap != nil {
@@ -83,6 +82,10 @@ func (n *Node) open(c Config) (err error) {
 	undo = append(undo, func() { _ = n.disk.Close() })
 	n.guard = newGuard(n.disk, c.StallLimit, n.now, n.log)
 	n.guard.observe = c.Observe
+	if n.room = c.Room; n.room == nil {
+		n.room = func(bool) error { return nil }
+	}
+	n.guard.room = func() error { return n.room(true) }
 	n.fsm.Watch = &rowsWatch{guard: n.guard}
 	logs, err := raft.NewLogCache(64, n.guard)
 	if err != nil {
@@ -157,18 +160,6 @@ func (n *Node) launch(conf *raft.Config, logs raft.LogStore) error {
 		return fault.New(fault.Corrupt, "", "Raft does not start: %w", err)
 	}
 	return nil
-}
-
-// openLog opens the log, in a folder that is made if there is none.
-func openLog(dir string, logger *bridge) (disk, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	l, err := wal.Open(dir, wal.WithLogger(logger.Named("wal")))
-	if err != nil {
-		return nil, fault.New(fault.Corrupt, "", "the log does not open (%w); restore this folder and the index from the same backup", err)
-	}
-	return l, nil
 }
 
 // bootstrap founds a group of one, unless there is one already.

@@ -162,6 +162,9 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	if err := n.ready(ctx, op); err != nil {
 		return 0, notTried, err
 	}
+	if err := n.room(false); err != nil {
+		return 0, decided, fault.Wrap(op, err)
+	}
 	b, named := p.entry, false
 	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
 		read, behind, err := n.common()

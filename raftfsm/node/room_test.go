@@ -1,0 +1,58 @@
+package node
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/fault"
+)
+
+// TestAFullDiskRefusesAndGoesOn: without room nothing is taken in, without any at all nothing is even appended; the
+// node is not ended, and goes on when there is room.
+func TestAFullDiskRefusesAndGoesOn(t *testing.T) {
+	const plenty, low, critical = 0, 1, 2
+	var level atomic.Int32
+	dir := t.TempDir()
+	w, err := start(dir, true, nil, func(c *Config) {
+		c.Room = func(keepUp bool) error {
+			if l := level.Load(); l == critical || l == low && !keepUp {
+				return fault.New(fault.Full, "", "the disk is full")
+			}
+			return nil
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.stop()
+	if err := w.WaitLeader(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	propose(t, w, found(1), account(1))
+	for n, l := range []int32{low, critical} {
+		level.Store(l)
+		last := w.raft.LastIndex()
+		if err := w.Propose(t.Context(), account(10+n)); !fault.Is(err, fault.Full) {
+			t.Errorf("at level %d: %v", l, err)
+		}
+		if now := w.raft.LastIndex(); now != last {
+			t.Errorf("at level %d the log grew from %d to %d", l, last, now)
+		}
+		if w.Err() != nil || w.has(t, 10+n) {
+			t.Errorf("at level %d: %v", l, w.Err())
+		}
+	}
+	level.Store(plenty)
+	propose(t, w, account(2))
+	// What Raft itself wants to append meets the second mark alone.
+	level.Store(critical)
+	if err := w.guard.StoreLogs(nil); !fault.Is(err, fault.Full) || w.Err() != nil {
+		t.Errorf("appended without room: %v, %v", err, w.Err())
+	}
+	level.Store(low)
+	if err := w.guard.StoreLogs(nil); err != nil {
+		t.Errorf("could not keep up: %v", err)
+	}
+	level.Store(plenty)
+	propose(t, w, account(3))
+}
