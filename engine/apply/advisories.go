@@ -67,7 +67,7 @@ func (a *applier) tell(kind model.ItemKind, key string, asOf model.Time) error {
 
 // advance gives the next cursor. Its time never goes back, even where the clock did.
 func advance(s *Shelf, at model.Time) model.Cursor {
-	s.Cursor = model.Cursor{At: max(at, s.Cursor.At), Seq: s.Cursor.Seq + 1}
+	s.Cursor = model.Cursor{At: max(at, s.Cursor.At), Seq: max(s.Cursor.Seq, s.Floor) + 1}
 	return s.Cursor
 }
 

@@ -85,6 +85,8 @@ func (a *applier) change(c model.Change) error {
 		return a.putController(c)
 	case model.PutSecret:
 		return a.putSecret(c)
+	case model.Overtaken:
+		return a.overtaken(c)
 	}
 	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
 }

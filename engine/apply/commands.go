@@ -104,11 +104,14 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 	if len(o.Hosts) == 0 || len(o.Hosts) > model.MaxTargets {
 		return fault.New(fault.Invalid, op, "command %s names %d hosts; want 1 to %d", cmd.ID, len(o.Hosts), model.MaxTargets)
 	}
-	_, known, err := a.tx.Command(cmd.ID)
+	was, known, err := a.tx.Command(cmd.ID)
 	if err != nil {
 		return err
 	}
-	if !known {
+	held := s.At
+	if known {
+		held = was.SiteAt
+	} else {
 		cmd.Origin, cmd.SiteAt = origin, s.At
 		if err := a.open(cmd, o.Hosts, s.At); err != nil {
 			return err
@@ -117,8 +120,13 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 			return err
 		}
 	}
-	if err := a.emit(model.ItemCommandHeld, cmd.ID.String(), s.At, nil); err != nil {
+	if err := a.emit(model.ItemCommandHeld, cmd.ID.String(), held, nil); err != nil {
 		return err
+	}
+	if known && was.Origin == origin {
+		if err := a.retell(cmd.ID); err != nil {
+			return err
+		}
 	}
 	for _, h := range o.Hosts {
 		_, ok, err := a.tx.Host(h)
@@ -134,6 +142,31 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 		}
 	}
 	return nil
+}
+
+// retell sends up every step of a command's tasks so far. An order that is known here comes again from a controller
+// that was restored, and does not know of them.
+func (a *applier) retell(id model.CommandID) error {
+	return a.tx.EachTask(id, func(t model.Task) error {
+		for i, step := range t.History {
+			if step.State == model.CommandQueued {
+				continue
+			}
+			m := model.Move{Command: t.Command, Host: t.Host, State: step.State, At: step.At}
+			if i == len(t.History)-1 {
+				m.Reason, m.Output = t.Reason, t.Output
+			}
+			if err := a.emit(model.ItemMove, moveKey(m), m.At, m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// moveKey is the key of the item that a move rises as.
+func moveKey(m model.Move) string {
+	return m.Command.String() + "/" + m.Host.String() + "/" + string(m.State)
 }
 
 func (a *applier) moves(c model.Moves) error {
@@ -191,8 +224,7 @@ func (a *applier) moveFrom(site model.SiteID, m model.Move) error {
 	if err != nil || cmd.Origin == self {
 		return err
 	}
-	key := m.Command.String() + "/" + m.Host.String() + "/" + string(m.State)
-	return a.emit(model.ItemMove, key, m.At, m)
+	return a.emit(model.ItemMove, moveKey(m), m.At, m)
 }
 
 // undirect takes back the directives of what has ended: at a controller with the command's last task;

@@ -132,11 +132,14 @@ func (s *fromController) take(item model.Item) error {
 		if err != nil {
 			return err
 		}
+		repeat := shelf.Imported[s.origin.String()].Compare(adv.Cursor) >= 0
 		raise(shelf, s.origin, adv.Cursor)
-		_, known, err := s.tx.Advisory(adv.AdvisoryKey)
+		was, known, err := s.tx.Advisory(adv.AdvisoryKey)
 		switch {
 		case err != nil:
 			return err
+		case repeat && known && was.Cursor.Compare(adv.Cursor) >= 0:
+			return nil // said again by a controller that was restored: what came since is not taken back
 		case item.Kind == model.ItemAdvisory:
 			return s.storeAdvisory(shelf, adv, known)
 		case known:
@@ -161,6 +164,10 @@ func (s *fromController) take(item model.Item) error {
 			return err
 		}
 		return s.order(s.origin, o, s.stamp)
+	case model.ItemRestored:
+		// Nothing to do for the rows: that it is stored is what counts. From now on this site holds something of the
+		// group's new life, and takes no node of the old one for it any more.
+		return s.note(s.stamp, "controller.restored", s.origin.String(), true, "", map[string]string{"at": item.AsOf.String()})
 	}
 	return unexpected(item, "controller")
 }

@@ -107,6 +107,9 @@ type Shelf struct {
 	Generation uint64       `json:"generation"` // rises with every Generation change
 	AdvisoryN  int          `json:"advisory_n"`
 	Cursor     model.Cursor `json:"cursor"` // of the newest change made here
+	// Floor is what the next change's cursor must be above at the least: a restore raises it above all that was given
+	// out behind the backup.
+	Floor model.Seq `json:"floor,omitzero"`
 	// Imported is, for each origin whose bundles were imported, how far; keyed by the origin's id.
 	Imported map[string]model.Cursor `json:"imported,omitzero"`
 }

@@ -38,6 +38,7 @@ const (
 	TagRemoveMember  Tag = 21
 	TagPutController Tag = 22
 	TagPutSecret     Tag = 23
+	TagOvertaken     Tag = 24
 )
 
 // Stamp says who made a change and when.
@@ -250,6 +251,15 @@ type PutSecret struct {
 	Secret Secret `json:"secret"` // At is set from the stamp
 }
 
+// Overtaken says that a member holds directives which this server never numbered: this server's rows are
+// an older copy of themselves, put back without a restore. It is kept with the member, so that the member stays
+// refused when the numbers here come past what it holds; a new epoch ends that.
+type Overtaken struct {
+	Stamp
+	Member NodeID   `json:"member"`
+	Held   Position `json:"held"` // of the directives, at the member
+}
+
 // Tag implements Change.
 func (Found) Tag() Tag         { return TagFound }
 func (Invite) Tag() Tag        { return TagInvite }
@@ -274,3 +284,4 @@ func (PutSite) Tag() Tag       { return TagPutSite }
 func (RemoveMember) Tag() Tag  { return TagRemoveMember }
 func (PutController) Tag() Tag { return TagPutController }
 func (PutSecret) Tag() Tag     { return TagPutSecret }
+func (Overtaken) Tag() Tag     { return TagOvertaken }

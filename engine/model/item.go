@@ -32,6 +32,7 @@ const (
 	ItemSigner       ItemKind = "signer"        // SignerKey; key: its id; newest wins
 	ItemOrder        ItemKind = "order"         // Order; key: command id; an event
 	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together
+	ItemRestored     ItemKind = "restored"      // no payload; key: "restored"; newest wins: the tier above was restored from a backup
 )
 
 // Item is the one form in which facts cross a boundary, over the link or in a bundle. Its origin and

@@ -56,6 +56,8 @@ type Member struct {
 	// Pin is the hex SHA-256 of the member's public key (SubjectPublicKeyInfo, DER).
 	Pin   string `json:"pin,omitzero"`
 	Epoch Epoch  `json:"epoch"` // 1 at first enrollment
+	// Ahead is set where the member held directives that this server never numbered, see Overtaken.
+	Ahead Position `json:"ahead,omitzero"`
 	// Address is HOST:PORT where the other nodes reach this one; for MemberController only. At most 260 bytes.
 	Address string `json:"address,omitzero"`
 }

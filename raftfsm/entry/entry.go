@@ -358,6 +358,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagRemoveMember:  decodeAs[model.RemoveMember],
 	model.TagPutController: decodeAs[model.PutController],
 	model.TagPutSecret:     decodeAs[model.PutSecret],
+	model.TagOvertaken:     decodeAs[model.Overtaken],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

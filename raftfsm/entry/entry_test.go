@@ -29,7 +29,7 @@ var samples = []model.Change{
 	&model.Found{}, &model.Invite{}, &model.Enroll{}, &model.Received{}, &model.Advisories{}, &model.Generation{},
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
-	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{},
+	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
 }
 
 func init() {
@@ -309,7 +309,7 @@ func TestNeeds(t *testing.T) {
 		c    model.Change
 		want uint32
 	}{
-		{model.Note{}, 1}, {model.Received{}, 2}, {model.PutSite{}, 1}, {model.RemoveMember{}, 3}, {model.PutController{}, 3},
+		{model.Note{}, 1}, {model.Received{}, 2}, {model.PutSite{}, 1}, {model.RemoveMember{}, 3}, {model.PutController{}, 3}, {model.Overtaken{}, 3},
 		{model.Invite{}, 1}, {model.Invite{Member: model.Member{Kind: model.MemberSite}}, 1},
 		{model.Invite{Member: model.Member{Kind: model.MemberController}}, 3}, {&model.Invite{Member: model.Member{Kind: model.MemberController}}, 3},
 		{model.Enroll{}, 1}, {model.Enroll{Address: "a:1"}, 3}, {&model.Enroll{Address: "a:1"}, 3},

@@ -88,7 +88,7 @@ func checkDirective(kind model.ItemKind, item string) error {
 			return fault.New(fault.Invalid, op, "%w", err)
 		}
 		return nil
-	case model.ItemSigner, model.ItemGeneration:
+	case model.ItemSigner, model.ItemGeneration, model.ItemRestored:
 		return nil
 	}
 	return fault.New(fault.Invalid, op, "items of kind %q do not go down", kind)
@@ -217,7 +217,7 @@ func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, er
 		return r.order(to, d.Key)
 	case model.ItemAdvisoryGone:
 		return r.gone(d.Key)
-	case model.ItemGeneration:
+	case model.ItemGeneration, model.ItemRestored:
 		return nil, true, nil
 	}
 	return nil, false, fault.New(fault.Corrupt, "read directive", "items of kind %q do not go down", d.Kind)

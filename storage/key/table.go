@@ -180,4 +180,5 @@ const (
 	MetaSelf      Meta = 4 // model.Found
 	MetaShelf     Meta = 5 // apply.Shelf
 	MetaEntry     Meta = 6 // be64: the highest version of a log entry that was applied, from 3
+	MetaLife      Meta = 7 // model.Life; absent in the first
 )
