@@ -37,6 +37,8 @@ type Config struct {
 	Socket string `yaml:"socket"`
 	Log    Log    `yaml:"log"`
 	Web    Web    `yaml:"web,omitempty"`
+	// Metrics is who may read /metrics beside those with a login.
+	Metrics Metrics `yaml:"metrics,omitempty"`
 	// Cluster is this node's place in its group; a controller only.
 	Cluster Cluster `yaml:"cluster,omitempty"`
 	// Agents is the door for agents; a site only.
@@ -53,6 +55,13 @@ type Log struct {
 type Web struct {
 	CertFile string `yaml:"cert_file,omitempty"` // PEM, the server's first
 	KeyFile  string `yaml:"key_file,omitempty"`  // PEM
+}
+
+// Metrics lets a collector of metrics in, which has no login.
+type Metrics struct {
+	// TokenFile is a file with one word of 16 to 1,024 characters: who sends it as a bearer token may read the
+	// metrics, and nothing else. Default: nobody may.
+	TokenFile string `yaml:"token_file,omitempty"`
 }
 
 // Cluster is what one controller says of itself to the other nodes of its group.

@@ -50,7 +50,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	if err := src.decode(&c); err != nil {
 		return Config{}, err
 	}
-	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile}
+	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile, &c.Metrics.TokenFile}
 	for _, f := range files {
 		src.absolute(f)
 	}
@@ -66,6 +66,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.path("web.key_file", "SKERRY_WEB_KEY_FILE", &c.Web.KeyFile)
 	over.text("cluster.node", "SKERRY_CLUSTER_NODE", &c.Cluster.Node)
 	over.text("cluster.address", "SKERRY_CLUSTER_ADDRESS", &c.Cluster.Address)
+	over.path("metrics.token_file", "SKERRY_METRICS_TOKEN_FILE", &c.Metrics.TokenFile)
 	over.duration("agents.interval", "SKERRY_AGENTS_INTERVAL", &c.Agents.Interval)
 	if over.err != nil {
 		return Config{}, over.err

@@ -53,7 +53,9 @@ func TestMetricsOfAController(t *testing.T) {
 		Group: func() GroupState {
 			return GroupState{Leader: true, Term: 7, Commit: 100, Applied: 99, SnapshotAge: 90 * time.Second, Followers: map[string]uint64{"b": 3, "c": 0}}
 		},
-		Links:    func() []LinkCount { return []LinkCount{{"site", "up", 4}, {"site", "down", 1}, {"robot", "up", 2}, {"drone", "up", 1}} },
+		Links: func() []LinkCount {
+			return []LinkCount{{"site", "up", 4}, {"site", "down", 1}, {"robot", "up", 2}, {"drone", "up", 1}}
+		},
 		Disk:     func() DiskState { return DiskState{Free: 1 << 40, Level: 1} },
 		ReadOnly: func() []string { return []string{"disk_full"} },
 		Hosts:    func() map[string]int64 { return map[string]int64{"up": 10, "weird": 2, "unknown": 1} },
