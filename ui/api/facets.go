@@ -27,7 +27,7 @@ func facetsParams() []param {
 
 func (s *Server) hostFacets(w http.ResponseWriter, r *http.Request, q asked) error {
 	began := time.Now()
-	x, err := where("query.q", q.text("q"))
+	search, err := s.read("query.q", q.text("q"))
 	if err != nil {
 		return err
 	}
@@ -35,15 +35,15 @@ func (s *Server) hostFacets(w http.ResponseWriter, r *http.Request, q asked) err
 	if err != nil {
 		return err
 	}
-	c, err := s.facetsOf(r.Context(), x, fields, q.number("top"))
+	c, err := s.facetsOf(r.Context(), search.expr, fields, q.number("top"))
 	if err != nil {
 		return err
 	}
-	notes := s.notes(r.Context(), q.text("q"), x, c.total)
+	notes := s.notes(r.Context(), q.text("q"), search.expr, c.total)
 	return s.answer(w, r, func(b []byte) []byte {
 		b = strconv.AppendInt(append(b, `{"total":`...), int64(c.total), 10)
 		b = appendFacets(append(b, `,"facets":`...), c.facets)
-		b = appendText(append(b, `,"query":`...), query.Format(x))
+		b = appendText(append(b, `,"query":`...), search.text)
 		b = strconv.AppendInt(append(b, `,"took_us":`...), time.Since(began).Microseconds(), 10)
 		return append(appendNotes(b, notes), '}', '\n')
 	})

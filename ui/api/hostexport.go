@@ -37,7 +37,7 @@ type export struct {
 // while it goes on are in it as they were then. What breaks off has no proper end: a reader of chunks or
 // of HTTP/2 sees an error, and never takes a part for the whole.
 func (s *Server) exportHosts(w http.ResponseWriter, r *http.Request, q asked) error {
-	search, err := s.searchOf(q)
+	search, _, err := s.searchOf(q)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func giveBuffer(b *[]byte) {
 
 func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) error {
 	began := time.Now()
-	search, err := s.searchOf(q)
+	search, canonical, err := s.searchOf(q)
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (s *Server) listHosts(w http.ResponseWriter, r *http.Request, q asked) erro
 	}
 	foot := schema.Hosts{
 		Total: page.Total, AsOf: s.c.Now().UTC().Truncate(time.Millisecond), TookUS: time.Since(began).Microseconds(),
-		Query: query.Format(search.Where), Sort: search.Sort.String(),
+		Query: canonical, Sort: search.Sort.String(),
 	}
 	foot.Notes = s.notes(r.Context(), q.text("q"), search.Where, page.Total)
 	if page.Next != nil {
@@ -99,14 +99,14 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, write func([]byt
 	return nil
 }
 
-// searchOf reads q and sort.
-func (s *Server) searchOf(q asked) (query.Search, error) {
-	x, err := where("query.q", q.text("q"))
+// searchOf reads q and sort, and returns q in its canonical form as well.
+func (s *Server) searchOf(q asked) (search query.Search, canonical string, err error) {
+	r, err := s.read("query.q", q.text("q"))
 	if err != nil {
-		return query.Search{}, err
+		return search, "", err
 	}
 	sort, err := order("query.sort", q.text("sort"))
-	return query.Search{Where: x, Sort: sort, Now: s.now()}, err
+	return query.Search{Where: r.expr, Sort: sort, Now: s.now()}, r.text, err
 }
 
 // pageRows is one page while it is made.

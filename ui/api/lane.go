@@ -31,7 +31,8 @@ const maxLaneHead = 4 << 10
 // idle machine, waking a processor for that takes longer than finding a host, and a page in five pieces wakes the
 // reader five times. Here a request is read, answered and written by one goroutine, in one piece. Nothing is
 // decided about a request twice: what plainHead does not know in every byte is not for the lane, and what it does
-// know is read by http.ReadRequest and goes through the same handler as everything else.
+// know is read by http.ReadRequest (see laneReader) and goes through the same handler as everything else. DESIGN.md
+// has the rules.
 type lanes struct {
 	net.Listener // of connections that are TLS already, or will be
 	s            *Server

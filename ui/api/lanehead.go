@@ -41,8 +41,8 @@ func plainHead(head []byte) bool {
 		if !ok || len(line) == 0 {
 			return ok && len(rest) == 0 && hosts == 1
 		}
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if !printed(line) || !plainHeader(name, bytes.Trim(value, " "), &hosts) {
+		name, value, colon := bytes.Cut(line, []byte(":"))
+		if !colon || !printed(line) || !plainHeader(name, bytes.Trim(value, " "), &hosts) {
 			return false
 		}
 	}

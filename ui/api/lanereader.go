@@ -14,7 +14,8 @@ type laneReader struct {
 	remote string
 	state  *tls.ConnectionState
 	// headers is what followed the first line of the head before, and last the request that http.ReadRequest made
-	// of that head. A program sends the same with each of its requests.
+	// of that head. A program sends the same with each of its requests; they share one map of headers, which nobody
+	// on the lane may change.
 	headers []byte
 	last    *http.Request
 }
