@@ -313,12 +313,9 @@ func (q *hq) compare(conf Federation) {
 			}
 		}
 		all += len(want)
-		found, clean := 0, 0
+		found := 0
 		if err := v.HostsOfSite(model.SiteID(member), func(h model.Host) error {
 			found++
-			if h.Worst() == model.WorstClean {
-				clean++
-			}
 			n, ok := want[h.ID]
 			if !ok {
 				return fmt.Errorf("%s (%s) is not of site %s, or was removed", h.ID, h.Hostname, w.fleet.Sites[i].Code)
@@ -339,8 +336,9 @@ func (q *hq) compare(conf Federation) {
 			q.Error(err)
 		}
 		e, _, err := v.Exposure(model.SiteID(member))
-		if err != nil || e.MatchedHosts == 0 || e.MatchedHosts > e.AffectedHosts+clean {
-			q.Errorf("site %s: the roll-up is %+v, and %d of its hosts are clean; %v", w.fleet.Sites[i].Code, e, clean, err)
+		// It is of the minute in which it was said; TestRollup holds it against the rows.
+		if err != nil || e.MatchedHosts == 0 || e.MatchedHosts > w.next || e.AffectedHosts > e.MatchedHosts || len(e.Top) == 0 || e.AdvisoryN == 0 {
+			q.Errorf("site %s: the roll-up is %+v; %v", w.fleet.Sites[i].Code, e, err)
 		}
 		counts, _, err := v.Counts(model.SiteID(member))
 		if err != nil || found != len(want) || counts.Hosts != int64(found) {
