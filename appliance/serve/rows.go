@@ -61,6 +61,21 @@ func (r Rows) MemberByPin(pin string) (m model.Member, ok bool, err error) {
 	return m, ok, err
 }
 
+// Epoch returns the epoch of the group's directives, which rises with each restore; 0 where the rows cannot be read.
+func (r Rows) Epoch() model.Epoch {
+	l, err := look(r, func(v *index.View) (model.Life, error) { return v.Life() })
+	if err != nil {
+		return 0
+	}
+	return l.Epoch
+}
+
+// RestoredAt returns when the group was restored from a backup for the last time; zero: never.
+func (r Rows) RestoredAt() (model.Time, error) {
+	l, err := look(r, func(v *index.View) (model.Life, error) { return v.Life() })
+	return l.At, err
+}
+
 // Watermark returns how far the rows hold what origin sent.
 func (r Rows) Watermark(origin model.NodeID) (model.Position, error) {
 	return look(r, func(v *index.View) (model.Position, error) { return v.Watermark(origin) })

@@ -242,7 +242,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	})
 	s.hub = hub.New(hub.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
-		Proposer: s.prop, Reader: s.rows, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
+		Proposer: s.prop, Reader: s.rows, Member: s.rows.Member, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
 		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
 		Now:       time.Now, Log: log,
 	})

@@ -12,24 +12,30 @@ import (
 )
 
 // greet takes the items stream and its Hello. In the Hello it returns both versions are the one
-// chosen. Whoever is refused is told why.
-func (h *Hub) greet(ctx context.Context, s exchange.Session, m model.Member) (net.Conn, wire.Hello, error) {
+// chosen, and Held is where sending goes on in the epoch of this side, which is returned with it. Whoever is refused is
+// told why.
+func (h *Hub) greet(ctx context.Context, s exchange.Session, m model.Member) (net.Conn, wire.Hello, model.Epoch, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.HelloTimeout)
 	defer cancel()
 	stream, err := s.Accept(ctx)
 	if err != nil {
-		return nil, wire.Hello{}, fault.New(fault.Unreachable, "", "no items stream was opened: %w", err)
+		return nil, wire.Hello{}, 0, fault.New(fault.Unreachable, "", "no items stream was opened: %w", err)
 	}
 	_ = stream.SetDeadline(time.Now().Add(h.HelloTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	hello, err := h.hello(ctx, stream, m)
+	var from model.Position
+	if err == nil {
+		from, err = h.resume(ctx, hello.Held, m)
+	}
 	if err != nil {
 		_ = wire.WriteFault(stream, err)
 		stream.Close()
-		return nil, hello, err
+		return nil, hello, 0, err
 	}
-	return stream, hello, nil
+	hello.Held = from
+	return stream, hello, from.Epoch, nil
 }
 
 func (h *Hub) hello(ctx context.Context, stream net.Conn, m model.Member) (wire.Hello, error) {
@@ -63,23 +69,58 @@ func (h *Hub) hello(ctx context.Context, stream net.Conn, m model.Member) (wire.
 		return hello, fault.New(fault.Conflict, "", "%s %q comes in epoch %d, but items of its epoch %d are held here already: an older copy of it is running; stop it, or enroll it with a replacement token",
 			m.Kind, m.Name, hello.Epoch, held.Epoch)
 	}
-	return hello, h.judge(hello.Held, m)
+	return hello, nil
 }
 
-// judge refuses a member that holds directives which this store never numbered: then this store was
-// restored from a backup and kept its epoch, and what it sends would be taken for old.
-func (h *Hub) judge(held model.Position, m model.Member) error {
-	from, err := exchange.Resume(h.Epoch(), held)
-	if err != nil || from == 0 {
-		return err
+// resume returns where sending to a member goes on, in the epoch of this side. It refuses a member that holds
+// directives which this store never numbered: then this store was put back from a copy and kept its epoch, and what it
+// sends would be taken for old. That is kept in the rows, because the numbers here come past those of the member
+// sooner or later.
+func (h *Hub) resume(ctx context.Context, held model.Position, m model.Member) (model.Position, error) {
+	epoch := h.Epoch()
+	if epoch == 0 {
+		return model.Position{}, fault.New(fault.Unreachable, "", "this server cannot read its own rows now; try again in a moment")
+	}
+	if h.Member != nil {
+		now, ok, err := h.Member(m.ID)
+		if err != nil {
+			return model.Position{}, err
+		}
+		if ok {
+			m = now
+		}
+	}
+	if m.Ahead.Epoch == epoch {
+		return model.Position{}, overtaken(m, m.Ahead)
+	}
+	from, err := exchange.Resume(epoch, held)
+	if err != nil {
+		return model.Position{}, err
+	}
+	// What a member held that was ahead says nothing: it may lack what an older copy of this store sent under those numbers.
+	if h.Continues && held.Epoch < epoch && held.Epoch > m.Ahead.Epoch {
+		from = held.Seq
+	}
+	at := model.Position{Epoch: epoch, Seq: from}
+	if from == 0 {
+		return at, nil
 	}
 	// Nothing is addressed to this server itself, so that through is the newest number given.
 	_, head, err := h.Reader.Directives(h.Self, 0, 1, 1, false)
 	if err != nil || from <= head {
-		return err
+		return at, err
 	}
-	return fault.New(fault.Conflict, "", "%s %q holds directive %d of epoch %d, but the newest here is %d: this server runs from an older copy of its data and needs a new epoch",
-		m.Kind, m.Name, from, held.Epoch, head)
+	err = h.Proposer.Propose(ctx, model.Overtaken{Stamp: model.Stamp{Actor: "system", At: model.TimeOf(h.Now())}, Member: m.ID, Held: at})
+	if err != nil {
+		return model.Position{}, err
+	}
+	return model.Position{}, overtaken(m, at)
+}
+
+func overtaken(m model.Member, held model.Position) error {
+	return fault.New(fault.Conflict, "", "%s %q holds directive %d of epoch %d, which this server had never sent: this server runs from an older copy of its data and needs a new epoch. "+
+		"At a controller, back it up and restore that backup (`skerry cluster backup`, `skerry cluster restore`); at a site, enroll it with a replacement token",
+		m.Kind, m.Name, held.Seq, held.Epoch)
 }
 
 // sink proposes what comes up from m.

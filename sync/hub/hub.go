@@ -44,11 +44,17 @@ type Config struct {
 	Self     model.NodeID // this controller group or site
 	Name     string
 	Software string             // for people, as in "skerry 0.1.0"
-	Epoch    func() model.Epoch // of the directives; rises when this store is restored from a backup
+	Epoch    func() model.Epoch // of the directives; rises when this store is restored from a backup. 0: not known now
 	Proposer Proposer
 	Reader   Reader
 	// ToAll includes the directives that are for every member: at a controller, not at a site.
 	ToAll bool
+	// Continues says that the numbers of directives go on from one epoch to the next, so that a member which holds those
+	// of an earlier one is sent what follows them, and not all again: at a controller. Not at a site, where
+	// they begin at 1 in each.
+	Continues bool
+	// Member, if set, returns a member as the rows have it now. Nil: as it was given to Serve.
+	Member func(model.NodeID) (model.Member, bool, error)
 	// Transform, if set, may replace a run of items before it is proposed and add changes to be applied
 	// with it. It keeps the Seq of the last item.
 	Transform func(ctx context.Context, m model.Member, items []model.Item) ([]model.Item, []model.Change, error)
@@ -152,7 +158,7 @@ func reason(err error) string {
 }
 
 func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange.Session, m model.Member, log *slog.Logger) error {
-	stream, hello, err := h.greet(ctx, s, m)
+	stream, hello, epoch, err := h.greet(ctx, s, m)
 	if err != nil {
 		return fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
 	}
@@ -178,14 +184,14 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	_ = stream.SetDeadline(time.Now().Add(h.HelloTimeout))
 	err = wire.WriteFrame(stream, wire.TypeWelcome, wire.Welcome{
 		MinVersion: hello.MaxVersion, MaxVersion: hello.MaxVersion,
-		Node: h.Self, Name: h.Name, Software: h.Software, Epoch: h.Epoch(), Held: held, Now: model.TimeOf(h.Now()),
+		Node: h.Self, Name: h.Name, Software: h.Software, Epoch: epoch, Held: held, Now: model.TimeOf(h.Now()),
 	})
 	if err != nil {
 		return err
 	}
 	_ = stream.SetDeadline(time.Time{})
 	return exchange.Run(ctx, stream, exchange.Config{
-		Source: &directives{Hub: h, to: m.ID, epoch: h.Epoch()}, Sink: sink,
+		Source: &directives{Hub: h, to: m.ID, epoch: epoch}, Sink: sink,
 		PeerEpoch: hello.Epoch, PeerHeld: hello.Held,
 		Heard: func() { h.Heard(m) },
 		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,

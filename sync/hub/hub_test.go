@@ -200,7 +200,7 @@ func TestGreeting(t *testing.T) {
 		{"another node's files", with(func(h *wire.Hello) { h.Node = self }), fault.Denied, "mixed up"},
 		{"an older copy of the member", with(func(h *wire.Hello) { h.Epoch = 1 }), fault.Conflict, "comes in epoch 1, but items of its epoch 3"},
 		{"a copy of ours of a later life", with(func(h *wire.Hello) { h.Held.Epoch = 3 }), fault.Conflict, "older copy"},
-		{"directives never given", with(func(h *wire.Hello) { h.Held.Seq = 41 }), fault.Conflict, "holds directive 41 of epoch 2, but the newest here is 40"},
+		{"directives never given", with(func(h *wire.Hello) { h.Held.Seq = 41 }), fault.Conflict, "holds directive 41 of epoch 2, which this server had never sent"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
