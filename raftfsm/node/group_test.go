@@ -299,151 +299,61 @@ func TestRollingReboot(t *testing.T) {
 	w.check(stop())
 }
 
-func TestMembers(t *testing.T) {
+// A new member that the log no longer reaches gets the snapshot, and then the same rows.
+func TestNewMemberGetsTheSnapshot(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)
+	w.tune = func(id string, c *Config) {
+		if id == "b" {
+			c.Peers = nil
+		}
+	}
 	w.group(1)
-	ctx := soon(t)
-	a := w.at("a")
-	refused := func(err error, k fault.Kind, part string) {
-		t.Helper()
-		if !fault.Is(err, k) || !strings.Contains(err.Error(), part) {
-			t.Errorf("got %v (%s), want kind %s with %q", err, fault.KindOf(err), k, part)
+	a, ctx := w.at("a"), soon(t)
+	for i := range 30 {
+		if err := a.Propose(ctx, account(i)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	refused(a.RemoveMember(ctx, "a"), fault.Conflict, "last voter")
-	refused(a.Demote(ctx, "a"), fault.Conflict, "last voter")
-	refused(a.Transfer(ctx, ""), fault.Conflict, "no other voter")
-	refused(a.Promote(ctx, "x"), fault.NotFound, "its members are a")
-	refused(a.AddMember(ctx, "x", "nowhere"), fault.Invalid, "HOST:PORT")
-	refused(a.AddMember(ctx, "", "h:1"), fault.Invalid, "an id")
-	refused(a.AddMember(ctx, "x", w.addr("a")), fault.Conflict, "remove it")
-	if err := a.RemoveMember(ctx, "x"); err != nil {
-		t.Errorf("a member that is not there: %v", err)
-	}
-	if err := errors.Join(a.AddMember(ctx, "a", w.addr("a")), a.Transfer(ctx, "a"), a.Promote(ctx, "a")); err != nil {
-		t.Errorf("what is so already: %v", err)
-	}
-	// One that cannot be reached gets no vote, whoever asks for it.
-	if err := a.AddMember(ctx, "ghost", "127.0.0.1:1"); err != nil {
+	now := a.raft.ReloadableConfig()
+	now.TrailingLogs = 1
+	if err := errors.Join(a.raft.ReloadConfig(now), a.TakeSnapshot(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	refused(a.Promote(ctx, "ghost"), fault.Conflict, "does not answer")
-	if err := a.RemoveMember(ctx, "ghost"); err != nil {
+	if first := a.status().First; first < 20 {
+		t.Fatalf("the log was not cut: it begins at %d", first)
+	}
+	b := w.start("b", false)
+	if err := b.Propose(ctx, account(99)); !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), "in no group") {
+		t.Errorf("a proposal to a node without a group: %v", err)
+	}
+	patience, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer cancel()
+	if err := b.WaitLeader(patience); !fault.Is(err, fault.ReadOnly) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for a leader that cannot come: %v", err)
+	}
+	if err := a.AddMember(ctx, "b", w.addr("b")); err != nil {
 		t.Fatal(err)
 	}
-	w.join("b")
-	w.join("c")
-	w.voters(3)
-	b := w.at("b")
-
-	// By way of a follower, and of the one that it is about.
-	if err := b.Transfer(ctx, "c"); err != nil {
+	if err := a.Propose(ctx, account(30)); err != nil {
 		t.Fatal(err)
 	}
-	if l := w.awaitLeader(); l.id != "c" {
-		t.Fatalf("%s leads", l.id)
-	}
-	if err := w.at("c").Demote(ctx, "c"); err != nil {
-		t.Fatal(err)
-	}
-	w.until("c has no vote", func() string {
-		s, err := b.Status(ctx)
-		for _, m := range s.Members {
-			if m.ID == "c" && !m.Voter && m.NoVote && m.Healthy && !strings.Contains(s.Next, "c") {
-				return ""
-			}
-		}
-		return fmt.Sprintf("%+v, %v", s, err)
-	})
-	refused(b.Transfer(ctx, "c"), fault.Conflict, "has no vote")
-	w.kill("c")
-	w.start("c", false) // it keeps that
-	w.until("c is back, and still has no vote", func() string {
-		s, err := b.Status(ctx)
-		for _, m := range s.Members {
-			if m.ID == "c" && !m.Voter && m.NoVote && m.Healthy {
-				return ""
-			}
-		}
-		return fmt.Sprintf("%+v, %v", s, err)
-	})
-	if err := b.Promote(ctx, "c"); err != nil {
-		t.Fatal(err)
-	}
-	w.voters(3)
-
-	// With one of three away, neither of the others can be spared.
-	w.kill("c")
-	w.until("c is missed", func() string {
-		s, _ := w.awaitLeader("c").Status(ctx)
-		for _, m := range s.Members {
-			if m.ID == "c" && m.Healthy {
-				return "it counts as healthy"
-			}
+	w.until("b has caught up", func() string {
+		if got, want := b.store.Applied(), a.store.Applied(); got < want {
+			return fmt.Sprintf("it is at %d, the leader at %d", got, want)
 		}
 		return ""
 	})
-	refused(b.RemoveMember(ctx, "a"), fault.Conflict, "bring c back first")
-	refused(a.Demote(ctx, "b"), fault.Conflict, "bring c back first")
-	if err := b.RemoveMember(ctx, "c"); err != nil {
+	if got, want := b.hash(t), a.hash(t); got != want {
+		t.Errorf("b has rows %s, a %s", got, want)
+	}
+	if err := b.WaitLeader(ctx); err != nil {
 		t.Fatal(err)
 	}
-	// A leader that is removed hands over; one that was removed knows it.
-	if err := b.Transfer(ctx, "b"); err != nil {
-		t.Fatal(err)
+	if is, addr := b.Leader(); is || addr != w.addr("a") {
+		t.Errorf("on b: leader %t at %q", is, addr)
 	}
-	w.awaitLeader("a")
-	w.voters(2)
-	if err := b.RemoveMember(ctx, "b"); err != nil {
-		t.Fatal(err)
+	if err := b.Propose(ctx, account(98)); !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), "the leader is at") {
+		t.Errorf("a proposal on a node that can ask nobody: %v", err)
 	}
-	w.awaitLeader("b")
-	if err := a.Propose(ctx, account(1)); err != nil {
-		t.Fatal(err)
-	}
-	if s := a.status(); len(s.Members) != 1 || s.Members[0].ID != "a" {
-		t.Errorf("%+v", s)
-	}
-}
-
-// A node that is silent for long is removed once the group can spare it, and a moved one is found again.
-func TestDeadAndMovedMembers(t *testing.T) {
-	t.Parallel()
-	w := newTown(t)
-	w.tune = func(_ string, c *Config) { c.Policy.DeadAfter = 300 * time.Millisecond }
-	w.group(4)
-	w.kill("d")
-	w.until("d is removed", func() string {
-		if s := w.awaitLeader("d").status(); len(s.Members) != 3 {
-			return fmt.Sprintf("%+v", s)
-		}
-		return ""
-	})
-	l := w.awaitLeader("d")
-	gone := w.other(l.id, "d")
-	w.kill(gone.id)
-	w.until("the next one is missed and stays", func() string {
-		s := w.awaitLeader(gone.id).status()
-		if len(s.Members) != 3 {
-			t.Fatalf("%+v", s)
-		}
-		if !strings.Contains(s.Next, "add a node in its place") {
-			return s.Next
-		}
-		return ""
-	})
-	w.mu.Lock()
-	w.seats[gone.id].addr = "127.0.0.1:0" // another port
-	w.mu.Unlock()
-	w.start(gone.id, false)
-	w.voters(3)
-	w.until("the group knows where it is", func() string {
-		l := w.awaitLeader()
-		if got, want := string(l.addressOf(gone.id)), w.addr(gone.id); got != want {
-			return fmt.Sprintf("node %s is at %s, the leader %s has %s", gone.id, want, l.id, got)
-		}
-		return ""
-	})
-	w.settle()
 }

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,61 +251,6 @@ func TestLostFolders(t *testing.T) {
 	}
 	if _, err := start(dir, true, nil, nil); !fault.Is(err, fault.Conflict) {
 		t.Fatalf("rows without their log: %v", err)
-	}
-}
-
-// A new member that the log no longer reaches gets the snapshot over the wire, and then the same rows.
-func TestSecondNodeCatchesUpBySnapshot(t *testing.T) {
-	a := startReady(t, filepath.Join(t.TempDir(), "a"), nil)
-	propose(t, a, found(1))
-	for i := range 30 {
-		propose(t, a, account(i))
-	}
-	if err := a.raft.ReloadConfig(raft.ReloadableConfig{
-		TrailingLogs: 1, SnapshotInterval: time.Hour, SnapshotThreshold: 1 << 40,
-		HeartbeatTimeout: time.Second, ElectionTimeout: time.Second,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.raft.Snapshot().Error(); err != nil {
-		t.Fatal(err)
-	}
-	b, err := start(filepath.Join(t.TempDir(), "b"), false, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.stop()
-	if err := b.Propose(t.Context(), account(99)); !fault.Is(err, fault.ReadOnly) {
-		t.Fatalf("a proposal to a node without a group: %v", err)
-	}
-	patience, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := b.WaitLeader(patience); !fault.Is(err, fault.ReadOnly) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("waiting for a leader that cannot come: %v", err)
-	}
-	if err := a.raft.AddNonvoter("b", b.trans.LocalAddr(), 0, time.Second).Error(); err != nil {
-		t.Fatal(err)
-	}
-	propose(t, a, account(30))
-	want, applied := a.hash(t), a.store.Applied()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for seen := uint64(0); b.store.Applied() < applied; {
-		if seen, err = b.store.Wait(ctx, seen); err != nil {
-			t.Fatalf("the second node is at %d, the first at %d: %v", b.store.Applied(), applied, err)
-		}
-	}
-	if got := b.hash(t); got != want {
-		t.Fatalf("the second node: hash %s, want %s", got, want)
-	}
-	if err := b.WaitLeader(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if is, addr := b.Leader(); is || addr == "" {
-		t.Errorf("on the second node: leader %t at %q", is, addr)
-	}
-	if err := b.Propose(ctx, account(98)); !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), "the leader is at") {
-		t.Errorf("a proposal to a follower: %v", err)
 	}
 }
 
