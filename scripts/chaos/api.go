@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -70,6 +71,10 @@ func (a *API) do(ctx context.Context, method, path string, header http.Header, b
 func (a *API) Write(ctx context.Context, name, text string) error {
 	h := http.Header{"Idempotency-Key": {name + "/" + text}}
 	status, err := a.do(ctx, http.MethodPut, "/searches/"+name, h, map[string]string{"query": "name:" + text}, nil)
+	var dialling *net.OpError
+	if errors.As(err, &dialling) && dialling.Op == "dial" {
+		return fmt.Errorf("%w: %w", ErrRefused, err) // it was never sent
+	}
 	if err != nil && status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusConflict {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}

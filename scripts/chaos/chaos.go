@@ -15,8 +15,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 )
 
 // Long reports whether the long form was asked for.
@@ -65,4 +68,26 @@ func run(name string, args ...string) error {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+var (
+	starter sync.Once
+	jobs    = make(chan func())
+)
+
+// start starts cmd as the head of a process group, which is killed when this program ends in any way. That is the
+// business of the thread that started it, so one thread starts all and stays.
+func start(cmd *exec.Cmd) error {
+	starter.Do(func() {
+		go func() {
+			runtime.LockOSThread()
+			for f := range jobs {
+				f()
+			}
+		}()
+	})
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	result := make(chan error)
+	jobs <- func() { result <- cmd.Start() }
+	return <-result
 }

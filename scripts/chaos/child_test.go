@@ -33,7 +33,17 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		writeForEver(dir, strings.Fields(os.Getenv(childStores)))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(builtDir)
+	os.Exit(code)
+}
+
+// rounds is Rounds, and a tenth of the short form with -short.
+func rounds(short, long int) int {
+	if testing.Short() {
+		short = max(2, short/10)
+	}
+	return Rounds(short, long)
 }
 
 // writer is a store under test. open also reads everything, and returns n: the store holds exactly the writes 1 to n.
@@ -173,7 +183,8 @@ func account(n uint64) model.Account {
 // newest returns n if exactly the writes 1 to n are there, of which the last of each name is seen.
 func newest(v interface {
 	Accounts() ([]model.Account, error)
-}) (n uint64, err error) {
+},
+) (n uint64, err error) {
 	list, err := v.Accounts()
 	if err != nil {
 		return 0, err

@@ -34,7 +34,7 @@ func kills(t *testing.T, rounds int, start func(dir string) *exec.Cmd, stores ..
 // After a kill -9 at any moment, also while it starts, every store has what it acknowledged.
 func TestKills(t *testing.T) {
 	stores := []string{"log", "vote", "node", "index", "queue", "detail"}
-	out := kills(t, Rounds(60, 1000), func(dir string) *exec.Cmd { return child(dir, stores) }, stores...)
+	out := kills(t, rounds(60, 1000), func(dir string) *exec.Cmd { return child(dir, stores) }, stores...)
 	if !out.OK() {
 		t.Error("kills took what was acknowledged")
 	}
@@ -54,7 +54,7 @@ func TestKillsFindAKnownBug(t *testing.T) {
 	if msg, err := build.CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED: raft-wal 0.4.0 cannot be built here (it is a module of its own, which the go command fetches): %v\n%s", err, msg)
 	}
-	if out := kills(t, 400, func(dir string) *exec.Cmd { return exec.Command(program, dir) }, "wal"); out.OK() {
+	if out := kills(t, 1000, func(dir string) *exec.Cmd { return exec.Command(program, dir) }, "wal"); out.OK() {
 		t.Errorf("raft-wal 0.4.0 survived %d kills: these rounds prove nothing", out.Rounds)
 	}
 }

@@ -54,7 +54,7 @@ func cuts(t *testing.T, rounds int, stores ...string) *Outcome {
 // be read.
 func TestPowerCuts(t *testing.T) {
 	stores := []string{"log", "vote", "node", "index", "queue", "detail"}
-	out := cuts(t, Rounds(100, 3000), stores...)
+	out := cuts(t, rounds(100, 3000), stores...)
 	if !out.OK() {
 		t.Error("power cuts took what was acknowledged")
 	}

@@ -107,14 +107,13 @@ func (r *Rig) Run(rounds int, stores []string) (*Outcome, error) {
 // round runs one program. One that only looks is ended once all stores are held.
 func (r *Rig) round(out *Outcome, acked map[string]uint64, stores []string, look bool) error {
 	cmd := r.Start(out.Rounds)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	var errOut strings.Builder
 	cmd.Stderr = &errOut
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return err
 	}
 	lines := make(chan string, 64)

@@ -31,12 +31,11 @@ func Inject(pid int, calls, fault string, paths ...string) (*Injection, error) {
 		args = append(args, "-P", p)
 	}
 	i := &Injection{cmd: exec.Command("strace", args...)}
-	i.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := i.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := i.cmd.Start(); err != nil {
+	if err := start(i.cmd); err != nil {
 		return nil, err
 	}
 	attached := make(chan error, 1)

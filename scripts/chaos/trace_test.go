@@ -56,7 +56,7 @@ func faults(t *testing.T, rounds int, fault string, linger time.Duration, stores
 // When the disk says that a sync failed, nothing is acknowledged that a power cut then takes.
 func TestFailedSyncs(t *testing.T) {
 	stores := []string{"log", "vote", "node", "index", "queue", "detail"}
-	out := faults(t, Rounds(10, 200), "error=EIO", 200*time.Millisecond, stores...)
+	out := faults(t, rounds(10, 200), "error=EIO", 200*time.Millisecond, stores...)
 	if !out.OK() {
 		t.Error("something was acknowledged after a sync had failed, or is gone")
 	}
@@ -68,7 +68,7 @@ func TestFailedSyncs(t *testing.T) {
 // A disk that holds every sync up for two seconds costs time and nothing else.
 func TestStalledSyncs(t *testing.T) {
 	stores := []string{"log", "vote", "node", "index", "queue", "detail"}
-	if out := faults(t, Rounds(3, 50), "delay_enter=2000000", 2500*time.Millisecond, stores...); !out.OK() {
+	if out := faults(t, rounds(3, 50), "delay_enter=2000000", 2500*time.Millisecond, stores...); !out.OK() {
 		t.Error("a disk that stalls lost what was acknowledged")
 	}
 }
