@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 
+	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm/entry"
@@ -51,7 +53,8 @@ type verdict struct {
 }
 
 // Answer answers a question of another node of the group; route begins with "raft/", from is the id of the
-// node. The errors are those of what was asked for, and fault.Invalid for what cannot be read.
+// node. The errors are those of what was asked for, fault.Invalid for what cannot be read, and fault.Denied for a node
+// that is no member and wants to change or read what only members may.
 func (n *Node) Answer(ctx context.Context, from, route string, body []byte) ([]byte, error) {
 	op := "answer " + route
 	select {
@@ -61,6 +64,12 @@ func (n *Node) Answer(ctx context.Context, from, route string, body []byte) ([]b
 	}
 	if route != routePropose && len(body) > maxQuestion {
 		return nil, fault.New(fault.TooLarge, op, "the question has %d bytes, the limit is %d", len(body), maxQuestion)
+	}
+	switch route {
+	case routePropose, routeFence, routeMember:
+		if !slices.ContainsFunc(n.servers(), func(s raft.Server) bool { return string(s.ID) == from }) {
+			return nil, fault.New(fault.Denied, op, "node %s is not in this group: it was removed, or never added", fault.Clip(from, 64))
+		}
 	}
 	switch route {
 	case routePropose:
@@ -178,7 +187,7 @@ func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (in
 		}
 	}
 	switch {
-	case err != nil && fault.Is(err, fault.Version):
+	case err != nil && (fault.Is(err, fault.Version) || fault.Is(err, fault.Denied)):
 		return 0, decided, err
 	case err != nil:
 		return 0, uncertain(repeatable), fault.New(fault.Unreachable, "propose", "the leader at %s did not answer (%w)", addr, err)

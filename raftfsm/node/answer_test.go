@@ -116,8 +116,13 @@ func TestAnswerRefuses(t *testing.T) {
 		"no order":           {routeMember, []byte("[]"), fault.Invalid},
 		"an unknown order":   {routeMember, []byte(`{"do":"dance","id":"a"}`), fault.Version},
 	} {
-		if b, err := a.Answer(soon(t), "x", tc.route, tc.body); !fault.Is(err, tc.kind) {
+		if b, err := a.Answer(soon(t), "a", tc.route, tc.body); !fault.Is(err, tc.kind) {
 			t.Errorf("%s: %q, %v (%s), want kind %s", name, b, err, fault.KindOf(err), tc.kind)
+		}
+	}
+	for _, route := range []string{routePropose, routeFence, routeMember} {
+		if _, err := a.Answer(soon(t), "stranger", route, whole); !fault.Is(err, fault.Denied) {
+			t.Errorf("%s by a stranger: %v", route, err)
 		}
 	}
 	if err := a.Err(); err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -112,6 +113,17 @@ func TestMembers(t *testing.T) {
 	w.awaitLeader("b")
 	if err := a.Propose(ctx, account(1)); err != nil {
 		t.Fatal(err)
+	}
+	w.until("b knows that it was removed", func() string {
+		if b.Member() {
+			return "it does not"
+		}
+		return ""
+	})
+	brief, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if err := b.Propose(brief, account(2)); err == nil || a.has(t, 2) {
+		t.Errorf("a proposal on a node that was removed: %v", err)
 	}
 	if s := a.status(); len(s.Members) != 1 || s.Members[0].ID != "a" {
 		t.Errorf("%+v", s)

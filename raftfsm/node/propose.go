@@ -313,6 +313,9 @@ func (n *Node) explain(op string, err error) error {
 		if _, addr := n.Leader(); addr != "" {
 			return fault.New(fault.ReadOnly, op, "this node is not the leader; the leader is at %s (%w)", addr, errUntried)
 		}
+		if !n.Member() {
+			return fault.New(fault.ReadOnly, op, "this node is not in the group: it was removed, or has just been added; where it was removed, let it join anew with an empty data folder (%w)", errUntried)
+		}
 		return fault.New(fault.ReadOnly, op, "there is no leader now: most nodes of this group cannot be reached; try again when they can (%w)", errUntried)
 	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
 		return fault.New(fault.ReadOnly, op, "the leadership is being handed over; try again (%w)", errUntried)

@@ -79,6 +79,12 @@ func (n *Node) sole() bool {
 	return voters == 1 && own
 }
 
+// Member reports whether this node is in its group, with a vote or without, as far as it knows. One that was removed
+// while it could not be reached may not know it.
+func (n *Node) Member() bool {
+	return slices.ContainsFunc(n.servers(), func(s raft.Server) bool { return string(s.ID) == n.id })
+}
+
 // common returns the highest version of entries that every node of the group reads, and the names of those
 // that read no higher one. What the log holds already is read by all.
 func (n *Node) common() (version uint32, behind string, err error) {

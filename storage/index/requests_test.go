@@ -1,7 +1,6 @@
 package index
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -121,7 +120,7 @@ func FuzzReadOutcome(f *testing.F) {
 			return
 		}
 		if clipText(o.Text) != o.Text && len(o.Text) <= MaxOutcome-3 {
-			t.Fatal(fmt.Sprintf("%q is read and would not be written", o.Text))
+			t.Fatalf("%q is read and would not be written", o.Text)
 		}
 	})
 }
