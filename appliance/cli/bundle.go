@@ -53,7 +53,7 @@ func (a *app) bundleExport() *cobra.Command {
 			a.say("Nothing changed since %s: no bundle was made.", orBeginning(from))
 			return nil
 		}
-		n, err := a.receive(resp.Body, file)
+		n, err := a.receive(resp.Body, file, 0o644)
 		if err != nil {
 			return err
 		}
@@ -70,18 +70,18 @@ func orBeginning(cursor string) string {
 	return cursor
 }
 
-// receive writes the whole body to file, or nothing: a bundle that broke off must not look like one.
-func (a *app) receive(r io.Reader, file string) (int64, error) {
+// receive writes the whole body to file, or nothing: what broke off must not look whole.
+func (a *app) receive(r io.Reader, file string, mode os.FileMode) (int64, error) {
 	if file == "-" {
 		return io.Copy(a.out, r)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".bundle-*")
+	f, err := os.CreateTemp(filepath.Dir(file), ".part-*")
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", file, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	n, err := io.Copy(f, r)
-	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return n, fmt.Errorf("write %s: %w", file, err)
 	}
 	if err := os.Rename(f.Name(), file); err != nil {

@@ -46,6 +46,8 @@ type app struct {
 	env      func(string) (string, bool)
 
 	server, config, context, ca string // the flags that say which server
+	stale                       bool   // reads are content with what the server has
+	offline                     offline
 }
 
 // Main runs the command of this process and returns its exit code.
@@ -54,7 +56,7 @@ func Main() int {
 	defer stop()
 	// The first signal asks; a second one ends the process as if nobody had listened.
 	context.AfterFunc(ctx, stop)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, offline: onThisMachine()}
 	return a.run(ctx, os.Args[1:])
 }
 
@@ -92,7 +94,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 func (a *app) root() *cobra.Command {
 	root := a.group("skerry", "One federation of sites, their hosts and what threatens them",
 		a.serve(), a.configuration(), a.login(), a.logout(), a.contexts(),
-		a.sites(), a.federation(), a.hosts(), a.searches(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
+		a.sites(), a.federation(), a.cluster(), a.hosts(), a.searches(), a.agents(), a.exposure(), a.advisories(), a.keys(), a.bundle(),
 		a.commands(), a.audit(), a.accounts(), a.storage(), a.simulate(), a.version(), a.openapi())
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.Version = versionText()
@@ -103,9 +105,10 @@ func (a *app) root() *cobra.Command {
 		return usagef("%w; `%s --help` shows the flags", err, c.CommandPath())
 	})
 	f := root.PersistentFlags()
-	f.StringVar(&a.server, "server", "", "server to talk to: https://HOST:PORT or unix:///PATH (SKERRY_SERVER)")
+	f.StringVar(&a.server, "server", "", "server to talk to: https://HOST:PORT or unix:///PATH; several of one group with commas between them (SKERRY_SERVER)")
 	f.StringVar(&a.config, "config", "", "the server's configuration file: start with it, or talk to the server that runs with it (SKERRY_CONFIG)")
 	f.StringVar(&a.context, "context", "", "the login to use, as 'skerry contexts list' names it (SKERRY_CONTEXT)")
+	f.BoolVar(&a.stale, "stale", false, "read what the server has, also where its group does not answer; it may be old")
 	f.StringVar(&a.ca, "ca", "", "PEM file with the authority that the server's certificate must come from (SKERRY_CA)")
 	return root
 }

@@ -26,12 +26,15 @@ import (
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
-// client talks to one server.
+// client talks to one server, or to whichever of a group answers.
 type client struct {
 	http  *http.Client
 	base  string // https://HOST:PORT, or http://local for a socket
 	shown string // how messages name the server
 	token string
+	rest  []endpoint           // who else may be asked, in turn
+	stale bool                 // reads are content with what the server has
+	tell  func(string, ...any) // says that another server is asked; nil: nobody listens
 }
 
 const apiBase = "/api/v1"
@@ -40,6 +43,14 @@ const apiBase = "/api/v1"
 // --context, then the socket of --config. After the flags: SKERRY_SERVER, the socket of SKERRY_CONFIG,
 // SKERRY_CONTEXT, the current context, the default socket.
 func (a *app) client() (*client, error) {
+	c, err := a.chosen()
+	if err == nil {
+		c.stale, c.tell = a.stale, a.say
+	}
+	return c, err
+}
+
+func (a *app) chosen() (*client, error) {
 	server, name, conf := a.server, a.context, a.config
 	if server == "" && name == "" && conf == "" {
 		server, _ = a.env("SKERRY_SERVER")
@@ -62,10 +73,11 @@ func (a *app) client() (*client, error) {
 	var chosen *savedContext
 	switch {
 	case server != "":
-		chosen = saved.at(server)
-		if chosen == nil {
-			chosen = &savedContext{Server: server}
+		chosen = &savedContext{}
+		if known := saved.at(server); known != nil {
+			*chosen = *known
 		}
+		chosen.Server = server
 	case name != "":
 		if chosen = saved.Contexts[name]; chosen == nil {
 			return nil, usagef("there is no context %q; `skerry contexts list` shows those there are", name)
@@ -79,12 +91,9 @@ func (a *app) client() (*client, error) {
 }
 
 func (a *app) clientFor(c savedContext) (*client, error) {
-	u, err := parseServer(c.Server)
+	servers, err := parseServers(c.Server)
 	if err != nil {
 		return nil, err
-	}
-	if u.Scheme == "unix" {
-		return socketClient(u.Path), nil
 	}
 	if file := a.flagOr(a.ca, "SKERRY_CA"); file != "" {
 		pem, err := os.ReadFile(file)
@@ -93,18 +102,31 @@ func (a *app) clientFor(c savedContext) (*client, error) {
 		}
 		c.CA, c.Fingerprint = string(pem), ""
 	}
-	t, err := c.tls(u.Hostname())
-	if err != nil {
-		return nil, err
-	}
 	if token, ok := a.env("SKERRY_TOKEN"); ok && token != "" {
 		c.Token = token
 	}
-	transport := &http.Transport{
-		TLSClientConfig: t, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, Proxy: http.ProxyFromEnvironment,
+	patience := 10 * time.Second
+	if len(servers) > 1 { // another one is as good
+		patience = 3 * time.Second
 	}
-	return &client{http: &http.Client{Transport: transport}, base: "https://" + u.Host, shown: "https://" + u.Host, token: c.Token}, nil
+	var all []endpoint
+	for _, u := range servers {
+		if u.Scheme == "unix" {
+			s := socketClient(u.Path)
+			all = append(all, endpoint{s.http, s.base, s.shown})
+			continue
+		}
+		t, err := c.tls(u.Hostname())
+		if err != nil {
+			return nil, err
+		}
+		transport := &http.Transport{
+			TLSClientConfig: t, ForceAttemptHTTP2: true, TLSHandshakeTimeout: patience,
+			DialContext: (&net.Dialer{Timeout: patience}).DialContext, Proxy: http.ProxyFromEnvironment,
+		}
+		all = append(all, endpoint{&http.Client{Transport: transport}, "https://" + u.Host, "https://" + u.Host})
+	}
+	return &client{http: all[0].http, base: all[0].base, shown: all[0].shown, rest: all[1:], token: c.Token}, nil
 }
 
 func socketClient(path string) *client {
@@ -170,8 +192,8 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
-// send returns a good answer, whose body the caller closes, or the server's own words as an error.
-func (c *client) send(ctx context.Context, method, path string, query url.Values, body io.Reader, typ string) (*http.Response, error) {
+// try asks the one server that the client asks now.
+func (c *client) try(ctx context.Context, method, path string, query url.Values, body io.Reader, typ, key string) (*http.Response, error) {
 	target := c.base + apiBase + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
@@ -182,6 +204,9 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	}
 	if typ != "" {
 		req.Header.Set("Content-Type", typ)
+	}
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
@@ -194,7 +219,11 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return nil, c.refused(resp)
+	err = c.refused(resp)
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		err = elsewhere{error: err, said: true, reached: true}
+	}
+	return nil, err
 }
 
 // refused turns a problem into an error with its kind.
@@ -211,6 +240,7 @@ func (c *client) refused(resp *http.Response) error {
 		}
 		return usagef("%s", detail)
 	}
+	detail = strings.ReplaceAll(detail, "consistency=stale in the address", "--stale")
 	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
 		detail += fmt.Sprintf(" (`skerry login %s`)", c.shown)
 	}
@@ -231,6 +261,7 @@ func listsThem(detail string) string {
 		{"no key ", "keys list"},
 		{"no private key ", "keys list"},
 		{"no command ", "commands list"},
+		{"no node ", "cluster peers"},
 	} {
 		if strings.Contains(detail, x.missing) && !strings.Contains(detail, "`skerry") {
 			return " (`skerry " + x.command + "`)"
@@ -271,13 +302,13 @@ func (c *client) unreached(ctx context.Context, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.Denied, "", "%s: this user may not use the server's socket; log in with `skerry login https://HOST:PORT`, or run as the server's user", c.shown)
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
-		return fault.New(fault.Unreachable, "", "no server answers at %s: start it, or name another with --server or --config", c.shown)
+		return elsewhere{error: fault.New(fault.Unreachable, "", "no server answers at %s: start it, or name another with --server or --config", c.shown)}
 	case errors.As(err, &op):
-		return fault.New(fault.Unreachable, "", "%s cannot be reached: %w", c.shown, op)
+		return elsewhere{error: fault.New(fault.Unreachable, "", "%s cannot be reached: %w", c.shown, op), reached: dialled(err)}
 	}
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return fault.New(fault.Unreachable, "", "%s: %w", c.shown, err)
+	return elsewhere{error: fault.New(fault.Unreachable, "", "%s: %w", c.shown, err), reached: true}
 }

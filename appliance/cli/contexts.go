@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ type savedContexts struct {
 
 // savedContext is one login and how its server proves itself.
 type savedContext struct {
-	Server      string    `json:"server"`
+	Server      string    `json:"server"`                // as parseServers reads it
 	CA          string    `json:"ca,omitempty"`          // PEM; the server's name is checked too
 	Fingerprint string    `json:"fingerprint,omitempty"` // hex SHA-256 of the authority's public key
 	Account     string    `json:"account,omitempty"`
@@ -30,20 +31,30 @@ type savedContext struct {
 	ExpiresAt   time.Time `json:"expires_at,omitzero"`
 }
 
-// at returns a login at that server, preferably the current one.
+// at returns a login at those servers, preferably the current one. A login at a group is one at each server of it.
 func (s *savedContexts) at(server string) *savedContext {
-	want, err := parseServer(server)
+	want, err := parseServers(server)
 	if err != nil {
 		return nil
 	}
 	for _, name := range append([]string{s.Current}, slices.Sorted(maps.Keys(s.Contexts))...) {
 		if c := s.Contexts[name]; c != nil {
-			if u, err := parseServer(c.Server); err == nil && u.String() == want.String() {
+			if have, err := parseServers(c.Server); err == nil && within(want, have) {
 				return c
 			}
 		}
 	}
 	return nil
+}
+
+// within reports whether each of some servers is among all.
+func within(some, all []*url.URL) bool {
+	for _, u := range some {
+		if !slices.ContainsFunc(all, func(x *url.URL) bool { return x.String() == u.String() }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *app) contextsPath() (string, error) {

@@ -21,19 +21,22 @@ import (
 
 func (a *app) login() *cobra.Command {
 	var account, passwordFile, fingerprint, name string
-	c := leaf("login https://HOST:PORT", "Log in at a server and remember it as the current context", 1, 1, nil)
+	c := leaf("login https://HOST:PORT[,https://HOST:PORT...]", "Log in at a server, or a group of them, and remember it as the current context", 1, 1, nil)
 	c.Flags().StringVar(&account, "account", "admin", "who logs in")
 	c.Flags().StringVar(&passwordFile, "password-file", "", "file with the password (SKERRY_PASSWORD_FILE); absent: it is asked for")
 	c.Flags().StringVar(&fingerprint, "fingerprint", "", "hex SHA-256 of the key of the authority that the server must come from")
 	c.Flags().StringVar(&name, "name", "", "name of the context; absent: the server's host name")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		u, err := parseServer(args[0])
+		servers, err := parseServers(args[0])
 		if err != nil {
 			return err
 		}
-		if u.Scheme != "https" {
-			return usagef("the local socket needs no login: use --server %s", args[0])
+		for _, u := range servers {
+			if u.Scheme != "https" {
+				return usagef("the local socket needs no login: use --server %s", u)
+			}
 		}
+		u := servers[0]
 		if raw, err := hex.DecodeString(fingerprint); fingerprint != "" && (err != nil || len(raw) != sha256.Size) {
 			return usagef("--fingerprint: %q is none: want 64 hexadecimal digits", fingerprint)
 		}
@@ -41,8 +44,8 @@ func (a *app) login() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		saved := savedContext{Server: "https://" + u.Host, Account: account, Fingerprint: strings.ToLower(fingerprint)}
-		if err := a.trust(c.Context(), u, s, &saved); err != nil {
+		saved := savedContext{Server: listed(servers), Account: account, Fingerprint: strings.ToLower(fingerprint)}
+		if err := a.trust(c.Context(), servers, s, &saved); err != nil {
 			return err
 		}
 		password, err := a.password(c.Context(), passwordFile, "Password of "+account+" at "+u.Host+": ")
@@ -53,7 +56,7 @@ func (a *app) login() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		server.token = ""
+		server.token, server.tell = "", a.say
 		var session schema.Session
 		if err := server.call(c.Context(), http.MethodPost, "/login", nil, schema.Login{Account: account, Password: password}, &session); err != nil {
 			return err
@@ -66,7 +69,7 @@ func (a *app) login() *cobra.Command {
 		if err := a.saveContexts(s); err != nil {
 			return err
 		}
-		a.say("Logged in at %s as %s until %s (context %s).", u.Host, account, when(&session.ExpiresAt), name)
+		a.say("Logged in at %s as %s until %s (context %s).", hostsOf(servers), account, when(&session.ExpiresAt), name)
 		return nil
 	}
 	return c
@@ -74,7 +77,7 @@ func (a *app) login() *cobra.Command {
 
 // trust settles how the server proves itself: by --ca, --fingerprint, what was settled before, what
 // the system trusts, or a person who compares the fingerprint.
-func (a *app) trust(ctx context.Context, u *url.URL, s *savedContexts, to *savedContext) error {
+func (a *app) trust(ctx context.Context, servers []*url.URL, s *savedContexts, to *savedContext) error {
 	if file := a.flagOr(a.ca, "SKERRY_CA"); file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil {
@@ -90,7 +93,7 @@ func (a *app) trust(ctx context.Context, u *url.URL, s *savedContexts, to *saved
 		to.CA, to.Fingerprint = before.CA, before.Fingerprint
 		return nil
 	}
-	pin, trusted, err := look(ctx, u)
+	pin, trusted, u, err := lookAt(ctx, servers)
 	if err != nil || trusted {
 		return err
 	}
@@ -108,6 +111,30 @@ func (a *app) trust(ctx context.Context, u *url.URL, s *savedContexts, to *saved
 	}
 	to.Fingerprint = pin
 	return nil
+}
+
+// hostsOf names servers for people.
+func hostsOf(servers []*url.URL) string {
+	var all []string
+	for _, u := range servers {
+		all = append(all, u.Host)
+	}
+	return strings.Join(all, ", ")
+}
+
+// lookAt looks at the first server that answers: all of a group come from the same authority.
+func lookAt(ctx context.Context, servers []*url.URL) (pin string, trusted bool, at *url.URL, err error) {
+	var failed error
+	for _, u := range servers {
+		if pin, trusted, err = look(ctx, u); err == nil {
+			return pin, trusted, u, nil
+		}
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = err
+	}
+	return "", false, nil, failed
 }
 
 func (a *app) logout() *cobra.Command {

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// offline is what is done to a data folder of a controller that does not run. A command whose function is nil is
+// not there.
+type offline struct {
+	// Join makes an empty data folder that of a new node of the group that token is of. from is the URL of a
+	// controller, address HOST:PORT where the others reach this one, "" what the configuration says.
+	Join func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)
+	// VerifyBackup reads a whole backup and holds it against its signature and digests.
+	VerifyBackup func(ctx context.Context, path string) (backupInfo, error)
+	// Restore makes the data folder that of a group of one with what is in a backup, of which it has verified all
+	// before it changes anything.
+	Restore func(ctx context.Context, c config.Config, path string) (backupInfo, error)
+}
+
+// onThisMachine is what this program can do to data folders.
+func onThisMachine() offline { return offline{} }
+
+// joinedNode is what a machine has become.
+type joinedNode struct {
+	Name  string `json:"name"`
+	Group string `json:"group"`
+}
+
+// backupInfo is what a backup says of itself.
+type backupInfo struct {
+	Group   string    `json:"group"` // id
+	Name    string    `json:"name"`  // of the group
+	Node    string    `json:"node"`  // that it was taken on
+	At      time.Time `json:"at"`
+	Applied uint64    `json:"applied"` // index of the last entry in it
+	Bytes   int64     `json:"bytes"`
+	Files   int       `json:"files"`
+	Version string    `json:"version"` // of the program that wrote it
+}
+
+func (a *app) clusterJoin() *cobra.Command {
+	var from, address, tokenFile string
+	c := leaf("join TOKEN --from URL --config FILE", "Make this machine a node of a group of controllers, before its first start", 0, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&from, "from", "", "a controller of the group, https://HOST:PORT")
+	c.Flags().StringVar(&address, "address", "", "HOST:PORT where the others reach this one; as the configuration says if absent")
+	c.Flags().StringVar(&tokenFile, "token-file", "", "file with the token, so that it stands in no process list")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		conf, err := a.controllerConfig(c)
+		if err != nil {
+			return err
+		}
+		token := ""
+		if len(args) == 1 {
+			token = args[0]
+		}
+		if token, err = given(token, tokenFile); err != nil {
+			return err
+		}
+		if token == "" || from == "" {
+			return usagef("give TOKEN (or --token-file FILE) and --from URL, as `skerry cluster join-token` printed them")
+		}
+		if u, err := parseServer(from); err != nil || u.Scheme != "https" {
+			return usagef("--from: %q is no controller: want https://HOST:PORT", from)
+		}
+		done, err := a.offline.Join(c.Context(), conf, token, from, address, versionText())
+		if err != nil {
+			return err
+		}
+		a.say("This machine is node %s of the group %s. Start it: `skerry serve --config %s`.",
+			fault.Printable(done.Name), fault.Printable(done.Group), a.flagOr(a.config, "SKERRY_CONFIG"))
+		if f.kind == "table" {
+			return nil // the message says it all
+		}
+		return f.print(done, func() view {
+			v := view{head: []string{"NAME", "GROUP"}}
+			v.add(done.Name, done.Name, done.Group)
+			return v
+		})
+	}
+	return c
+}
+
+// controllerConfig is the configuration of a controller on this machine.
+func (a *app) controllerConfig(c *cobra.Command) (config.Config, error) {
+	conf, err := a.loadFlag(c)
+	if err == nil && conf.Role != model.RoleController {
+		err = usagef("%s configures a %s: only controllers are in a group", a.flagOr(a.config, "SKERRY_CONFIG"), conf.Role)
+	}
+	return conf, err
+}
+
+func (a *app) clusterBackupVerify() *cobra.Command {
+	c := leaf("verify FILE", "Check a backup from its first to its last byte, without a server", 1, 1, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		info, err := a.offline.VerifyBackup(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return f.print(info, func() view { return backupView(info) })
+	}
+	return c
+}
+
+func backupView(b backupInfo) view {
+	v := view{head: []string{"VALUE", ""}, names: []string{b.Name}}
+	row := func(name string, value any) { v.rows = append(v.rows, []any{name, value}) }
+	row("Group", b.Name)
+	row("ID", b.Group)
+	row("Taken at", b.At)
+	row("Taken on", b.Node)
+	row("Entries", b.Applied)
+	row("Files", b.Files)
+	row("Bytes", grouped(int(b.Bytes)))
+	row("Written by", "skerry "+b.Version)
+	row("Whole", "yes")
+	return v
+}
+
+func (a *app) clusterRestore() *cobra.Command {
+	var yes bool
+	c := leaf("restore FILE --config FILE", "Begin a group anew from a backup, on a machine whose server does not run", 1, 1, nil)
+	f := a.formatted(c)
+	c.Long = c.Short + `.
+
+The machine becomes the one node of the group, with everything that the backup has; what came after the backup is gone here.
+The others of the old group must not run again: move their data folders away and join them anew. Sites that know more than the
+backup send what is missing.`
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		conf, err := a.controllerConfig(c)
+		if err != nil {
+			return err
+		}
+		info, err := a.offline.VerifyBackup(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		a.say("%s is whole: the group %s as of %s, taken on %s, %s bytes.\n"+
+			"%s becomes its one node. What came after the backup is gone; no other node of the old group may run again.",
+			args[0], fault.Printable(info.Name), when(&info.At), fault.Printable(info.Node), grouped(int(info.Bytes)), conf.Data)
+		if !yes {
+			ok, err := a.confirm(c.Context(), "Restore it?")
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return errors.New("not restored")
+			}
+		}
+		if info, err = a.offline.Restore(c.Context(), conf, args[0]); err != nil {
+			return fmt.Errorf("restore %s: %w", args[0], err)
+		}
+		a.say("Restored. Start it: `skerry serve --config %s`; then join the others with new tokens.", a.flagOr(a.config, "SKERRY_CONFIG"))
+		if f.kind == "table" {
+			return nil
+		}
+		return f.print(info, func() view { return backupView(info) })
+	}
+	return c
+}
