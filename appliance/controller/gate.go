@@ -26,12 +26,14 @@ const maxPeers = 128
 // gate is how the nodes of the group recognise each other. Every node shows the certificate of its own
 // key, which the federation's authority issued to a controller; the registry says which of them have been
 // removed. A node that the registry does not know is let in: where the registry is that of a new node, or
-// one that lags behind, it knows nobody yet, and it learns of the others from those very connections.
+// one that lags behind, it knows nobody yet, and it learns of the others from those very connections. But where
+// the group was restored from a backup, who had joined it before that and is not known is of the group as it was.
 type gate struct {
-	node   enroll.Node
-	member func(model.NodeID) (model.Member, bool, error) // the registry as it is here
-	now    func() time.Time
-	log    *slog.Logger
+	node     enroll.Node
+	member   func(model.NodeID) (model.Member, bool, error) // the registry as it is here
+	restored func() (model.Time, error)                     // when the group was restored; zero: never. May be nil
+	now      func() time.Time
+	log      *slog.Logger
 }
 
 // admit returns which node is at the other end, or why it is not let in. The port is open to everybody who
@@ -67,7 +69,26 @@ func (g *gate) admit(conn net.Conn) (model.NodeID, error) {
 	if err != nil {
 		return id, fault.New(fault.Unreachable, op, "the registry cannot be read now: %w", err)
 	}
+	if !known {
+		return id, g.ofThisLife(leaf)
+	}
 	return id, judge(m, known, link.PinOf(leaf))
+}
+
+// ofThisLife refuses a node that is not known, and had joined before the group was restored from a backup: it may
+// follow the group as it was, and would put that in the place of this one.
+func (g *gate) ofThisLife(leaf *x509.Certificate) error {
+	if g.restored == nil {
+		return nil
+	}
+	at, err := g.restored()
+	if err != nil {
+		return fault.New(fault.Unreachable, "admit a controller", "the registry cannot be read now: %w", err)
+	}
+	if enroll.EnrolledAt(leaf).Before(at.Std().Truncate(time.Second)) {
+		return fault.New(fault.Denied, "admit a controller", "it joined the group before the group was restored from a backup, which does not know it; join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder")
+	}
+	return nil
 }
 
 // judge decides by what the registry says of a node.

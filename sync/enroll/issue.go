@@ -158,6 +158,9 @@ func (ca *CA) issueMember(m model.Member, public crypto.PublicKey) (*x509.Certif
 	return cert, ca.record(string(m.Kind), m.ID.String(), cert)
 }
 
+// EnrolledAt returns when the member that a certificate was issued to had enrolled, to the second: see IssueMember.
+func EnrolledAt(cert *x509.Certificate) time.Time { return cert.NotBefore.Add(backdate) }
+
 // checkKey refuses kinds of key that no Skerry makes.
 func checkKey(public crypto.PublicKey) error {
 	switch public.(type) {

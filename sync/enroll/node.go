@@ -91,8 +91,10 @@ type Founding struct {
 	Group     model.NodeID
 	Name      string // this node's, 1 to 64 bytes
 	GroupName string
-	Now       func() time.Time // nil: time.Now
-	Random    io.Reader        // nil: crypto/rand
+	// GroupKey is the key of the group, 32 bytes, where it was one before: secrets are sealed with it. Nil: a new one.
+	GroupKey []byte
+	Now      func() time.Time // nil: time.Now
+	Random   io.Reader        // nil: crypto/rand
 }
 
 // FoundNode returns the node in the data folder, or makes it the first of a group: a key of its own, a
@@ -109,6 +111,8 @@ func FoundNode(data string, ca *CA, f Founding) (Node, error) {
 		return n, err
 	case f.Member.IsZero() || f.Group.IsZero() || f.Name == "" || len(f.Name) > 64:
 		return Node{}, fault.New(fault.Invalid, op, "ids of the node and the group and a name of 1 to 64 bytes are needed")
+	case f.GroupKey != nil && len(f.GroupKey) != groupKeyLen:
+		return Node{}, fault.New(fault.Invalid, op, "the group's key has %d bytes instead of %d", len(f.GroupKey), groupKeyLen)
 	}
 	if f.Random == nil {
 		f.Random = rand.Reader
@@ -127,9 +131,11 @@ func FoundNode(data string, ca *CA, f Founding) (Node, error) {
 		Member: f.Member, Kind: model.MemberController, Name: f.Name, Epoch: 1, Upper: f.Group, UpperName: f.GroupName,
 		CACert: string(ca.CertPEM()), Cert: string(pemCert(cert)), EnrolledAt: model.TimeOf(at), Key: key,
 	}}
-	n.Secrets.GroupKey = make([]byte, groupKeyLen)
-	if _, err := io.ReadFull(f.Random, n.Secrets.GroupKey); err != nil {
-		return Node{}, fault.New(fault.Other, op, "read randomness: %w", err)
+	if n.Secrets.GroupKey = f.GroupKey; f.GroupKey == nil {
+		n.Secrets.GroupKey = make([]byte, groupKeyLen)
+		if _, err := io.ReadFull(f.Random, n.Secrets.GroupKey); err != nil {
+			return Node{}, fault.New(fault.Other, op, "read randomness: %w", err)
+		}
 	}
 	if err := n.store(dir); err != nil {
 		return Node{}, diskFault(op, err)

@@ -39,6 +39,15 @@ func TestFoundNode(t *testing.T) {
 	if err != nil || again.Member != n.Member || again.Upper != n.Upper || again.Pin() != n.Pin() || string(again.Secrets.GroupKey) != string(n.Secrets.GroupKey) {
 		t.Errorf("again: %+v, %v", again.Identity, err)
 	}
+	begun := founding()
+	begun.GroupKey = []byte(strings.Repeat("k", 32))
+	if n, err := FoundNode(t.TempDir(), ca, begun); err != nil || string(n.Secrets.GroupKey) != strings.Repeat("k", 32) {
+		t.Errorf("with the key that the group had: %v", err)
+	}
+	begun.GroupKey = begun.GroupKey[1:]
+	if _, err := FoundNode(t.TempDir(), ca, begun); !fault.Is(err, fault.Invalid) {
+		t.Errorf("with a short key: %v", err)
+	}
 	if _, err := FoundNode(data, openCA(t, t.TempDir()), founding()); !fault.Is(err, fault.Corrupt) {
 		t.Errorf("with another authority: %v", err)
 	}
