@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/appliance/controller"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -27,7 +28,25 @@ type offline struct {
 }
 
 // onThisMachine is what this program can do to data folders.
-func onThisMachine() offline { return offline{} }
+func onThisMachine() offline {
+	told := func(b controller.BackupInfo, err error) (backupInfo, error) {
+		return backupInfo{
+			Group: b.Group.String(), Name: b.Name, Node: b.Node, At: b.At.Std(), Applied: b.Applied, Bytes: b.Bytes, Files: b.Files, Version: b.Program,
+		}, err
+	}
+	return offline{
+		Join: func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error) {
+			n, err := controller.Join(ctx, c, token, from, address, version)
+			return joinedNode{Name: n.Name, Group: n.Group}, err
+		},
+		VerifyBackup: func(ctx context.Context, path string) (backupInfo, error) {
+			return told(controller.VerifyBackup(ctx, path, ""))
+		},
+		Restore: func(ctx context.Context, c config.Config, path string) (backupInfo, error) {
+			return told(controller.Restore(ctx, c, path))
+		},
+	}
+}
 
 // joinedNode is what a machine has become.
 type joinedNode struct {

@@ -67,12 +67,16 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		// before it is collected would double the machine that it needs.
 		debug.SetGCPercent(30)
 	}
-	k := &controller{Config: c, opts: o, log: o.Log}
+	k := newController(c, o)
 	defer func() { err = errors.Join(err, k.close()) }()
 	if err := k.open(ctx, tcp); err != nil {
 		return err
 	}
 	return k.run(ctx)
+}
+
+func newController(c config.Config, o Options) *controller {
+	return &controller{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleController, o.Version)}
 }
 
 // controller is one run.
@@ -81,6 +85,7 @@ type controller struct {
 	opts Options
 	log  *slog.Logger
 
+	metrics *serve.Metrics
 	rows    serve.Rows
 	space   *space.Space
 	ca      *enroll.CA
@@ -101,6 +106,11 @@ type controller struct {
 
 // open builds what has to be there before anything is served.
 func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
+	if done, err := ResumeRestore(k.Data); err != nil {
+		return err
+	} else if done {
+		k.log.Info("a restore that was interrupted is complete now", "folder", k.Data)
+	}
 	store, err := index.Open(filepath.Join(k.Data, "index"), index.Options{Log: k.log, CacheBytes: index.ControllerCache, Vouched: true, NoWAL: true})
 	if err != nil {
 		return err
@@ -124,7 +134,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	if k.me, err = openNode(k.Data, k.nodeName(), k.ca, k.rows.Self); err != nil {
 		return err
 	}
-	k.gate = &gate{node: k.me, member: k.rows.Member, now: time.Now, log: k.log}
+	k.gate = &gate{node: k.me, member: k.rows.Member, restored: k.rows.RestoredAt, now: time.Now, log: k.log}
 	k.links = newLinks(k.me.Member.String(), func(id model.NodeID) { k.reach.Look(id) }, k.log)
 	k.mesh = k.newMesh()
 	k.links.mesh = k.mesh
@@ -133,7 +143,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 		Dir: filepath.Join(k.Data, "raft"), ID: k.me.Member.String(), Address: k.address,
 		Stream: newStream(k.door.Server.Listen(link.ProtoRaft), k.gate), Store: store,
 		FSM:       raftfsm.New(store, apply.Env{Role: model.RoleController}, k.log),
-		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Room: k.room, Log: k.log,
+		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Room: k.room, Observe: k.metrics.Took, Log: k.log,
 	})
 	if err != nil {
 		return err
@@ -261,7 +271,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	k.reach = serve.NewReach(k.links.up, k.rows.Store.SetReach)
 	k.sites = hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + k.opts.Version,
-		Epoch:    func() model.Epoch { return 1 },
+		Epoch:    k.rows.Epoch,
 		Proposer: n, Reader: k.rows, ToAll: true, Fresh: n.Fresh, Now: time.Now, Log: k.log,
 		Heard: func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
 	})
@@ -278,9 +288,15 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		return err
 	}
 	k.later(func() error { _ = socket.Close(); return nil }) // where nothing has come to serve it
+	token, err := serve.MetricsToken(k.Metrics.TokenFile)
+	if err != nil {
+		return err
+	}
+	k.metrics.From(k.sources())
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
+		Group: cluster{k}, Fresh: n.Fresh, Age: n.Age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
 	})
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })

@@ -127,6 +127,7 @@ func (k *controller) self(ctx context.Context) (model.Found, error) {
 	if !k.me.Founder() {
 		return f, nil
 	}
+	f.Name = k.Name
 	wait, cancel := context.WithTimeout(ctx, leaderTimeout)
 	defer cancel()
 	n := k.group.Load()

@@ -45,7 +45,7 @@ func runNode(t *testing.T, dir, listen, name string) *running {
 	if os.Getenv("SKERRY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", name)
 	}
-	k := &controller{Config: c, opts: Options{Log: log, Version: "test", Ready: func(u string) { ready <- u }}, log: log}
+	k := newController(c, Options{Log: log, Version: "test", Ready: func(u string) { ready <- u }})
 	if err := k.open(ctx, tcp); err != nil {
 		cancel()
 		t.Fatal(name, err, k.close())

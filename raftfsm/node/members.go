@@ -461,12 +461,14 @@ type Figures struct {
 	Leader                      bool
 	Term, Last, Commit, Applied uint64
 	Lag                         map[string]uint64 // of each other member by id; only at the leader
+	Snapshot                    time.Time         // when the newest one was made; zero: there is none
 }
 
 // Figures returns what is measured of this node, without asking anybody.
 func (n *Node) Figures() Figures {
 	s := n.status()
 	f := Figures{Leader: s.Leader == n.id, Term: s.Term, Last: s.Last, Commit: s.Commit, Applied: s.Applied}
+	f.Snapshot, _ = n.snaps.newest()
 	if f.Leader {
 		f.Lag = map[string]uint64{}
 		for _, m := range s.Members {

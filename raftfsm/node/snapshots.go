@@ -168,6 +168,19 @@ func place(id string) (n [3]uint64) {
 	return n
 }
 
+// newest returns when the newest snapshot was made; false: there is none.
+func (s *snapshots) newest() (time.Time, bool) {
+	ids, err := s.ids()
+	if err != nil || len(ids) == 0 {
+		return time.Time{}, false
+	}
+	info, err := os.Stat(s.folder(ids[0]))
+	if err != nil {
+		return time.Time{}, false
+	}
+	return info.ModTime(), true
+}
+
 // List implements raft.SnapshotStore. A damaged snapshot is an error where it is the newest: the log is cut behind that one.
 func (s *snapshots) List() ([]*raft.SnapshotMeta, error) {
 	ids, err := s.ids()
