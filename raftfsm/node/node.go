@@ -179,6 +179,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 func (n *Node) Close() error {
 	var err error
 	n.once.Do(func() {
+		n.rest()
 		n.end()
 		n.reads.close()
 		n.watched.Wait()
@@ -203,6 +204,29 @@ func (n *Node) Close() error {
 		}
 	})
 	return err
+}
+
+// restAfter is how many entries behind the newest snapshot are worth another one before this node stops, and
+// restLimit how long that may take.
+const (
+	restAfter = 256
+	restLimit = 5 * time.Second
+)
+
+// rest takes a snapshot before this node stops, so that its next start has little of the log to read.
+func (n *Node) rest() {
+	if n.Err() != nil {
+		return
+	}
+	list, err := n.snaps.List()
+	if err != nil || len(list) > 0 && n.raft.LastIndex() < list[0].Index+restAfter || n.raft.LastIndex() < restAfter {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), restLimit)
+	defer cancel()
+	if err := n.TakeSnapshot(ctx); err != nil {
+		n.log.Warn("there is no snapshot of the last moment; the next start reads more of the log", "err", err)
+	}
 }
 
 // end makes this node take no part any more, at once: what hangs is not waited for.
