@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,9 @@ func (n *Node) open(c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := dropCovered(n.disk, n.snaps); err != nil {
+		return err
+	}
 	conf := settings(c.ID, logger)
 	conf.NoSnapshotRestoreOnStart = !restore
 	n.gate = newGate(c.Stream, c.Address)
@@ -146,7 +150,7 @@ func (n *Node) launch(conf *raft.Config, logs raft.LogStore) error {
 	var err error
 	go func() {
 		defer close(done)
-		n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, n.snaps, n.trans)
+		n.raft, err = raft.NewRaft(conf, n.fsm, logs, n.guard, reachable{n.snaps, n.disk}, n.trans)
 	}()
 	select {
 	case <-done:
@@ -214,6 +218,52 @@ func compare(store rows, log raft.LogStore, snaps raft.SnapshotStore) (restore b
 	defer from.Close()
 	covered, err := raftfsm.SnapshotApplied(from)
 	return applied < covered, err
+}
+
+// dropCovered empties a log that ends before the newest snapshot. Raft does so once it has received one; where a crash
+// came first it would go on behind the snapshot, which does not follow what is in the log.
+func dropCovered(log raft.LogStore, snaps raft.SnapshotStore) error {
+	list, err := snaps.List()
+	if err != nil {
+		return fault.New(fault.Corrupt, "", "the snapshots cannot be listed: %w", err)
+	}
+	last, err := log.LastIndex()
+	if err != nil {
+		return fault.New(fault.Corrupt, "", "the log cannot be read: %w", err)
+	}
+	if len(list) == 0 || last == 0 || last >= list[0].Index {
+		return nil
+	}
+	first, err := log.FirstIndex()
+	if err != nil {
+		return fault.New(fault.Corrupt, "", "the log cannot be read: %w", err)
+	}
+	if err := log.DeleteRange(first, last); err != nil {
+		return fault.New(fault.ReadOnly, "", "%w", err)
+	}
+	return nil
+}
+
+// reachable hides the snapshots from Raft from which the log does not go on. Where the newest cannot be restored, Raft
+// takes an older one, and would then vote as if it had never had what lies between.
+type reachable struct {
+	raft.SnapshotStore
+	log raft.LogStore
+}
+
+// List implements raft.SnapshotStore.
+func (r reachable) List() ([]*raft.SnapshotMeta, error) {
+	list, err := r.SnapshotStore.List()
+	if err != nil || len(list) < 2 {
+		return list, err
+	}
+	first, err := r.log.FirstIndex()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(m *raft.SnapshotMeta) bool {
+		return m != list[0] && (first == 0 || m.Index+1 < first)
+	}), nil
 }
 
 // sweep removes what a crash left: snapshots and checkpoints that were never finished.
