@@ -68,6 +68,12 @@ func TestSeed(t *testing.T) {
 	// Who joins has the rows that no log tells of.
 	b := w.join("b")
 	w.voters(2)
+	w.until("b knows that it is a member", func() string {
+		if !b.Member() {
+			return "it does not"
+		}
+		return ""
+	})
 	propose(t, b, account(4))
 	for n := 1; n <= 4; n++ {
 		if !b.has(t, n) {
