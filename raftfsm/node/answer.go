@@ -188,7 +188,7 @@ func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (in
 	}
 	switch {
 	case err != nil && (fault.Is(err, fault.Version) || fault.Is(err, fault.Denied)):
-		return 0, decided, err
+		return p.turnedAway(err)
 	case err != nil:
 		return 0, uncertain(repeatable), fault.New(fault.Unreachable, "propose", "the leader at %s did not answer (%w)", addr, err)
 	case v.Kind == "":

@@ -163,7 +163,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		return 0, notTried, err
 	}
 	if err := n.room(false); err != nil {
-		return 0, decided, fault.Wrap(op, err)
+		return p.turnedAway(fault.Wrap(op, err))
 	}
 	b, named := p.entry, false
 	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
@@ -172,7 +172,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		case err != nil:
 			return 0, notTried, err
 		case need > read:
-			return 0, decided, fault.New(fault.Version, op, "this change is of version %d, and %s cannot read it yet: upgrade every node of the group first", need, behind)
+			return p.turnedAway(fault.New(fault.Version, op, "this change is of version %d, and %s cannot read it yet: upgrade every node of the group first", need, behind))
 		case !p.id.IsZero() && read >= 3:
 			named = true
 			r := entry.Request{ID: p.id, Base: p.base}
@@ -201,6 +201,14 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		return 0, notTried, err
 	}
 	return 0, uncertain(named || p.again), err
+}
+
+// turnedAway is what becomes of a proposal that is refused before it is tried: it may have been carried out before.
+func (p *proposal) turnedAway(err error) (uint64, state, error) {
+	if p.first {
+		return 0, decided, err
+	}
+	return 0, lost, fault.New(fault.KindOf(err), "propose", "it may or may not have happened: %w", err)
 }
 
 func uncertain(repeatable bool) state {

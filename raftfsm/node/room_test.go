@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -55,4 +56,37 @@ func TestAFullDiskRefusesAndGoesOn(t *testing.T) {
 	}
 	level.Store(plenty)
 	propose(t, w, account(3))
+}
+
+// A leader that has no room, asked again for what may be carried out already, does not say that nothing was.
+func TestAFullDiskAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	var full atomic.Bool
+	w.tune = func(_ string, c *Config) {
+		c.Room = func(keepUp bool) error {
+			if full.Load() && !keepUp {
+				return fault.New(fault.Full, "", "the disk is full")
+			}
+			return nil
+		}
+	}
+	w.group(3)
+	ctx := soon(t)
+	if err := w.at("a").Propose(ctx, account(0)); err != nil { // the group uses requests from here on
+		t.Fatal(err)
+	}
+	n := w.other(w.awaitLeader().id)
+	w.losing(func(_, _, route string) bool { return route == routePropose && full.CompareAndSwap(false, true) })
+	err := n.Propose(ctx, note(1))
+	if !fault.Is(err, fault.Full) || !strings.Contains(err.Error(), "may or may not") {
+		t.Errorf("%v", err)
+	}
+	if err := n.Propose(ctx, note(2)); !fault.Is(err, fault.Full) || strings.Contains(err.Error(), "may or may not") {
+		t.Errorf("what was never tried: %v", err)
+	}
+	w.settle()
+	if got := n.notes(t); got[1] != 1 || got[2] != 0 {
+		t.Errorf("the notes are %v: the test proves nothing", got)
+	}
 }
