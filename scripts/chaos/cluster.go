@@ -92,7 +92,7 @@ func NewCluster(ctx context.Context, bin, dir string, n int, net *Net) (*Cluster
 func (n *Node) config() string { return filepath.Join(n.cluster.Dir, n.Name+".yaml") }
 
 func (n *Node) configure() error {
-	text := fmt.Sprintf("role: controller\nname: %s\ndata: %s\nlisten: %s\n", n.Name, n.Name, n.Addr)
+	text := fmt.Sprintf("role: controller\nname: hq\ndata: %s\nlisten: %s\ncluster:\n  node: %s\n", n.Name, n.Addr, n.Name)
 	return os.WriteFile(n.config(), []byte(text), 0o600)
 }
 
