@@ -85,6 +85,7 @@ type Server struct {
 	backups   chan struct{}               // held by the one backup at a time
 	direct    map[string]http.HandlerFunc // by path: the operations of raw
 	named     map[string]string           // by method and path as the router has it: what metrics call an operation
+	namedRaw  map[string]string           // the same by path, of the operations of raw
 	sessions  sessions
 	sitesRead places
 	siteList  siteList
@@ -110,6 +111,7 @@ func New(c Config) *Server {
 		backups:  make(chan struct{}, 1),
 		direct:   map[string]http.HandlerFunc{},
 		named:    map[string]string{},
+		namedRaw: map[string]string{},
 		pace:     usualPace,
 		conns:    maxConns,
 		started:  c.Now(),
@@ -132,7 +134,7 @@ func New(c Config) *Server {
 	e.Any("/*", echo.WrapHandler(newPage(files, built, c)))
 	s.handler = s.middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := s.direct[r.URL.Path]; h != nil && r.Method == http.MethodGet {
-			exchangeOf(r.Context()).route = s.named[http.MethodGet+" "+r.URL.Path]
+			exchangeOf(r.Context()).route = s.namedRaw[r.URL.Path]
 			h(w, r)
 			return
 		}

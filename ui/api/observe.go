@@ -22,6 +22,9 @@ const (
 func (s *Server) name(method, path string) {
 	asRouted := strings.NewReplacer("{", ":", "}", "").Replace(path)
 	s.named[method+" "+asRouted] = method + " " + path
+	if method == http.MethodGet {
+		s.namedRaw[path] = method + " " + path
+	}
 }
 
 // routed notes which operation a request was found to be for.
@@ -45,27 +48,26 @@ func (s *Server) routed(next echo.HandlerFunc) echo.HandlerFunc {
 // observed has a request answered and tells Config.Observe of it.
 func (s *Server) observed(w http.ResponseWriter, r *http.Request, x *exchange, next http.Handler) {
 	began := time.Now()
-	lane, _ := w.(*laneWriter)
-	seen := &statusWriter{ResponseWriter: w}
-	defer func() {
-		status := seen.status
-		if lane != nil {
-			status = lane.status
-		}
-		if status == 0 {
-			status = http.StatusOK
-		}
-		route := x.route
-		if route == "" {
-			route = routeOther
-		}
-		s.c.Observe(route, status, time.Since(began))
-	}()
-	if lane != nil { // which answers faster as itself
+	if lane, ok := w.(*laneWriter); ok { // it answers faster as itself
+		defer func() { s.told(x, lane.status, began) }()
 		next.ServeHTTP(w, r)
 		return
 	}
+	seen := &statusWriter{ResponseWriter: w}
+	defer func() { s.told(x, seen.status, began) }()
 	next.ServeHTTP(seen, r)
+}
+
+// told tells Config.Observe of an answer. One without a status was a good one, or none came.
+func (s *Server) told(x *exchange, status int, began time.Time) {
+	if status == 0 {
+		status = http.StatusOK
+	}
+	route := x.route
+	if route == "" {
+		route = routeOther
+	}
+	s.c.Observe(route, status, time.Since(began))
 }
 
 // statusWriter remembers the status of an answer.
