@@ -93,6 +93,10 @@ func (h *Hub) resume(ctx context.Context, held model.Position, m model.Member) (
 	if m.Ahead.Epoch == epoch {
 		return model.Position{}, overtaken(m, m.Ahead)
 	}
+	if held.Epoch > epoch {
+		return model.Position{}, fault.New(fault.Conflict, "", "%s %q holds directives of epoch %d, and %q is in epoch %d: it was restored or replaced since, and this server is an older copy of it; stop this one for good",
+			m.Kind, m.Name, held.Epoch, h.Name, epoch)
+	}
 	from, err := exchange.Resume(epoch, held)
 	if err != nil {
 		return model.Position{}, err
