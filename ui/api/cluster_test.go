@@ -41,7 +41,8 @@ func (g *fakeGroup) Status(context.Context) (schema.Cluster, error) {
 		Members: []schema.ClusterMember{
 			{ID: nodeA, Name: "a", Address: "10.0.0.1:8443", Voter: true, Leader: true, Reachable: true},
 			{ID: nodeB, Name: "b", Address: "10.0.0.2:8443", Reachable: true, LagEntries: &lag},
-			{ID: model.NodeID{15: 0xc}.String(), Name: "twin"}, {ID: model.NodeID{15: 0xd}.String(), Name: "twin"},
+			{ID: model.NodeID{15: 0xc}.String(), Name: "twin"},
+			{ID: model.NodeID{15: 0xd}.String(), Name: "twin"},
 		},
 	}, nil
 }
