@@ -190,21 +190,30 @@ func (n *Node) lastAcknowledged(ctx context.Context) (uint64, error) {
 	if n.raft.State() != raft.Leader {
 		return 0, n.explain("", raft.ErrNotLeader)
 	}
-	// Until a leader has committed an entry of its own it does not know what those before it have.
-	if n.reads.term.Load() != term {
-		if err := n.Barrier(ctx); err != nil {
-			return 0, err
-		}
-		if n.raft.CurrentTerm() != term || n.raft.State() != raft.Leader {
-			return 0, n.explain("", raft.ErrNotLeader)
-		}
-		n.reads.term.Store(term)
+	if err := n.caughtUp(ctx, term); err != nil {
+		return 0, err
 	}
 	index, err := n.lastCommand(n.raft.CommitIndex())
 	if err != nil {
 		return 0, err
 	}
 	return index, n.confirm(ctx, term)
+}
+
+// caughtUp returns once this node, which leads in that term, has applied what the leaders before it acknowledged: until
+// it has committed an entry of its own it does not know how much that is.
+func (n *Node) caughtUp(ctx context.Context, term uint64) error {
+	if n.reads.term.Load() == term {
+		return nil
+	}
+	if err := n.Barrier(ctx); err != nil {
+		return err
+	}
+	if n.raft.CurrentTerm() != term || n.raft.State() != raft.Leader {
+		return n.explain("", raft.ErrNotLeader)
+	}
+	n.reads.term.Store(term)
+	return nil
 }
 
 // lastCommand returns the index of the last command at or below a committed index. What Raft writes for

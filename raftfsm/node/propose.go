@@ -167,7 +167,15 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	}
 	b, named := p.entry, false
 	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
+		term := n.raft.CurrentTerm()
 		read, behind, err := n.common()
+		if err == nil && read < entry.Version {
+			// The rows of a leader that was just elected may be behind those of whoever asks.
+			if err := n.caughtUp(ctx, term); err != nil {
+				return 0, notTried, err
+			}
+			read, behind, err = n.common()
+		}
 		switch {
 		case err != nil:
 			return 0, notTried, err
