@@ -183,8 +183,14 @@ func (g *guard) GetLog(index uint64, l *raft.Log) error {
 	return err
 }
 
-// DeleteRange implements raft.LogStore.
+// DeleteRange implements raft.LogStore. The end of the log is only cut off where there is room for what comes in its
+// place: Raft counts on it that both happen.
 func (g *guard) DeleteRange(first, last uint64) error {
+	if from, err := g.store.FirstIndex(); err == nil && first > from && g.room != nil {
+		if err := g.room(); err != nil {
+			return err
+		}
+	}
 	return g.write("cutting the Raft log", func() error { return g.store.DeleteRange(first, last) })
 }
 

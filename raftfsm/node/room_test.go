@@ -1,10 +1,13 @@
 package node
 
 import (
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
@@ -88,5 +91,41 @@ func TestAFullDiskAfterALostAnswer(t *testing.T) {
 	w.settle()
 	if got := n.notes(t); got[1] != 1 || got[2] != 0 {
 		t.Errorf("the notes are %v: the test proves nothing", got)
+	}
+}
+
+// A follower that must replace the end of its log, and has no room, does neither half of it: Raft goes on counting what
+// was cut away, and would not find it.
+func TestAFullDiskCutsNothing(t *testing.T) {
+	log, err := openLog(t.TempDir(), newLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	full := false
+	g := newGuard(log, time.Minute, time.Now, slog.New(slog.DiscardHandler))
+	g.room = func() error {
+		if full {
+			return fault.New(fault.Full, "", "the disk is full")
+		}
+		return nil
+	}
+	for i := uint64(1); i <= 10; i++ {
+		if err := g.StoreLogs([]*raft.Log{{Index: i, Term: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full = true
+	if err := g.DeleteRange(8, 10); !fault.Is(err, fault.Full) || g.err() != nil {
+		t.Errorf("the end was cut off without room for another: %v, %v", err, g.err())
+	}
+	if last, err := g.LastIndex(); last != 10 || err != nil {
+		t.Errorf("the log ends at %d, %v", last, err)
+	}
+	if err := g.DeleteRange(1, 4); err != nil { // that makes room
+		t.Errorf("the beginning was not cut off: %v", err)
+	}
+	if err := g.DeleteRange(5, 10); err != nil { // as much as there is: behind a snapshot
+		t.Errorf("the whole was not cut off: %v", err)
 	}
 }
