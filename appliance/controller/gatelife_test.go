@@ -13,6 +13,7 @@ import (
 
 // A node of the group as it was before a restore must not get a word in, also where the backup does not know it.
 func TestGateAfterARestore(t *testing.T) {
+	t.Parallel()
 	ca := authority(t)
 	enrolled := time.Now().Truncate(time.Second)
 	leaf := func(at time.Time) *x509.Certificate {

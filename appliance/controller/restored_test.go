@@ -318,6 +318,7 @@ func (b *branch) summary(name string) string {
 
 // TestASiteAheadOfItsController is what a restore is for: the controller goes back to its backup, and the site does not.
 func TestASiteAheadOfItsController(t *testing.T) {
+	t.Parallel()
 	h := openHome(t, filepath.Join(t.TempDir(), "data"))
 	oslo := model.NodeID{0x51}
 	h.propose(model.Invite{Stamp: now(), Member: model.Member{ID: oslo, Kind: model.MemberSite, Name: "oslo", TokenHash: "h", TokenExpires: now().At + 1e9}, Site: &model.Site{ID: model.SiteID(oslo), Name: "oslo"}})
