@@ -31,6 +31,7 @@ type receiver struct {
 	dir    string
 	donors func() []string // folders with files that may be equal
 	log    *slog.Logger
+	sync   func(*os.File) error
 
 	busy sync.Mutex // held while the folder is changed
 
@@ -40,7 +41,7 @@ type receiver struct {
 }
 
 func newReceiver(dir string, donors func() []string, log *slog.Logger) *receiver {
-	return &receiver{dir: dir, donors: donors, log: log}
+	return &receiver{dir: dir, donors: donors, log: log, sync: (*os.File).Sync}
 }
 
 // halt ends the transfer that goes on, and takes no other.
@@ -117,7 +118,7 @@ func (r *receiver) receive(ctx context.Context, from string, body []byte, conn n
 	op := "receive a snapshot from " + from
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	t := &arrival{conn: conn, in: bufio.NewReaderSize(conn, piece)}
+	t := &arrival{conn: conn, in: bufio.NewReaderSize(conn, piece), sync: r.sync}
 	defer func() {
 		if err != nil {
 			t.fail(err)
@@ -195,6 +196,7 @@ type arrival struct {
 	m    *raftfsm.Manifest
 	dir  string
 	rows string
+	sync func(*os.File) error
 
 	missing []want
 	sums    map[int]hash.Hash // of the bytes that are here of files that are not whole
@@ -240,11 +242,27 @@ func (t *arrival) compare(donors []string) error {
 			return err
 		}
 		if from < f.Size || f.Size == 0 && from == 0 && !exists(t.path(i)) {
-			if from == 0 && borrow(donors, f, t.path(i)) {
+			if from > 0 || !borrow(donors, f, t.path(i)) {
+				t.missing = append(t.missing, want{uint32(i), from})
 				continue
 			}
-			t.missing = append(t.missing, want{uint32(i), from})
 		}
+		if err := t.settle(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle makes a file durable that was here before: who wrote it may have been killed, or have failed, before that.
+func (t *arrival) settle(i int) error {
+	f, err := os.Open(t.path(i))
+	if err == nil {
+		err = t.sync(f)
+		_ = f.Close() // nothing was written through it
+	}
+	if err != nil {
+		return fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	return nil
 }
@@ -327,7 +345,7 @@ func (t *arrival) round() error {
 	go func() { // joined below
 		var first error
 		for f := range whole {
-			err := f.Sync()
+			err := t.sync(f)
 			if e := f.Close(); err == nil {
 				err = e
 			}

@@ -303,6 +303,40 @@ func TestTransferRefusesDamage(t *testing.T) {
 	p.arrived(t, p.files)
 }
 
+// TestTransferIsDurable: each file is made durable in the transfer that completes the snapshot, also one that was there
+// before, from one that was killed or from another folder.
+func TestTransferIsDurable(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(2, 2))
+	p := newPair(t, someFiles(rnd))
+	own := rowsOf(t, filepath.Join(t.TempDir(), "own"), map[string][]byte{"000008.sst": p.files["000008.sst"]})
+	p.to.donors = func() []string { return []string{own} }
+	rowsOf(t, filepath.Join(p.to.folder(p.m, p.body), rowsName), map[string][]byte{"000000.sst": nil, "000003.sst": p.files["000003.sst"], "000005.sst": p.files["000005.sst"][:100]})
+	var mu sync.Mutex
+	synced := map[string]int{}
+	p.to.sync = func(f *os.File) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if info, err := f.Stat(); err == nil && info.Size() == int64(len(p.files[filepath.Base(f.Name())])) {
+			synced[filepath.Base(f.Name())]++
+		}
+		return f.Sync()
+	}
+	if _, err := p.send(); err != nil {
+		t.Fatal(err, <-p.ended)
+	}
+	for name := range p.files {
+		if synced[name] != 1 {
+			t.Errorf("%s was made durable %d times", name, synced[name])
+		}
+	}
+	p.to.sync = func(*os.File) error { return errors.New("input/output error") }
+	<-p.ended
+	p.read(t, keep(t, p.store, 12, 1, p.files))
+	if _, err := p.send(); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("a disk that fails: %v", err)
+	}
+}
+
 // TestTransferReuses: files that are here already, of an earlier transfer that did not end or of this node's own
 // snapshots, do not come again.
 func TestTransferReuses(t *testing.T) {
