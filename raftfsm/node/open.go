@@ -96,6 +96,7 @@ func (n *Node) open(c Config) (err error) {
 		return err
 	}
 	undo = append(undo, n.snaps.stop)
+	n.snaps.incoming.room = n.guard.room
 	if n.fsm.Scratch == "" {
 		n.fsm.Scratch = filepath.Join(n.dir, scratchName)
 	}

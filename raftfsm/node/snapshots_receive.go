@@ -32,6 +32,7 @@ type receiver struct {
 	donors func() []string // folders with files that may be equal
 	log    *slog.Logger
 	sync   func(*os.File) error
+	room   func() error // why the disk is too full to take more
 
 	busy sync.Mutex // held while the folder is changed
 
@@ -41,7 +42,7 @@ type receiver struct {
 }
 
 func newReceiver(dir string, donors func() []string, log *slog.Logger) *receiver {
-	return &receiver{dir: dir, donors: donors, log: log, sync: (*os.File).Sync}
+	return &receiver{dir: dir, donors: donors, log: log, sync: (*os.File).Sync, room: func() error { return nil }}
 }
 
 // halt ends the transfer that goes on, and takes no other.
@@ -118,7 +119,7 @@ func (r *receiver) receive(ctx context.Context, from string, body []byte, conn n
 	op := "receive a snapshot from " + from
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	t := &arrival{conn: conn, in: bufio.NewReaderSize(conn, piece), sync: r.sync}
+	t := &arrival{conn: conn, in: bufio.NewReaderSize(conn, piece), sync: r.sync, room: r.room}
 	defer func() {
 		if err != nil {
 			t.fail(err)
@@ -135,6 +136,9 @@ func (r *receiver) receive(ctx context.Context, from string, body []byte, conn n
 		return err
 	}
 	defer end()
+	if err := r.room(); err != nil {
+		return err
+	}
 	t.m, t.dir, t.sums = m, r.folder(m, body), map[int]hash.Hash{}
 	t.rows = filepath.Join(t.dir, rowsName)
 	if err := r.prepare(t); err != nil {
@@ -197,6 +201,7 @@ type arrival struct {
 	dir  string
 	rows string
 	sync func(*os.File) error
+	room func() error
 
 	missing []want
 	sums    map[int]hash.Hash // of the bytes that are here of files that are not whole
@@ -451,6 +456,9 @@ func (t *arrival) readSome(b []byte) (int, error) {
 	}
 	if t.bytes-t.alive >= 4<<20 {
 		t.alive = t.bytes
+		if err := t.room(); err != nil {
+			return n, err
+		}
 		if err := t.say(frameAlive); err != nil {
 			return n, err
 		}

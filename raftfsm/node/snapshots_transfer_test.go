@@ -337,6 +337,31 @@ func TestTransferIsDurable(t *testing.T) {
 	}
 }
 
+// TestTransferLeavesRoom: a snapshot does not fill the disk of who receives it, and goes on when there is room.
+func TestTransferLeavesRoom(t *testing.T) {
+	p := newPair(t, map[string][]byte{"000001.sst": make([]byte, 10<<20), "000002.sst": make([]byte, 10<<20)})
+	looks := 0
+	p.to.room = func() error {
+		if looks++; looks > 2 {
+			return fault.New(fault.Full, "", "the disk is full")
+		}
+		return nil
+	}
+	for range 2 {
+		if sent, err := p.send(); !fault.Is(err, fault.Full) || sent == p.m.Bytes() {
+			t.Errorf("%d bytes were sent: %v", sent, err)
+		}
+		if err := <-p.ended; !fault.Is(err, fault.Full) {
+			t.Errorf("the follower: %v", err)
+		}
+	}
+	p.to.room = func() error { return nil }
+	if _, err := p.send(); err != nil {
+		t.Fatal(err)
+	}
+	p.arrived(t, p.files)
+}
+
 // TestTransferReuses: files that are here already, of an earlier transfer that did not end or of this node's own
 // snapshots, do not come again.
 func TestTransferReuses(t *testing.T) {
