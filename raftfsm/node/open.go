@@ -97,6 +97,12 @@ func (n *Node) open(c Config) (err error) {
 	}
 	undo = append(undo, n.snaps.stop)
 	n.snaps.incoming.room = n.guard.room
+	// Whatever is made durable below stands in folders that may be new.
+	for _, dir := range []string{n.dir, filepath.Dir(n.dir)} {
+		if err := syncFolder(dir); err != nil {
+			return err
+		}
+	}
 	if n.fsm.Scratch == "" {
 		n.fsm.Scratch = filepath.Join(n.dir, scratchName)
 	}
