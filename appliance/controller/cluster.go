@@ -171,6 +171,10 @@ func (c cluster) Remove(ctx context.Context, id string) error {
 		}
 		which = m.ID
 	}
+	if which == c.me.Member {
+		// It could not tell the registry any more, once it is out.
+		return fault.New(fault.Conflict, "", "%s is the node that was asked; ask another controller of the group to remove it", c.me.Name)
+	}
 	n := c.group.Load()
 	if err := n.RemoveMember(ctx, which.String()); err != nil {
 		return err

@@ -273,6 +273,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Self: self.Self, Name: self.Name, Software: "skerry " + k.opts.Version,
 		Epoch:    k.rows.Epoch,
 		Proposer: n, Reader: k.rows, ToAll: true, Fresh: n.Fresh, Now: time.Now, Log: k.log,
+		Continues: true, Member: k.rows.Member,
 		Heard: func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
 	})
 	k.links.open(k.sites, func(id model.NodeID) { g.Go(func() error { k.tellEndpoints(ctx, id); return nil }) })

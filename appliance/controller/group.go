@@ -64,7 +64,15 @@ func (k *controller) newMesh() *peer.Mesh {
 		}
 		return n.Answer(ctx, from, peer.Route(ctx), body)
 	})
-	m.HandleStream(node.SnapshotRoute, func(ctx context.Context, from string, body []byte, conn net.Conn) error {
+	stream := func(route string, h peer.Streamer) {
+		m.HandleStream(route, func(ctx context.Context, from string, body []byte, conn net.Conn) error {
+			if err := k.gate.removed(from); err != nil {
+				return err
+			}
+			return h(ctx, from, body, conn)
+		})
+	}
+	stream(node.SnapshotRoute, func(ctx context.Context, from string, body []byte, conn net.Conn) error {
 		n := k.group.Load()
 		if n == nil {
 			return errStarting()
@@ -72,7 +80,7 @@ func (k *controller) newMesh() *peer.Mesh {
 		return n.ReceiveSnapshot(ctx, from, body, conn)
 	})
 	handle(routeAsk, k.links.answer)
-	m.HandleStream(routeLinks, k.links.tell)
+	stream(routeLinks, k.links.tell)
 	return m
 }
 
@@ -225,8 +233,9 @@ var errRemoved = errors.New("this controller was removed from its group; to use 
 // when that changes.
 func (k *controller) watch(ctx context.Context) error {
 	type ear struct {
-		addr string
-		stop context.CancelFunc
+		addr  string
+		stop  context.CancelFunc
+		ended chan struct{}
 	}
 	ears := map[model.NodeID]ear{}
 	var listening sync.WaitGroup
@@ -248,6 +257,7 @@ func (k *controller) watch(ctx context.Context) error {
 		for id, e := range ears {
 			if now[id] != e.addr {
 				e.stop()
+				<-e.ended // it forgets what it heard, and the next one begins to hear
 				delete(ears, id)
 			}
 		}
@@ -256,8 +266,12 @@ func (k *controller) watch(ctx context.Context) error {
 				continue
 			}
 			ctx, cancel := context.WithCancel(ctx)
-			ears[id] = ear{addr, cancel}
-			listening.Go(func() { k.links.listen(ctx, id.String(), addr) })
+			e := ear{addr, cancel, make(chan struct{})}
+			ears[id] = e
+			listening.Go(func() {
+				defer close(e.ended)
+				k.links.listen(ctx, id.String(), addr)
+			})
 		}
 		if list := k.endpoints(); list != told {
 			if told != "" {

@@ -122,8 +122,8 @@ func (l *links) opened() (linkHub, error) {
 
 // look is to be called whenever a link here may have come or gone. It is cheap where it has not.
 func (l *links) look(id model.NodeID) {
-	state, _ := l.hub.Live(id)
 	l.mu.Lock()
+	state, _ := l.hub.Live(id) // under the lock: of two looks the later one has the last word
 	changed := l.told[id] != state.Up
 	if changed {
 		l.told[id] = state.Up
@@ -371,6 +371,10 @@ func (l *links) replace(node string, all map[model.NodeID]linkLine) {
 func (l *links) update(node string, line linkLine) bool {
 	l.mu.Lock()
 	theirs := l.away[node]
+	if theirs == nil {
+		theirs = map[model.NodeID]linkLine{}
+		l.away[node] = theirs
+	}
 	theirs[line.ID] = line
 	n := len(theirs)
 	l.mu.Unlock()

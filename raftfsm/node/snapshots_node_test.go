@@ -265,7 +265,7 @@ func TestRestartAfterPowerCutWithoutLog(t *testing.T) {
 	if stands == 0 || stands >= end {
 		t.Fatalf("the power cut left entry %d of %d: the test proves nothing", stands, end)
 	}
-	n, store, again := open(cut)
+	_, store, again := open(cut)
 	if got := (&bare{store: store}).hash(t); got != want || store.Applied() < end {
 		t.Fatalf("after the power cut: hash %s at %d, want %s at %d", got, store.Applied(), want, end)
 	}

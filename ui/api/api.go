@@ -116,6 +116,7 @@ func New(c Config) *Server {
 		conns:    maxConns,
 		started:  c.Now(),
 	}
+	s.sessions.strict = c.Fresh != nil
 	s.ending, s.end = context.WithCancel(context.Background())
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true

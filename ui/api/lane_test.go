@@ -189,7 +189,7 @@ func ending(err error) string {
 }
 
 // momentary is what differs from one answer to the next of the same question.
-var momentary = regexp.MustCompile(`"took_us":\d+|under request \w+|'nonce-[^']*'`)
+var momentary = regexp.MustCompile(`"took_us":\d+|under request \w+|'nonce-[^']*'|nonce="[^"]*"`)
 
 // lasting is answers without what is of the moment. The order of headers says nothing.
 func lasting(text []byte) string {

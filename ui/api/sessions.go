@@ -18,6 +18,10 @@ const (
 // sessions remembers which logins were found good, so that not every request of a page that asks ten
 // times a second reads two rows.
 type sessions struct {
+	// strict: logins end at other servers of a group as well, which only the rows tell, so that each change of the
+	// store is a reason to look again.
+	strict bool
+
 	mu      sync.RWMutex
 	good    map[model.SessionID]goodSession
 	edition uint64 // rises with forget
@@ -39,7 +43,7 @@ func (c *sessions) find(id model.SessionID, now time.Time, version func() uint64
 		return actor{}, false
 	}
 	age := now.Sub(g.checked)
-	return g.who, age >= 0 && age < sessionAge || g.version == version()
+	return g.who, !c.strict && age >= 0 && age < sessionAge || g.version == version()
 }
 
 // begin is to be called before a login is looked at; its answer goes to keep.

@@ -130,3 +130,20 @@ func TestAPasswordChangeLooksAgain(t *testing.T) {
 		t.Error("who is still in")
 	}
 }
+
+// TestALoginThatEndsElsewhere: at a server of a group, what was remembered counts until the store changes, however
+// short ago it was found; elsewhere for a moment longer.
+func TestALoginThatEndsElsewhere(t *testing.T) {
+	now := time.Now()
+	for _, strict := range []bool{true, false} {
+		c := sessions{strict: strict}
+		id := model.SessionID{1}
+		c.keep(goodSession{who: actor{name: "account:ada"}, expires: now.Add(time.Hour), version: 7, checked: now}, c.begin())
+		c.good[id] = c.good[model.SessionID{}]
+		for version, want := range map[uint64]bool{7: true, 8: !strict} {
+			if _, ok := c.find(id, now, func() uint64 { return version }); ok != want {
+				t.Errorf("strict %t, at version %d: %t", strict, version, ok)
+			}
+		}
+	}
+}
