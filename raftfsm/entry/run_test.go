@@ -15,7 +15,6 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-
 // fullHost has every field set.
 func fullHost() model.Host {
 	var h model.Host
