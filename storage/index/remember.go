@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"iter"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -113,18 +114,7 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 		defer close(beats)
 		failed = r.beats(ctx, beats)
 	})
-	err := m.Load(func(yield func([]byte, error) bool) {
-		err := r.eachPart(h, func(part []byte) error {
-			if !yield(part, nil) {
-				return errEnough
-			}
-			return nil
-		})
-		if enough(err) != nil {
-			yield(nil, err)
-		}
-	})
-	if err != nil {
+	if err := m.Load(r.partsAhead(ctx, &reading, h)); err != nil {
 		return err
 	}
 	if err := r.again(m, ids); err != nil {
@@ -144,6 +134,43 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 	}
 	l.memory = m
 	return r.judgements(m)
+}
+
+// partsAhead gives the parts of a checkpoint while the next ones are read by a goroutine in reading, until ctx ends.
+func (r *Reader) partsAhead(ctx context.Context, reading *sync.WaitGroup, h head) iter.Seq2[[]byte, error] {
+	const ahead = 8
+	parts, used := make(chan []byte, ahead), make(chan []byte, ahead+2)
+	var failed error
+	reading.Go(func() {
+		defer close(parts)
+		failed = r.eachPart(h, func(part []byte) error {
+			var room []byte
+			select {
+			case room = <-used:
+			default:
+			}
+			select {
+			case parts <- append(room[:0], part...):
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	})
+	return func(yield func([]byte, error) bool) {
+		for part := range parts {
+			if !yield(part, nil) {
+				return
+			}
+			select {
+			case used <- part:
+			default:
+			}
+		}
+		if failed != nil {
+			yield(nil, failed)
+		}
+	}
 }
 
 // batchHosts is how many changes are handed to the index in memory at once.
