@@ -120,11 +120,7 @@ func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostI
 	if err := r.again(m, ids); err != nil {
 		return err
 	}
-	n := 0
-	for batch := range beats {
-		m.Apply(batch)
-		n += len(batch)
-	}
+	n := m.LoadBeats(beats)
 	if failed != nil {
 		return failed
 	}

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -47,6 +48,57 @@ func (x *Index) Load(chunks iter.Seq2[[]byte, error]) error {
 	}
 	x.derive(order)
 	return nil
+}
+
+// LoadBeats brings the hosts that Load gave to the beats that come, each host's once, and returns how many came. It is
+// for an index that nobody reads yet: beats come in the order of ids, which is none here, so that several goroutines
+// write what belongs to the host alone, and what follows from it is worked out afterwards, in the order of the columns.
+func (x *Index) LoadBeats(batches <-chan []Change) int {
+	x.lock()
+	defer x.unlock()
+	var came atomic.Int64
+	var writing sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		writing.Go(func() {
+			for batch := range batches {
+				came.Add(int64(len(batch)))
+				for len(batch) > 0 {
+					n := min(beatRun, len(batch))
+					x.writeBeats(batch[:n])
+					batch = batch[n:]
+				}
+			}
+		})
+	}
+	writing.Wait()
+	for ord := range x.n {
+		if x.own[ord] != statusGone {
+			x.show(ord)
+		}
+	}
+	return int(came.Load())
+}
+
+// writeBeats writes at most beatRun beats, and nothing that follows from them.
+func (x *Index) writeBeats(changes []Change) {
+	if x.byID.n == 0 {
+		return
+	}
+	var slots [beatRun]uint32
+	for i := range changes {
+		slots[i] = x.byID.slots[x.byID.home(&changes[i].ID)]
+	}
+	for i := range changes {
+		c := &changes[i]
+		ord, ok := slots[i]-1, slots[i] != 0
+		if ok && x.ids[ord] != c.ID {
+			ord, ok = x.byID.get(c.ID, x.ids)
+		}
+		if ok && c.Beat != nil {
+			x.own[ord] = statusNumber(c.Beat.Status)
+			x.columns.lastSeen[ord], x.columns.statusAt[ord] = int64(c.Beat.LastSeen), int64(c.Beat.StatusAt)
+		}
+	}
 }
 
 // inOrder returns the ordinals nearly in the order of names: those that the checkpoint's order has, then the
