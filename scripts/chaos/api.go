@@ -43,6 +43,9 @@ func (a *API) do(ctx context.Context, method, path string, header http.Header, b
 	if err != nil {
 		return 0, err
 	}
+	// Without it the transport would send the request again by itself where the connection broke, and a dial that
+	// fails then would look as if nothing had ever been sent.
+	req.GetBody = nil
 	if header != nil {
 		req.Header = header
 	}
