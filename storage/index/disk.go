@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -31,14 +32,26 @@ func (d *memDisk) Link(from, to string) error {
 	return d.MemFS.Link(from, to)
 }
 
+// Lock implements vfs.FS.
+func (d *memDisk) Lock(name string) (io.Closer, error) {
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	return d.MemFS.Lock(name)
+}
+
+// CrashClone is that of the disk in memory, at a moment without any of the above under way.
+func (d *memDisk) CrashClone(c vfs.CrashCloneCfg) *vfs.MemFS {
+	d.linking.Lock()
+	defer d.linking.Unlock()
+	return d.MemFS.CrashClone(c)
+}
+
 // Crash returns what a power cut at this moment leaves: everything made durable, and of the rest each
 // block and each directory entry with a chance of keepPercent in 100, chosen by seed. d itself goes on.
 // It panics for a disk that NewMemDisk did not make.
 func (d *Disk) Crash(keepPercent int, seed uint64) *Disk {
 	rng := rand.New(rand.NewPCG(seed, seed))
 	mem := d.fs.(*memDisk)
-	mem.linking.Lock()
-	defer mem.linking.Unlock()
 	return &Disk{&memDisk{MemFS: mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rng})}}
 }
 

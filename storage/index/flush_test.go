@@ -70,7 +70,7 @@ func changes(op errorfs.Op) bool {
 // in a Replace. What is left must be the state of one entry, none older than what was made durable, and the
 // entries behind it must bring it to the end.
 func TestPowerCutsWithoutLog(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := &memDisk{MemFS: vfs.NewCrashableMem()}
 	rng := seeded(t)
 	type cut struct {
 		at             string
@@ -271,7 +271,7 @@ func TestUnwrittenIsBounded(t *testing.T) {
 // TestFailedFlushIsFinal: Pebble tries a flush again for ever; the store says what happened, and to whoever
 // commits next as well.
 func TestFailedFlushIsFinal(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := &memDisk{MemFS: vfs.NewCrashableMem()}
 	var fail atomic.Bool
 	o := tight(&Disk{errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if fail.Load() && strings.HasSuffix(op.Path, ".sst") && op.Kind == errorfs.OpCreate {

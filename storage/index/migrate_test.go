@@ -152,7 +152,7 @@ func TestDamagedSchema1(t *testing.T) {
 // TestPowerCutInMigration cuts the power before each operation that changes the disk; what is left opens
 // with all its rows.
 func TestPowerCutInMigration(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := &memDisk{MemFS: vfs.NewCrashableMem()}
 	schema1(t, mem, testDir)
 	rng := seeded(t)
 	var mu sync.Mutex // the injector is called from Pebble's goroutines too

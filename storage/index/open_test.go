@@ -105,7 +105,7 @@ func TestSchema(t *testing.T) {
 // TestFailedSyncIsFinal: when the disk refuses one fsync, no later commit succeeds, and what was
 // durable before is there after a restart.
 func TestFailedSyncIsFinal(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := &memDisk{MemFS: vfs.NewCrashableMem()}
 	var fail atomic.Bool
 	disk := &Disk{errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if fail.Load() && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo) {
@@ -210,7 +210,7 @@ func TestReplace(t *testing.T) {
 // a store over commits and a Replace to its end, and opens what is left: the rows must be exactly those of
 // the position it says it has, not older than the last durable commit.
 func TestPowerCutAtEachStep(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := &memDisk{MemFS: vfs.NewCrashableMem()}
 	rng := seeded(t)
 	type cut struct {
 		at             string
