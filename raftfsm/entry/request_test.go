@@ -40,10 +40,19 @@ func TestNeeds(t *testing.T) {
 		c    model.Change
 		want uint32
 	}{
-		{model.Note{}, 1}, {model.Received{}, 2}, {model.PutSite{}, 1}, {model.RemoveMember{}, 3}, {model.PutController{}, 3}, {model.Overtaken{}, 3},
-		{model.Invite{}, 1}, {model.Invite{Member: model.Member{Kind: model.MemberSite}}, 1},
-		{model.Invite{Member: model.Member{Kind: model.MemberController}}, 3}, {&model.Invite{Member: model.Member{Kind: model.MemberController}}, 3},
-		{model.Enroll{}, 1}, {model.Enroll{Address: "a:1"}, 3}, {&model.Enroll{Address: "a:1"}, 3},
+		{model.Note{}, 1},
+		{model.Received{}, 2},
+		{model.PutSite{}, 1},
+		{model.RemoveMember{}, 3},
+		{model.PutController{}, 3},
+		{model.Overtaken{}, 3},
+		{model.Invite{}, 1},
+		{model.Invite{Member: model.Member{Kind: model.MemberSite}}, 1},
+		{model.Invite{Member: model.Member{Kind: model.MemberController}}, 3},
+		{&model.Invite{Member: model.Member{Kind: model.MemberController}}, 3},
+		{model.Enroll{}, 1},
+		{model.Enroll{Address: "a:1"}, 3},
+		{&model.Enroll{Address: "a:1"}, 3},
 	} {
 		for _, with := range [][]model.Change{{tc.c}, {tc.c, model.Note{Action: strings.Repeat("long ", 500)}}} {
 			b, err := Encode(with)

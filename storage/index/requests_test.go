@@ -18,8 +18,10 @@ func TestRequests(t *testing.T) {
 	s := openMem(t)
 	long := strings.Repeat("é", MaxOutcome)
 	put := []Outcome{
-		{Index: 7}, {Index: 8, Refused: true, Kind: fault.Conflict, Text: "it is taken"},
-		{Index: 300, Refused: true, Kind: fault.Other}, {Index: 1 << 40, Refused: true, Kind: fault.Invalid, Text: long},
+		{Index: 7},
+		{Index: 8, Refused: true, Kind: fault.Conflict, Text: "it is taken"},
+		{Index: 300, Refused: true, Kind: fault.Other},
+		{Index: 1 << 40, Refused: true, Kind: fault.Invalid, Text: long},
 		{Index: 9, Refused: true, Kind: fault.Invalid, Text: "bad \xff text"},
 	}
 	write(t, s, func(tx *Tx) {

@@ -46,7 +46,11 @@ func TestFindWritten(t *testing.T) {
 		written = 0
 		var p query.Written
 		for _, q := range []query.Search{
-			{}, {Limit: 7}, {Limit: 7, Skip: 5}, {Limit: 10, Sort: query.Sort{Field: query.FieldSeen, Desc: true}}, {Limit: n},
+			{},
+			{Limit: 7},
+			{Limit: 7, Skip: 5},
+			{Limit: 10, Sort: query.Sort{Field: query.FieldSeen, Desc: true}},
+			{Limit: n},
 			{Limit: 4, Where: query.Term{Field: query.FieldTag, Op: query.OpIs, Pattern: query.Pattern{Shape: query.ShapeExact, Text: "none"}}},
 		} {
 			for first := true; first || q.After != nil; first = false {

@@ -195,6 +195,7 @@ type endlessSession struct{ done chan struct{} }
 func (f *endlessSession) Open(context.Context) (net.Conn, error) {
 	return &scripted{Reader: &repeat{}}, nil
 }
+
 func (f *endlessSession) Accept(context.Context) (net.Conn, error) {
 	return nil, errors.New("nobody calls")
 }
