@@ -77,7 +77,7 @@ func orYes(why string) string {
 
 // nodesIn counts the nodes, and says how many voters may be lost.
 func nodesIn(s schema.Cluster) string {
-	voters, others, silent := 0, 0, 0
+	voters, others, silent, lost := 0, 0, 0, 0
 	for _, m := range s.Members {
 		if m.Voter {
 			voters++
@@ -86,6 +86,9 @@ func nodesIn(s schema.Cluster) string {
 		}
 		if !m.Reachable {
 			silent++
+			if m.Voter {
+				lost++
+			}
 		}
 	}
 	text := fmt.Sprintf("%d %s", voters, plural(voters, "voter"))
@@ -94,6 +97,15 @@ func nodesIn(s schema.Cluster) string {
 	}
 	if silent > 0 {
 		text += fmt.Sprintf(", %d cannot be reached", silent)
+	}
+	if lost > 0 && voters > 2 {
+		switch left := (voters-1)/2 - lost; {
+		case left > 0:
+			return text + fmt.Sprintf("; it bears the loss of %d more", left)
+		case left == 0:
+			return text + "; it bears the loss of none more"
+		}
+		return text + "; it has lost its majority"
 	}
 	return text + "; " + bears(voters)
 }

@@ -262,3 +262,25 @@ func TestOnThisMachine(t *testing.T) {
 		t.Errorf("a damaged backup: %d, did %q: %s", code, did, out)
 	}
 }
+
+// TestNodesIn: what is lost already is no reserve any more.
+func TestNodesIn(t *testing.T) {
+	for _, tc := range []struct {
+		voters, lost int
+		want         string
+	}{
+		{1, 0, "1 voter; it bears the loss of none"},
+		{3, 0, "3 voters; it bears the loss of 1"},
+		{3, 1, "3 voters, 1 cannot be reached; it bears the loss of none more"},
+		{5, 1, "5 voters, 1 cannot be reached; it bears the loss of 1 more"},
+		{3, 2, "3 voters, 2 cannot be reached; it has lost its majority"},
+	} {
+		var s schema.Cluster
+		for i := range tc.voters {
+			s.Members = append(s.Members, schema.ClusterMember{Voter: true, Reachable: i >= tc.lost})
+		}
+		if got := nodesIn(s); got != tc.want {
+			t.Errorf("%d voters, %d lost: %q, want %q", tc.voters, tc.lost, got, tc.want)
+		}
+	}
+}
