@@ -240,6 +240,8 @@ func (k *controller) watch(ctx context.Context) error {
 	ears := map[model.NodeID]ear{}
 	var listening sync.WaitGroup
 	defer listening.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // first, or who listens would be waited for without end
 	told, seen := "", uint64(0)
 	for {
 		version, err := k.rows.Wait(ctx, seen)
