@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/raftfsm"
 	"github.com/skerryhq/skerry/raftfsm/raftlog"
 )
 
@@ -68,7 +69,7 @@ func copyEarlier(earlier, path string, logger *bridge) error {
 	if err := os.Rename(half, path); err != nil {
 		return fault.New(fault.ReadOnly, "", "%w", err)
 	}
-	return syncFolder(filepath.Dir(path))
+	return raftfsm.SyncDir(filepath.Dir(path))
 }
 
 // copyLog copies entries, and what Raft keeps beside them.
@@ -113,17 +114,6 @@ func copyLog(from *wal.WAL, to *raftlog.Log) error {
 	}
 	if err != nil && err.Error() != "not found" {
 		return fault.New(fault.Corrupt, "", "%s of the earlier log: %w", key, err)
-	}
-	return nil
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	return nil
 }

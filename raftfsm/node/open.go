@@ -1,11 +1,9 @@
 package node
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -67,8 +65,9 @@ func (n *Node) open(c Config) (err error) {
 		return err
 	}
 	undo = append(undo, func() { _ = n.lock.Close() })
-	if err := n.sweep(); err != nil {
-		return err
+	// Checkpoints that were never finished; openSnapshots sweeps its own folders.
+	if err := os.RemoveAll(filepath.Join(n.dir, scratchName)); err != nil {
+		return fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	if _, err := os.Stat(n.noVotePath()); err == nil {
 		n.noVote.Store(true)
@@ -99,7 +98,7 @@ func (n *Node) open(c Config) (err error) {
 	n.snaps.incoming.room = n.guard.room
 	// Whatever is made durable below stands in folders that may be new.
 	for _, dir := range []string{n.dir, filepath.Dir(n.dir)} {
-		if err := syncFolder(dir); err != nil {
+		if err := raftfsm.SyncDir(dir); err != nil {
 			return err
 		}
 	}
@@ -271,23 +270,4 @@ func (r reachable) List() ([]*raft.SnapshotMeta, error) {
 	return slices.DeleteFunc(list, func(m *raft.SnapshotMeta) bool {
 		return m != list[0] && (first == 0 || m.Index+1 < first)
 	}), nil
-}
-
-// sweep removes what a crash left: snapshots and checkpoints that were never finished.
-func (n *Node) sweep() error {
-	if err := os.RemoveAll(filepath.Join(n.dir, scratchName)); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	names, err := os.ReadDir(filepath.Join(n.dir, "snapshots"))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	for _, e := range names {
-		if strings.HasSuffix(e.Name(), ".tmp") {
-			if err := os.RemoveAll(filepath.Join(n.dir, "snapshots", e.Name())); err != nil {
-				return fault.New(fault.ReadOnly, "", "%w", err)
-			}
-		}
-	}
-	return nil
 }
