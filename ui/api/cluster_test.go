@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -208,5 +209,36 @@ func TestOneBackupAtATime(t *testing.T) {
 	}
 	if len(r.server.backups) != 0 {
 		t.Error("the place of a backup that has ended is not free")
+	}
+}
+
+// What is done to the group has an audit entry each time, also where requests share a key: the note has an id of its
+// own, and takes none from what was done.
+func TestNotesOfTheGroupHaveTheirOwnIDs(t *testing.T) {
+	g, p := &fakeGroup{}, &remembering{came: map[model.RequestID]error{}}
+	r := newRig(t, func(c *Config) { p.memory = c.Proposer.(*memory); c.Proposer, c.Group = p, g })
+	ask := func(err error, method, path string, body any) {
+		t.Helper()
+		g.err = err
+		if w := r.do(method, "/api/v1/cluster"+path, body, keyHeader, "k"); (w.Code >= 300) != (err != nil) {
+			t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+	}
+	no := fault.New(fault.Conflict, "", "not now")
+	ask(no, "POST", "/transfer", "{}")
+	ask(nil, "POST", "/transfer", "{}")
+	ask(no, "DELETE", "/members/b", nil)
+	ask(no, "DELETE", "/members/b", nil)
+	var done []string
+	for _, n := range r.mem.audit {
+		done = append(done, fmt.Sprintf("%s %v", n.Action, n.OK))
+	}
+	if want := []string{"controller.transfer false", "controller.transfer true", "controller.remove false", "controller.remove false"}; !slices.Equal(done, want) {
+		t.Errorf("audited %q, want %q", done, want)
+	}
+	for i, id := range append(slices.Clone(p.ids), g.keys...) {
+		if !id.IsZero() {
+			t.Errorf("proposal or call %d has the id of its request", i)
+		}
 	}
 }
