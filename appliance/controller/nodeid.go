@@ -3,12 +3,12 @@ package controller
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/sync/durable"
 )
 
 // nodeID returns the id of this node within its group, made at the first start. It is durable before
@@ -29,28 +29,8 @@ func nodeID(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := writeDurably(path, id.String()+"\n"); err != nil {
+	if err := durable.Write(path, []byte(id.String()+"\n"), 0o600); err != nil {
 		return "", fault.New(fault.ReadOnly, "write the node's id", "%w; make the data folder writable for this user", err)
 	}
 	return id.String(), nil
-}
-
-// writeDurably puts text at path whole or not at all, durable when it returns.
-func writeDurably(path, text string) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

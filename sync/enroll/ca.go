@@ -22,6 +22,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/durable"
 	"github.com/skerryhq/skerry/sync/link"
 )
 
@@ -130,7 +131,7 @@ func (ca *CA) found(path, commonName string) error {
 	if err := ca.record("ca", commonName, ca.cert); err != nil {
 		return err
 	}
-	return writeFile(path, pemCert(ca.cert), 0o644)
+	return durable.Write(path, pemCert(ca.cert), 0o644)
 }
 
 // Pin returns the hex pin of the authority's key, which tokens carry.
@@ -205,7 +206,7 @@ func (ca *CA) record(kind, subject string, cert *x509.Certificate) error {
 		b = append([]byte{'\n'}, b...)
 	}
 	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(ca.dir)); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(ca.dir)); err != nil {
 		return err
 	}
 	ca.issued[line.Serial] = true

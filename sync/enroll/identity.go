@@ -13,6 +13,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/durable"
 	"github.com/skerryhq/skerry/sync/link"
 )
 
@@ -80,7 +81,7 @@ func openKey(dir string) (crypto.Signer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return key, writeFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return key, durable.Write(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
 func parseKey(path string, raw []byte) (crypto.Signer, error) {
@@ -115,7 +116,7 @@ func SaveIdentity(dir string, id Identity) error {
 	if err != nil {
 		return fault.New(fault.Other, op, "%w", err)
 	}
-	if err := writeFile(filepath.Join(dir, identityFile), append(b, '\n'), 0o600); err != nil {
+	if err := durable.Write(filepath.Join(dir, identityFile), append(b, '\n'), 0o600); err != nil {
 		return diskFault(op, err)
 	}
 	return nil

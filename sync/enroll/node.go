@@ -13,6 +13,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/durable"
 	"github.com/skerryhq/skerry/sync/link"
 )
 
@@ -203,7 +204,7 @@ func SaveNode(data string, n Node) error {
 		if was, err := os.ReadFile(path); err == nil && !bytes.Equal(was, []byte(f.data)) {
 			return fault.New(fault.Conflict, op, "%s is of another certificate authority: move it away and join with an empty data folder", path)
 		}
-		if err := writeFile(path, []byte(f.data), f.mode); err != nil {
+		if err := durable.Write(path, []byte(f.data), f.mode); err != nil {
 			return diskFault(op, err)
 		}
 	}
@@ -218,14 +219,14 @@ func (n *Node) store(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, groupKeyFile), n.Secrets.GroupKey, 0o600); err != nil {
+	if err := durable.Write(filepath.Join(dir, groupKeyFile), n.Secrets.GroupKey, 0o600); err != nil {
 		return err
 	}
 	nodes, err := model.Encode(n.Secrets.Nodes)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, nodesFile), append(nodes, '\n'), 0o600); err != nil {
+	if err := durable.Write(filepath.Join(dir, nodesFile), append(nodes, '\n'), 0o600); err != nil {
 		return err
 	}
 	return SaveIdentity(dir, n.Identity)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/durable"
 	"github.com/skerryhq/skerry/sync/exchange"
 )
 
@@ -148,22 +148,7 @@ func (e *Endpoints) saveLocked() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(e.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	if err := os.Rename(e.path+".new", e.path); err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	d, err := os.Open(filepath.Dir(e.path))
-	if err != nil {
-		return fault.New(fault.ReadOnly, "", "%w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := durable.Write(e.path, b, 0o600); err != nil {
 		return fault.New(fault.ReadOnly, "", "%w", err)
 	}
 	return nil

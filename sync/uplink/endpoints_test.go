@@ -2,6 +2,7 @@ package uplink_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -57,7 +58,8 @@ func TestEndpointsAreKept(t *testing.T) {
 			t.Errorf("%.40q gave %q", damaged, got)
 		}
 	}
-	if err := os.Mkdir(path+".new", 0o700); err != nil {
+	// A folder in its place, which no file can take.
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Learn([]string{"c:1"}); !fault.Is(err, fault.ReadOnly) {

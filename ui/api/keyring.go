@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/ecdsa"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
+	"github.com/skerryhq/skerry/sync/durable"
 )
 
 // Keyring keeps the private signing keys. Their public halves are rows. It is safe for concurrent use.
@@ -39,23 +39,11 @@ func (k KeyFolder) write(name string, key *ecdsa.PrivateKey) error {
 	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
 		return fault.New(fault.Other, "", "%w", err)
 	}
-	temp, err := os.CreateTemp(k.Dir, ".new-*")
-	if err != nil {
-		return fault.New(fault.Other, "", "%w", err)
-	}
-	defer func() { _ = os.Remove(temp.Name()) }()
-	_, err = temp.Write(pem)
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return fault.New(fault.Other, "", "%w", err)
-	}
-	// A hard link, unlike a rename, fails where the name is taken.
-	if err := os.Link(temp.Name(), k.path(name)); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return fault.New(fault.Exists, "", "this server has a key of that name already; choose another name")
-		}
-		return fault.New(fault.Other, "", "%w", err)
-	}
-	if err := syncFolder(k.Dir); err != nil {
+	err = durable.Create(k.path(name), pem, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fault.New(fault.Exists, "", "this server has a key of that name already; choose another name")
+	case err != nil:
 		return fault.New(fault.Other, "", "%w", err)
 	}
 	return nil
@@ -122,12 +110,3 @@ func (s *Server) signer(name string) (*ecdsa.PrivateKey, error) {
 }
 
 func (k KeyFolder) path(name string) string { return filepath.Join(k.Dir, name+".pem") }
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
