@@ -37,6 +37,8 @@ type Health struct {
 type inquiry struct {
 	// NoVote, where it is set, says whether this node is to ask for no vote any more; it keeps that.
 	NoVote *bool `json:"no_vote,omitzero"`
+	// Term is that in which the asker leads; without it nothing is kept.
+	Term uint64 `json:"term,omitzero"`
 }
 
 const maxHealth = 64 << 10 // bytes of an answer
@@ -50,8 +52,23 @@ func (n *Node) health() Health {
 	}
 }
 
+// leads returns nil where from is the leader that this node knows of, in that term; 0 is any.
+func (n *Node) leads(from string, term uint64) error {
+	_, leader := n.raft.LeaderWithID()
+	if own := n.raft.CurrentTerm(); string(leader) != from || from == "" || term != 0 && term != own {
+		return fault.New(fault.Denied, "", "node %s does not lead this group in term %d, as far as node %s knows; only the leader is obeyed", fault.Clip(from, 64), max(term, own), n.id)
+	}
+	return nil
+}
+
 func (n *Node) answerHealth(from string, q inquiry) ([]byte, error) {
 	if q.NoVote != nil {
+		if q.Term == 0 {
+			return nil, fault.New(fault.Denied, "", "node %s orders something and does not say in which term it leads", fault.Clip(from, 64))
+		}
+		if err := n.leads(from, q.Term); err != nil {
+			return nil, err
+		}
 		if err := n.keepNoVote(*q.NoVote); err != nil {
 			return nil, err
 		}

@@ -174,6 +174,7 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 	ctx, cancel := context.WithTimeout(ctx, gapN*n.policy.Beat)
 	defer cancel()
 	term := n.raft.CurrentTerm()
+	q.Term = term
 	h, err := n.ask(ctx, string(s.Address), q)
 	now := n.now()
 	t := &n.tend
