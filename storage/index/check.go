@@ -87,6 +87,7 @@ func (c *checker) all() error {
 			return k, [][]byte{key.DirectiveKey(to, d.Key, seq)}
 		}),
 		c.requests(),
+		c.alerts(),
 	} {
 		if err != nil {
 			return err
@@ -242,6 +243,18 @@ func (r *Reader) asked(k []byte) ([][]byte, error) {
 		})
 	case key.SpaceRequestOrder:
 		return r.requestAsked(k)
+	case key.SpaceAlertOpen:
+		id, err := key.ReadAlertOpen(k)
+		if err != nil {
+			return nil, err
+		}
+		return entriesOf(r, key.Alert(id), alertEntries)
+	case key.SpaceAlertEnded:
+		_, id, err := key.ReadAlertEnded(k)
+		if err != nil {
+			return nil, err
+		}
+		return entriesOf(r, key.Alert(id), alertEntries)
 	}
 	return nil, nil
 }

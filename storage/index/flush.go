@@ -86,7 +86,36 @@ func (s *Store) fail(op string, cause error) error {
 	return s.failed
 }
 
-// Err returns why nothing more is written, with kind fault.ReadOnly, or nil. Once set it stays.
+// damaged is called by Pebble where a table does not fit its sums, for whoever reads it or in the background. The rest
+// of the rows may be as bad, and merging tables would stumble over this one for ever: so it is final too. A database that is
+// being opened is not used then.
+func (s *Store) damaged(info pebble.DataCorruptionInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dir := s.disk.fs.PathDir(info.Path)
+	if s.damage[dir] != nil {
+		return
+	}
+	s.damage[dir] = fault.New(fault.Corrupt, "read the index", "%s is damaged: %w", info.Path, line{info.Details})
+	s.log.Error("index: a file is damaged", "file", info.Path, "error", line{info.Details})
+	if s.life != nil && dir == s.folder(s.life.number) && s.failed == nil {
+		s.failed = s.damage[dir]
+		close(s.broken)
+	}
+}
+
+// whole returns what was found to be damaged of a database, or else err.
+func (s *Store) whole(number uint64, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.damage[s.folder(number)]; e != nil {
+		return e
+	}
+	return err
+}
+
+// Err returns why nothing more is written, or nil: with kind fault.ReadOnly where the disk did not take a write, fault.Corrupt
+// where a file is damaged. Once set it stays.
 func (s *Store) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -63,7 +63,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		dir: dir, disk: o.Disk, log: o.Log, rows: rows, lock: lock, version: 1, changed: make(chan struct{}), limits: o.limits, costly: o.Costly, tune: o.tune,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), kept: make(chan struct{}), reached: map[model.SiteID]bool{}, vouched: o.Vouched,
-		noWAL: o.NoWAL, memBytes: o.MemBytes, broken: make(chan struct{}),
+		noWAL: o.NoWAL, memBytes: o.MemBytes, broken: make(chan struct{}), damage: map[string]error{},
 	}
 	if s.memBytes == 0 {
 		s.memBytes = memTable
@@ -145,9 +145,13 @@ func (s *Store) openCurrent() error {
 			return err
 		}
 	}
-	if s.life, s.applied, err = s.enliven(db, number); err != nil {
+	l, applied, err := s.enliven(db, number)
+	if err != nil {
 		return err
 	}
+	s.mu.Lock() // Pebble is at work in the background
+	s.life, s.applied = l, applied
+	s.mu.Unlock()
 	if older == 0 {
 		return nil
 	}
@@ -178,6 +182,8 @@ func (s *Store) create() error {
 		_ = closeDB(l.db)
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.life, s.applied = l, applied
 	return nil
 }
@@ -200,10 +206,10 @@ func (s *Store) openDB(number uint64, fresh bool) (*pebble.DB, uint64, error) {
 	dir := s.folder(number)
 	db, err := openPebble(dir, s.options(fresh))
 	if err != nil {
-		return nil, 0, diskError("open index", dir, err)
+		return nil, 0, openError(dir, err)
 	}
 	schema, err := s.checkSchema(db, dir, fresh)
-	if err != nil {
+	if err = s.whole(number, err); err != nil {
 		_ = closeDB(db)
 		return nil, 0, err
 	}
@@ -221,7 +227,7 @@ func (s *Store) enliven(db *pebble.DB, number uint64) (*life, uint64, error) {
 	if err == nil {
 		err = s.recall(l)
 	}
-	if err != nil {
+	if err = s.whole(number, err); err != nil { // also where the index in memory could be made of the rest
 		_ = closeDB(db)
 		return nil, 0, fault.Wrap("open index", err)
 	}
@@ -269,6 +275,7 @@ func (s *Store) options(fresh bool) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: s.backgroundError,
 			FlushEnd:        s.flushed,
+			DataCorruption:  s.damaged,
 		},
 	}
 	if s.noWAL {
@@ -337,11 +344,33 @@ func diskError(op, path string, err error) error {
 		return fault.New(fault.Invalid, op, "a part of %s is a file, not a folder: %w; set another data folder", path, err)
 	case strings.Contains(err.Error(), "unknown format major version"):
 		return fault.New(fault.Version, op, "%s was written by a newer version of Skerry: %w; start that version", path, err)
-	case errors.Is(err, pebble.ErrCorruption), errors.Is(err, pebble.ErrDBDoesNotExist):
-		return fault.New(fault.Corrupt, op, "%s is damaged: %w; restore it from a snapshot", path, err)
+	case pebble.IsCorruptionError(err), errors.Is(err, pebble.ErrDBDoesNotExist):
+		return fault.New(fault.Corrupt, op, "%s is damaged: %w; restore it from a snapshot", path, line{err})
 	}
-	return fault.New(fault.Other, op, "%s: %w", path, err)
+	return fault.New(fault.Other, op, "%s: %w", path, line{err})
 }
+
+// openError is diskError where a database does not open: what no system call says is said by its files, which are not all
+// there or hold something else.
+func openError(dir string, err error) error {
+	const op = "open index"
+	var system syscall.Errno
+	if e := diskError(op, dir, err); !fault.Is(e, fault.Other) || errors.As(err, &system) {
+		return e
+	}
+	return fault.New(fault.Corrupt, op, "%s is damaged: %w; restore it from a snapshot", dir, line{err})
+}
+
+// line is an error of Pebble in one line, which its own may not be, and without what it says to programs.
+type line struct{ error }
+
+// Error implements error.
+func (l line) Error() string {
+	return strings.ReplaceAll(strings.ReplaceAll(l.error.Error(), "\n<corruption detail carrier>", ""), "\n", "; ")
+}
+
+// Unwrap returns the error as it was.
+func (l line) Unwrap() error { return l.error }
 
 func lockError(dir string, err error) error {
 	var path *fs.PathError

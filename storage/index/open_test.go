@@ -73,7 +73,7 @@ func TestSchema(t *testing.T) {
 	ok(t, s.Close())
 	for range 2 { // refused, and left as it is
 		_, err = Open(testDir, Options{Disk: disk})
-		kind(t, err, fault.Version, "has schema 3", "reads up to 2")
+		kind(t, err, fault.Version, "has schema 4", "reads up to 3")
 	}
 
 	disk = NewMemDisk()

@@ -192,10 +192,14 @@ func dangling(k []byte) error {
 }
 
 func readError(k []byte, err error) error {
-	if errors.Is(err, pebble.ErrCorruption) || fault.Is(err, fault.Corrupt) {
-		return fault.New(fault.Corrupt, "read "+key.Describe(k), "%w; restore this folder from a snapshot", err)
+	op := "read the rows"
+	if len(k) > 0 {
+		op = "read " + key.Describe(k)
 	}
-	return fault.New(fault.KindOf(err), "read "+key.Describe(k), "%w", err)
+	if pebble.IsCorruptionError(err) || fault.Is(err, fault.Corrupt) {
+		return fault.New(fault.Corrupt, op, "%w; restore this folder from a snapshot", line{err})
+	}
+	return fault.New(fault.KindOf(err), op, "%w", err)
 }
 
 // raw appends the value at k to buf.

@@ -135,6 +135,9 @@ func (s *Store) removeOthers(number uint64) {
 // removeNumber removes one database. What cannot be removed costs space and nothing else, so that is
 // only logged.
 func (s *Store) removeNumber(number uint64) {
+	s.mu.Lock()
+	delete(s.damage, s.folder(number))
+	s.mu.Unlock()
 	if err := s.disk.fs.RemoveAll(s.folder(number)); err != nil {
 		s.log.Warn("index: cannot remove an old database", "folder", s.folder(number), "error", err)
 	}

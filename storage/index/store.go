@@ -78,13 +78,14 @@ type Store struct {
 	reaching    sync.Mutex                         // held while SetReach goes through a site; taken before applying
 	reached     map[model.SiteID]bool              // what SetReach said of sites; guarded by applying
 
-	mu      sync.Mutex    // guards what follows
-	life    *life         // nil once closed
-	applied uint64        // as the last commit stored it
-	version uint64        // commits of this process, from 1
-	changed chan struct{} // closed and replaced with each new version
-	failed  error         // latched: the disk did not take a commit, or a flush
-	before  uint64        // changes that the indexes in memory before the present one counted
+	mu      sync.Mutex       // guards what follows
+	life    *life            // nil once closed
+	applied uint64           // as the last commit stored it
+	version uint64           // commits of this process, from 1
+	changed chan struct{}    // closed and replaced with each new version
+	failed  error            // latched: the disk did not take a commit or a flush, or a table is damaged
+	damage  map[string]error // by folder of a database: what is damaged there
+	before  uint64           // changes that the indexes in memory before the present one counted
 }
 
 // life is one open Pebble database. Replace puts another in its place while Views of the old one are
