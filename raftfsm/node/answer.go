@@ -169,10 +169,10 @@ func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (in
 	repeatable := p.again
 	if !repeatable && !p.id.IsZero() {
 		v, e := n.fsm.EntryVersion()
-		if e == nil && v < 3 && n.Fresh(ctx) == nil {
+		if e == nil && v < requests && n.Fresh(ctx) == nil {
 			v, e = n.fsm.EntryVersion()
 		}
-		repeatable = e == nil && v >= 3
+		repeatable = e == nil && v >= requests
 	}
 	if repeatable {
 		var cancel context.CancelFunc

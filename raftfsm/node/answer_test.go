@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -62,8 +64,8 @@ func TestMixedVersions(t *testing.T) {
 	w.kill("c")
 	old["c"] = false
 	w.start("c", false)
-	w.until("all read version 3", func() string {
-		if s, err := w.at("a").Status(ctx); s.Entry != 3 {
+	w.until("all read the newest version", func() string {
+		if s, err := w.at("a").Status(ctx); s.Entry != entry.Version {
 			return fmt.Sprintf("version %d, %v", s.Entry, err)
 		}
 		return ""
@@ -91,6 +93,74 @@ func TestMixedVersions(t *testing.T) {
 	w.settle()
 	if got := n.notes(t)[100]; got != 1 {
 		t.Errorf("a request was carried out %d times", got)
+	}
+}
+
+// A node that goes back to an older version is believed, and one that does not answer counts as an old one, until the log
+// holds what only newer ones read; what the leader believes is asked again before the first entry of a version.
+func TestANodeGoesBackToAnOlderVersion(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	var old atomic.Bool
+	w.tune = func(id string, c *Config) {
+		if id == "c" && old.Load() {
+			c.entry = 2
+		}
+	}
+	w.group(3)
+	ctx := soon(t)
+	l := w.awaitLeader()
+	if l.id == "c" {
+		if err := l.Transfer(ctx, "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newer := model.RemoveMember{Stamp: stamp(1), Member: model.NodeID{9}}
+	reads := func(v uint32) {
+		t.Helper()
+		w.until(fmt.Sprintf("the group reads version %d", v), func() string {
+			if s, err := w.awaitLeader("c").Status(ctx); err != nil || s.Entry != v {
+				return fmt.Sprintf("version %d, %v", s.Entry, err)
+			}
+			return ""
+		})
+	}
+	refused := func(when string) {
+		t.Helper()
+		l := w.awaitLeader("c")
+		if err := l.Propose(ctx, newer); !fault.Is(err, fault.Version) || !strings.Contains(err.Error(), "node c") {
+			t.Errorf("%s: a change of version 3: %v", when, err)
+		}
+		if err := l.Propose(ctx, note(1)); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	reads(entry.Version)
+	old.Store(true)
+	w.kill("c")
+	reads(entry.Lowest)
+	refused("while it is down")
+	w.start("c", false)
+	w.voters(3)
+	refused("after it was started in the older version")
+	// As if it had been so quick that nobody missed it.
+	l = w.awaitLeader("c")
+	l.tend.mu.Lock()
+	m := l.tend.fellowLocked("c")
+	m.entry, m.said = entry.Version, time.Now().Add(time.Hour)
+	l.tend.mu.Unlock()
+	refused("while the leader believes otherwise")
+	w.settle()
+	if v := w.at("c").versions(t); v[1] == 0 || v[3] != 0 {
+		t.Errorf("the versions in the log are %v", v)
+	}
+	w.kill("c")
+	old.Store(false)
+	w.start("c", false)
+	w.voters(3)
+	reads(entry.Version)
+	if err := w.at("b").Propose(ctx, newer); err != nil && fault.Is(err, fault.Version) {
+		t.Errorf("after the upgrade: %v", err)
 	}
 }
 

@@ -422,7 +422,7 @@ func (n *Node) status() Status {
 	if first, err := n.guard.FirstIndex(); err == nil {
 		s.First = first
 	}
-	if v, _, err := n.common(); err == nil {
+	if v, _, err := n.common(n.lately()); err == nil {
 		s.Entry = v
 	}
 	t, now := &n.tend, n.now()

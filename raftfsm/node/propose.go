@@ -168,20 +168,27 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	b, named := p.entry, false
 	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
 		term := n.raft.CurrentTerm()
-		read, behind, err := n.common()
+		read, behind, err := n.common(n.lately())
 		if err == nil && read < entry.Version {
 			// The rows of a leader that was just elected may be behind those of whoever asks.
 			if err := n.caughtUp(ctx, term); err != nil {
 				return 0, notTried, err
 			}
-			read, behind, err = n.common()
+			read, behind, err = n.common(n.lately())
+		}
+		// Before the first entry of a version all are asked again: one may have gone back to an older program since it
+		// was heard, and a new leader has heard nobody.
+		if floor, e := n.fsm.EntryVersion(); err == nil && e == nil && max(need, requests) > floor && (read > floor || need > read) {
+			now := n.now()
+			n.refresh(ctx)
+			read, behind, err = n.common(now)
 		}
 		switch {
 		case err != nil:
 			return 0, notTried, err
 		case need > read:
-			return p.turnedAway(fault.New(fault.Version, op, "this change is of version %d, and %s cannot read it yet: upgrade every node of the group first", need, behind))
-		case !p.id.IsZero() && read >= 3:
+			return p.turnedAway(fault.New(fault.Version, op, "this change is of version %d, and %s cannot read it yet, or does not answer: see that every node of the group runs, and upgrade it first", need, behind))
+		case !p.id.IsZero() && read >= requests:
 			named = true
 			r := entry.Request{ID: p.id, Base: p.base}
 			if p.first {
@@ -210,6 +217,9 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	}
 	return 0, uncertain(named || p.again), err
 }
+
+// requests is the version of entries that brought requests.
+const requests = 3
 
 // turnedAway is what becomes of a proposal that is refused before it is tried: it may have been carried out before.
 func (p *proposal) turnedAway(err error) (uint64, state, error) {

@@ -33,7 +33,8 @@ type tend struct {
 // fellow is what is known of another node. Times are of this node's reign as the leader.
 type fellow struct {
 	asking bool
-	entry  uint32    // the highest version of entries that it ever said it reads; kept for ever
+	entry  uint32    // the highest version of entries that it said it reads when it was asked last
+	said   time.Time // when that was; kept from reign to reign
 	heard  time.Time // of its last good answer; zero: none
 	since  time.Time // since when it answers without a gap; zero: it does not
 	health Health    // its last good answer
@@ -43,7 +44,7 @@ type fellow struct {
 
 func (t *tend) start() { t.members = map[string]*fellow{} }
 
-// forget makes nothing of what was heard under another leader, but the version, which only rises.
+// forget makes nothing of what was heard under another leader, but the version, which is of no leader.
 func (m *fellow) forget() {
 	m.heard, m.since, m.health, m.err, m.tell = time.Time{}, time.Time{}, Health{}, "", nil
 }
@@ -85,9 +86,13 @@ func (n *Node) Member() bool {
 	return slices.ContainsFunc(n.servers(), func(s raft.Server) bool { return string(s.ID) == n.id })
 }
 
+// lately is since when a node must have said which version of entries it reads, for that to count still.
+func (n *Node) lately() time.Time { return n.now().Add(-gapN * n.policy.Beat) }
+
 // common returns the highest version of entries that every node of the group reads, and the names of those
-// that read no higher one. What the log holds already is read by all.
-func (n *Node) common() (version uint32, behind string, err error) {
+// that read no higher one. Who did not say it since that time may have gone back to an older program, and counts as
+// one that reads the lowest. What the log holds already is read by all.
+func (n *Node) common(since time.Time) (version uint32, behind string, err error) {
 	floor, err := n.fsm.EntryVersion()
 	if err != nil || floor >= entry.Version {
 		return floor, "", err
@@ -102,7 +107,7 @@ func (n *Node) common() (version uint32, behind string, err error) {
 			continue
 		}
 		v := uint32(entry.Lowest)
-		if m := t.members[string(s.ID)]; m != nil {
+		if m := t.members[string(s.ID)]; m != nil && !m.said.Before(since) {
 			v = max(v, m.entry)
 		}
 		if v < entry.Version {
@@ -182,7 +187,7 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 	defer t.mu.Unlock()
 	m := t.fellowLocked(string(s.ID))
 	if err == nil && h.ID == string(s.ID) {
-		m.entry = max(m.entry, h.Entry)
+		m.entry, m.said = h.Entry, now
 	}
 	switch {
 	case t.term != term || t.leads.IsZero():
