@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -34,7 +35,7 @@ func (s *Store) settings() badger.Options {
 }
 
 // openDB opens Badger and checks the format.
-func (s *Store) openDB() error {
+func (s *Store) openDB(uptime func() time.Duration) error {
 	op := "open detail tier " + s.dir
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fault.New(fault.ReadOnly, op, "%w; give the user that runs this the right to write there", err)
@@ -46,14 +47,23 @@ func (s *Store) openDB() error {
 	if err != nil {
 		return explain(op, err)
 	}
-	if err := checkFormat(db); err != nil {
+	s.db = db
+	err = checkFormat(db)
+	if err == nil {
+		s.aging, err = openAging(db, s.now, uptime)
+	}
+	if err == nil {
+		err = s.migrate()
+	}
+	if err != nil {
 		_ = db.Close()
 		return fault.Wrap(op, err)
 	}
-	s.db = db
 	return nil
 }
 
+// checkFormat refuses a folder of a newer format. One of an older format is marked at once as of this one,
+// so that the older program does not touch it any more, and as to be migrated.
 func checkFormat(db *badger.DB) error {
 	return db.Update(func(tx *badger.Txn) error {
 		row, err := tx.Get(keyFormat)
@@ -67,10 +77,17 @@ func checkFormat(db *badger.DB) error {
 			if len(v) != 4 {
 				return fault.New(fault.Corrupt, "", "its format is not a number; restore it from a backup")
 			}
-			if f := binary.BigEndian.Uint32(v); f > Format {
+			f := binary.BigEndian.Uint32(v)
+			switch {
+			case f > Format:
 				return fault.New(fault.Version, "", "it has format %d and this program reads up to %d; run the version that wrote it, or a newer one", f, Format)
+			case f == Format:
+				return nil
 			}
-			return nil
+			if err := tx.Set(keyMigrate, v); err != nil {
+				return err
+			}
+			return tx.Set(keyFormat, binary.BigEndian.AppendUint32(nil, Format))
 		})
 	})
 }

@@ -1,12 +1,13 @@
 // Package detail is the detail tier of a site: what is too large for the directory and stays where it
-// was observed - package inventories and certificate lists. It is the only package that imports
-// Badger.
+// was observed - package inventories, certificate lists, facts of the operating system, the output of
+// commands and the bodies of audit entries. It is the only package that imports Badger.
 //
-// It owns one Badger folder. A body is stored once under its SHA-256, however many hosts have the very
-// same, and each host points to its bodies. Bodies that nobody points to are removed by GC. DESIGN.md
-// has the keys.
+// It owns one Badger folder. A body is stored once under its SHA-256, however many hosts have or had the
+// very same. Of what a host has (a state) it keeps the newest and the versions before it; of what happened
+// (an event) each one under its id. Both expire by kind; bodies that no record names are removed by GC.
+// DESIGN.md has the keys and how age is told.
 //
-// It never looks into a body, never expires one that a host points to, and sends nothing.
+// It never looks into a body by itself, never expires the newest of a host that exists, and sends nothing.
 package detail
 
 import (
@@ -28,12 +29,27 @@ type Kind uint8
 
 // The kinds.
 const (
-	Packages     Kind = 1 // the JSON of a model.Inventory
-	Certificates Kind = 2 // the JSON of a []model.Certificate
+	Packages     Kind = 1 // a state: the JSON of a model.Inventory
+	Certificates Kind = 2 // a state: the JSON of a []model.Certificate
+	OSFacts      Kind = 3 // a state: the JSON of a model.OSFacts
+	Output       Kind = 4 // an event: what a command printed, as it came; its id is the command's
+	Audit        Kind = 5 // an event: what an audit entry is about; "host" is the member that it concerns
 )
+
+// event reports whether each body of the kind stands for itself, so that no newer one takes its place.
+func (k Kind) event() bool { return k == Output || k == Audit }
+
+// states are the kinds of which a host has one at a time.
+var states = []Kind{Packages, Certificates, OSFacts}
 
 // MaxBody bounds a body, in bytes before compression.
 const MaxBody = model.MaxPayload
+
+// MaxVersions bounds the versions of one kind that are kept of a host; the oldest go.
+const MaxVersions = 1000
+
+// MaxEvents bounds the events of one kind that are kept of a host; Expire removes the oldest.
+const MaxEvents = 1000
 
 // Options are the settings of Open. The zero value is usable.
 type Options struct {
@@ -45,7 +61,23 @@ type Options struct {
 	MinFree int64
 	// GCInterval is the time between two passes of RunGC. Default 10 minutes.
 	GCInterval time.Duration
+	// Retention is how long what was replaced is kept.
+	Retention Retention
+	// Exists reports whether a host is in the directory; what is held of one that is not goes after
+	// Retention.Retired. nil: every host exists.
+	Exists func(model.HostID) (bool, error)
+	// Compare counts what differs between two bodies of a state, for History. It is given what Put was given,
+	// must not keep it, and is a pure function of it. nil: nothing is counted.
+	Compare func(kind Kind, from, to []byte) (Counts, error)
+	// Now is the site's clock, for what people are shown. Default time.Now.
+	Now func() time.Time
+	// Uptime rises steadily with the time that the machine runs, whatever happens to the clock; age is told by
+	// it. Default: since this process began.
+	Uptime func() time.Duration
 }
+
+// Counts says how many things were added, removed and changed from one version to the next.
+type Counts struct{ Added, Removed, Changed int }
 
 // Store is an open detail tier. All methods are safe for concurrent use.
 type Store struct {
@@ -57,15 +89,22 @@ type Store struct {
 	enc      *zstd.Encoder
 	dec      *zstd.Decoder
 	free     func(dir string) (int64, error) // tests put a full disk here
+	keep     Retention
+	exists   func(model.HostID) (bool, error)
+	compare  func(Kind, []byte, []byte) (Counts, error)
+	now      func() time.Time
+	aging    *aging
 
 	// sweep is read-held from before a Put looks for its body until the pointer to it is committed, and
 	// held by GC while it removes bodies: Badger sees no conflict between "nobody points there" and a
 	// pointer that is being made.
 	sweep sync.RWMutex
 
-	mu      sync.Mutex      // guards what follows
-	latched error           // the first failed commit
-	damaged map[digest]bool // bodies found damaged; the next Put of such a body stores it again
+	mu      sync.Mutex        // guards what follows
+	latched error             // the first failed commit
+	damaged map[digest]bool   // bodies found damaged; the next Put of such a body stores it again
+	loose   bool              // a body may have lost its last record since the last sweep
+	counted map[change]Counts // what was counted lately
 }
 
 // Open opens the detail tier in dir and makes it (mode 0700) if there is none. It fails with
@@ -82,8 +121,17 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.GCInterval <= 0 {
 		o.GCInterval = 10 * time.Minute
 	}
-	s := &Store{dir: dir, log: o.Log, minFree: o.MinFree, interval: o.GCInterval, free: freeBytes, damaged: map[digest]bool{}}
-	if err := s.openDB(); err != nil {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Uptime == nil {
+		o.Uptime = sinceStart
+	}
+	s := &Store{
+		dir: dir, log: o.Log, minFree: o.MinFree, interval: o.GCInterval, free: freeBytes, keep: o.Retention.withDefaults(), exists: o.Exists,
+		compare: o.Compare, now: o.Now, damaged: map[digest]bool{}, loose: true, counted: map[change]Counts{},
+	}
+	if err := s.openDB(o.Uptime); err != nil {
 		return nil, err
 	}
 	var err error
@@ -100,23 +148,26 @@ func Open(dir string, o Options) (*Store, error) {
 // Close ends the store; no other method may run or be called after it.
 func (s *Store) Close() error {
 	s.dec.Close()
-	if err := s.db.Close(); err != nil {
-		return fault.New(fault.Other, "close detail tier "+s.dir, "%w", err)
+	err := s.saveAge()
+	if e := s.db.Close(); e != nil {
+		return fault.New(fault.Other, "close detail tier "+s.dir, "%w", e)
 	}
-	return nil
+	return err
 }
 
-// Entry is one body to be stored as the newest of its kind for a host, observed at AsOf.
+// Entry is one body to be stored, observed at AsOf: as the newest of its kind for a host where the kind is
+// a state, else as the event ID, in the place of that event if it is there already.
 type Entry struct {
 	Host model.HostID
 	Kind Kind
+	ID   [16]byte // of an event
 	AsOf model.Time
 	Body []byte // at most MaxBody bytes
 }
 
-// Put is PutAll for one body.
+// Put is PutAll for one body of a state.
 func (s *Store) Put(host model.HostID, kind Kind, asOf model.Time, body []byte) (string, error) {
-	sums, err := s.PutAll([]Entry{{host, kind, asOf, body}})
+	sums, err := s.PutAll([]Entry{{Host: host, Kind: kind, AsOf: asOf, Body: body}})
 	if err != nil {
 		return "", err
 	}
@@ -171,6 +222,10 @@ func (s *Store) PutAll(entries []Entry) ([]string, error) {
 
 // put writes one entry. What an entry that did not fit has left in tx is harmless: it is written again.
 func (s *Store) put(tx *badger.Txn, e Entry, sum digest) error {
+	r := record{at: model.TimeOf(s.now()), asOf: e.AsOf, age: s.aging.now(), size: uint32(len(e.Body)), sum: sum}
+	if e.Kind.event() {
+		return s.putEvent(tx, e, r)
+	}
 	old, found, err := getPointer(tx, e.Host, e.Kind)
 	if err != nil {
 		return err
@@ -178,17 +233,67 @@ func (s *Store) put(tx *badger.Txn, e Entry, sum digest) error {
 	if err := s.putBody(tx, sum, e.Body); err != nil {
 		return err
 	}
-	if !found || old.sum != sum {
-		if err := tx.Set(userKey(sum, e.Host, e.Kind), nil); err != nil {
+	if found && old.sum == sum {
+		return tx.Set(pointerKey(e.Host, e.Kind), pointer{e.AsOf, sum, old.n}.encode())
+	}
+	n := old.n + 1
+	if found {
+		r.counts, r.counted = s.count(tx, e, old.sum, sum)
+	}
+	key := versionKey(e.Host, e.Kind, n)
+	switch half, there, err := getRecord(tx, key); { // of a transaction that was cut in two, and then the power
+	case err != nil:
+		return err
+	case there && half.sum != sum:
+		if err := tx.Delete(userKey(half.sum, key)); err != nil {
 			return err
 		}
-		if found {
-			if err := tx.Delete(userKey(old.sum, e.Host, e.Kind)); err != nil {
+	}
+	if err := putRecord(tx, key, r); err != nil {
+		return err
+	}
+	if n > MaxVersions {
+		key := versionKey(e.Host, e.Kind, n-MaxVersions)
+		switch oldest, there, err := getRecord(tx, key); {
+		case err != nil:
+			return err
+		case there:
+			s.loosen()
+			if err := dropRecord(tx, key, oldest.sum); err != nil {
 				return err
 			}
 		}
 	}
-	return tx.Set(pointerKey(e.Host, e.Kind), pointer{e.AsOf, sum}.encode())
+	return tx.Set(pointerKey(e.Host, e.Kind), pointer{e.AsOf, sum, n}.encode())
+}
+
+// putEvent writes an event, over the one of that id if it is there.
+func (s *Store) putEvent(tx *badger.Txn, e Entry, r record) error {
+	key := eventKey(e.Host, e.Kind, e.ID)
+	old, found, err := getRecord(tx, key)
+	if err != nil {
+		return err
+	}
+	if err := s.putBody(tx, r.sum, e.Body); err != nil {
+		return err
+	}
+	if found && old.sum == r.sum {
+		return nil
+	}
+	if found {
+		s.loosen()
+		if err := tx.Delete(userKey(old.sum, key)); err != nil {
+			return err
+		}
+	}
+	return putRecord(tx, key, r)
+}
+
+// loosen remembers that a body may have lost its last record.
+func (s *Store) loosen() {
+	s.mu.Lock()
+	s.loose = true
+	s.mu.Unlock()
 }
 
 // putBody stores body unless it is there, whole as far as we know.
@@ -240,15 +345,22 @@ func (s *Store) Get(host model.HostID, kind Kind) (body []byte, asOf model.Time,
 // Body returns the body with that digest, whoever has it; false where there is none. The body is the
 // caller's.
 func (s *Store) Body(sum string) (body []byte, ok bool, err error) {
-	var d digest
-	if n, err := hex.Decode(d[:], []byte(sum[:min(len(sum), 2*len(d))])); err != nil || n != len(d) || len(sum) != 2*len(d) {
-		return nil, false, fault.New(fault.Invalid, "read host detail", "the digest is not 64 hexadecimal digits")
+	d, err := parseDigest(sum)
+	if err != nil {
+		return nil, false, err
 	}
 	err = s.db.View(func(tx *badger.Txn) error {
 		body, ok, err = s.getBody(tx, d)
 		return err
 	})
 	return body, ok, fault.Wrap("read host detail", err)
+}
+
+func parseDigest(sum string) (d digest, err error) {
+	if n, err := hex.Decode(d[:], []byte(sum[:min(len(sum), 2*len(d))])); err != nil || n != len(d) || len(sum) != 2*len(d) {
+		return d, fault.New(fault.Invalid, "read host detail", "the digest is not 64 hexadecimal digits")
+	}
+	return d, nil
 }
 
 func (s *Store) getBody(tx *badger.Txn, sum digest) ([]byte, bool, error) {
@@ -268,30 +380,6 @@ func (s *Store) getBody(tx *badger.Txn, sum digest) ([]byte, bool, error) {
 		s.markDamaged(sum, true)
 	}
 	return body, err == nil, err
-}
-
-// Delete removes every pointer of the host, durable on return; bodies that nobody else has go with
-// the next GC. An unknown host is no error.
-func (s *Store) Delete(host model.HostID) error {
-	const op = "delete host detail"
-	return s.update(op, func(tx *badger.Txn) error {
-		for _, kind := range []Kind{Packages, Certificates} {
-			p, found, err := getPointer(tx, host, kind)
-			if err != nil {
-				return err
-			}
-			if !found {
-				continue
-			}
-			if err := tx.Delete(pointerKey(host, kind)); err != nil {
-				return err
-			}
-			if err := tx.Delete(userKey(p.sum, host, kind)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // update commits fn's work, again where another writer of the same host came between. A commit that
@@ -339,12 +427,21 @@ func (s *Store) writable(op string) error {
 	return nil // not knowing is no reason to stop
 }
 
-// RunGC makes a pass of GC now and then one per Options.GCInterval, until ctx ends; it returns nil
-// then. A failed pass is logged and tried again at the next turn.
+// expireEvery is the pause between two passes of Expire.
+const expireEvery = time.Hour
+
+// RunGC makes a pass of GC now and then one per Options.GCInterval, and one of Expire per hour, until ctx
+// ends; it returns nil then. A failed pass is logged and tried again at the next turn.
 func (s *Store) RunGC(ctx context.Context) error {
 	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
-	for {
+	for due := s.aging.uptime(); ; {
+		if up := s.aging.uptime(); up >= due {
+			if _, err := s.Expire(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("removing old host detail failed", "folder", s.dir, "err", err)
+			}
+			due = up + expireEvery
+		}
 		if err := s.GC(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("cleaning the detail tier failed", "folder", s.dir, "err", err)
 		}

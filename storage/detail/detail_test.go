@@ -11,15 +11,49 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-func open(t *testing.T, dir string) *Store {
+// clocks are what a test moves time with.
+type clocks struct {
+	mu   sync.Mutex
+	wall time.Time
+	up   time.Duration
+}
+
+func newClocks() *clocks { return &clocks{wall: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)} }
+
+// pass lets time pass for both.
+func (c *clocks) pass(d time.Duration) { c.shift(d, d) }
+
+func (c *clocks) shift(wall, up time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wall, c.up = c.wall.Add(wall), c.up+up
+}
+
+func (c *clocks) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.wall
+}
+
+func (c *clocks) uptime() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.up
+}
+
+func open(t *testing.T, dir string) *Store { return openWith(t, dir, Options{}) }
+
+func openWith(t *testing.T, dir string, o Options) *Store {
 	t.Helper()
-	s, err := Open(dir, Options{MinFree: -1})
+	o.MinFree = -1
+	s, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,18 +144,37 @@ func TestPutGetRestart(t *testing.T) {
 }
 
 func TestBodiesAreSharedAndSwept(t *testing.T) {
-	s := open(t, t.TempDir())
+	c := newClocks()
+	s := openWith(t, t.TempDir(), Options{Now: c.now, Uptime: c.uptime})
+	var entries []Entry
 	for h := range 300 {
-		put(t, s, h, Packages, 1, "same")
-		put(t, s, h, Certificates, 1, fmt.Sprint("own ", h))
+		entries = append(entries, Entry{Host: host(h), Kind: Packages, AsOf: 1, Body: []byte("same")})
+		entries = append(entries, Entry{Host: host(h), Kind: Certificates, AsOf: 1, Body: fmt.Append(nil, "own ", h)})
+	}
+	if _, err := s.PutAll(entries); err != nil {
+		t.Fatal(err)
 	}
 	if n := rows(t, s, prefixBody); n != 301 {
 		t.Fatalf("%d bodies, want 301", n)
 	}
 	old := put(t, s, 0, Packages, 1, "same")
 	put(t, s, 0, Packages, 2, "newer") // one of many users leaves
-	for h := range 290 {
-		put(t, s, h, Certificates, 2, "shared now") // 290 bodies, several batches, lose their only user
+	entries = nil
+	for h := range 290 { // 290 bodies, several batches, are to lose their only user
+		entries = append(entries, Entry{Host: host(h), Kind: Certificates, AsOf: 2, Body: []byte("shared now")})
+	}
+	if _, err := s.PutAll(entries); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.GC(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := rows(t, s, prefixBody); n != 1+1+300+1 {
+		t.Fatalf("%d bodies with their history, want 303", n)
+	}
+	c.pass(366 * day)
+	if gone, err := s.Expire(t.Context()); err != nil || gone != (Expired{Versions: 1 + 290}) {
+		t.Fatalf("expired %+v, %v", gone, err)
 	}
 	if err := s.GC(t.Context()); err != nil {
 		t.Fatal(err)
@@ -147,13 +200,14 @@ func TestBodiesAreSharedAndSwept(t *testing.T) {
 	if err := s.GC(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, prefix := range []byte{prefixBody, prefixPointer, prefixUser} {
+	for _, prefix := range []byte{prefixBody, prefixPointer, prefixUser, prefixVersion} {
 		if n := rows(t, s, prefix); n != 0 {
 			t.Errorf("%d rows %q are left of nothing", n, prefix)
 		}
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
+	s.loosen()
 	if err := s.GC(stopped); err == nil {
 		t.Error("a cancelled GC must say so")
 	}
@@ -166,7 +220,8 @@ func TestBodiesAreSharedAndSwept(t *testing.T) {
 func TestGCBesidePuts(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	s := open(t, t.TempDir())
+	c := newClocks()
+	s := openWith(t, t.TempDir(), Options{Now: c.now, Uptime: c.uptime})
 	var wg sync.WaitGroup
 	for w := range 4 {
 		rnd := rand.New(rand.NewPCG(seed, uint64(w)))
@@ -190,6 +245,10 @@ func TestGCBesidePuts(t *testing.T) {
 			case <-stop:
 				return
 			default:
+				c.pass(366 * day)
+				if _, err := s.Expire(t.Context()); err != nil {
+					t.Error(err)
+				}
 				if err := s.GC(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -199,11 +258,15 @@ func TestGCBesidePuts(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	<-done
+	c.pass(366 * day)
+	if _, err := s.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.GC(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if p, u := rows(t, s, prefixPointer), rows(t, s, prefixUser); p != u || p == 0 {
-		t.Fatalf("%d pointers, %d user rows", p, u)
+	if p, h, u := rows(t, s, prefixPointer), rows(t, s, prefixVersion), rows(t, s, prefixUser); p != u || h != u || p == 0 {
+		t.Fatalf("%d pointers, %d versions, %d user rows", p, h, u)
 	}
 	if b := rows(t, s, prefixBody); b > 3 {
 		t.Fatalf("%d bodies for 3 hosts", b)

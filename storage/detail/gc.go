@@ -12,11 +12,23 @@ import (
 // sweepBatch is how many bodies are removed while Puts wait.
 const sweepBatch = 128
 
-// GC removes every body that no host points to, and lets Badger give space back. Get, and a Put of
-// what is there already, see no difference; other Puts wait for moments only. It ends early with the
-// cause of ctx.
-func (s *Store) GC(ctx context.Context) error {
+// GC removes every body that no record names, and lets Badger give space back. Get, and a Put of
+// what is there already, see no difference; other Puts wait for moments only. It costs nothing where no
+// record went since the last pass. It ends early with the cause of ctx.
+func (s *Store) GC(ctx context.Context) (err error) {
 	const op = "clean the detail tier"
+	s.mu.Lock()
+	loose := s.loose
+	s.loose = false
+	s.mu.Unlock()
+	if !loose {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			s.loosen()
+		}
+	}()
 	removed := 0
 	var after []byte
 	for {
@@ -38,7 +50,7 @@ func (s *Store) GC(ctx context.Context) error {
 		after = next
 	}
 	if removed > 0 {
-		s.log.Debug("bodies that no host has were removed", "folder", s.dir, "bodies", removed)
+		s.log.Debug("bodies that no record names were removed", "folder", s.dir, "bodies", removed)
 	}
 	for ctx.Err() == nil {
 		err := s.db.RunValueLogGC(0.5)
@@ -52,7 +64,7 @@ func (s *Store) GC(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// orphans returns up to sweepBatch bodies behind the key after that nobody points to at this moment,
+// orphans returns up to sweepBatch bodies behind the key after that no record names at this moment,
 // and the key to go on after; nil at the end. Bodies and their users stand in the same order, so
 // that one walk over both compares them.
 func (s *Store) orphans(after []byte) (sums []digest, next []byte, err error) {
@@ -87,14 +99,14 @@ func (s *Store) orphans(after []byte) (sums []digest, next []byte, err error) {
 	return sums, next, err
 }
 
-// used reports whether somebody points to sum.
+// used reports whether a record names sum.
 func used(users *badger.Iterator, sum digest) bool {
 	key := usersKey(sum)
 	users.Seek(key)
 	return users.ValidForPrefix(key)
 }
 
-// remove deletes those of the bodies that still nobody points to, while no Put is under way.
+// remove deletes those of the bodies that still no record names, while no Put is under way.
 func (s *Store) remove(op string, sums []digest) (n int, err error) {
 	if len(sums) == 0 {
 		return 0, nil

@@ -12,14 +12,17 @@ import (
 )
 
 // Format is the layout described in DESIGN.md. A folder of a higher format is refused.
-const Format = 1
+const Format = 2
 
 // The first byte of each key.
 const (
-	prefixMeta    = 'm' // "mformat" -> uint32
-	prefixPointer = 'p' // host(16) kind(1) -> as-of(8) digest(32)
+	prefixMeta    = 'm' // "mformat", "mage", "mmigrate"
+	prefixPointer = 'p' // host(16) kind(1) -> as-of(8) digest(32) n(8)
+	prefixVersion = 'h' // host(16) kind(1) n(8) -> record: what the host has or had
+	prefixEvent   = 'e' // host(16) kind(1) id(16) -> record: what happened once
 	prefixBody    = 'b' // digest(32) -> packed body
-	prefixUser    = 'u' // digest(32) host(16) kind(1) -> nothing: who points to the body
+	prefixUser    = 'u' // digest(32) key-of-a-record -> nothing: which record names the body
+	prefixRetired = 'r' // host(16) -> age(8) at which the host was first missed
 )
 
 var keyFormat = []byte("mformat")
@@ -35,29 +38,83 @@ func pointerKey(host model.HostID, kind Kind) []byte {
 	return append(append(b, host[:]...), byte(kind))
 }
 
+// versionsKey is what the keys of all versions of a host's kind begin with.
+func versionsKey(host model.HostID, kind Kind) []byte {
+	b := append(make([]byte, 0, versionKeyLen), prefixVersion)
+	return append(append(b, host[:]...), byte(kind))
+}
+
+func versionKey(host model.HostID, kind Kind, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(versionsKey(host, kind), n)
+}
+
+func eventKey(host model.HostID, kind Kind, id [16]byte) []byte {
+	b := append(make([]byte, 0, eventKeyLen), prefixEvent)
+	return append(append(append(b, host[:]...), byte(kind)), id[:]...)
+}
+
+func hostKey(prefix byte, host model.HostID) []byte {
+	return append(append(make([]byte, 0, 17), prefix), host[:]...)
+}
+
+// The lengths of the keys of records.
+const (
+	versionKeyLen = 1 + 16 + 1 + 8
+	eventKeyLen   = 1 + 16 + 1 + 16
+)
+
+// recordKey takes the key of a record apart: whose it is, of which kind, and its number (a version) or zero.
+func recordKey(k []byte) (host model.HostID, kind Kind, n uint64, ok bool) {
+	switch {
+	case len(k) == versionKeyLen && k[0] == prefixVersion:
+		n = binary.BigEndian.Uint64(k[18:])
+	case len(k) == eventKeyLen && k[0] == prefixEvent:
+	default:
+		return host, 0, 0, false
+	}
+	return model.HostID(k[1:17]), Kind(k[17]), n, true
+}
+
 func bodyKey(sum digest) []byte {
 	return append(append(make([]byte, 0, 33), prefixBody), sum[:]...)
 }
 
 func usersKey(sum digest) []byte {
-	return append(append(make([]byte, 0, 50), prefixUser), sum[:]...)
+	return append(append(make([]byte, 0, 33+eventKeyLen), prefixUser), sum[:]...)
 }
 
-func userKey(sum digest, host model.HostID, kind Kind) []byte {
-	return append(append(usersKey(sum), host[:]...), byte(kind))
-}
+// userKey says that the record with that key names the body.
+func userKey(sum digest, record []byte) []byte { return append(usersKey(sum), record...) }
 
 // pointer is what a host has of one kind. Its value, big-endian:
 //
-//	0       8          40
-//	| as-of | digest   |
+//	0       8          40     48
+//	| as-of | digest   | n    |
+//
+// n is the number of the version. Format 1 had no versions, and 40 bytes.
 type pointer struct {
 	asOf model.Time
 	sum  digest
+	n    uint64
 }
 
+const pointerLen1, pointerLen = 40, 48
+
 func (p pointer) encode() []byte {
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 40), uint64(p.asOf)), p.sum[:]...)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, pointerLen), uint64(p.asOf))
+	return binary.BigEndian.AppendUint64(append(b, p.sum[:]...), p.n)
+}
+
+func decodePointer(v []byte) (p pointer, ok bool) {
+	if len(v) != pointerLen && len(v) != pointerLen1 {
+		return p, false
+	}
+	p.asOf = model.Time(binary.BigEndian.Uint64(v))
+	copy(p.sum[:], v[8:])
+	if len(v) == pointerLen {
+		p.n = binary.BigEndian.Uint64(v[pointerLen1:])
+	}
+	return p, true
 }
 
 func getPointer(tx *badger.Txn, host model.HostID, kind Kind) (p pointer, found bool, err error) {
@@ -69,14 +126,105 @@ func getPointer(tx *badger.Txn, host model.HostID, kind Kind) (p pointer, found 
 		return p, false, err
 	}
 	err = row.Value(func(v []byte) error {
-		if len(v) != 40 {
-			return fault.New(fault.Corrupt, "", "the pointer of host %s is %d bytes, not 40; have its agent send its inventory again", host, len(v))
+		var ok bool
+		if p, ok = decodePointer(v); !ok {
+			return fault.New(fault.Corrupt, "", "the pointer of host %s is %d bytes, not %d; have its agent send its inventory again", host, len(v), pointerLen)
 		}
-		p.asOf = model.Time(binary.BigEndian.Uint64(v))
-		copy(p.sum[:], v[8:])
 		return nil
 	})
 	return p, err == nil, err
+}
+
+// record is one version of what a host has, or one event. Its value, big-endian:
+//
+//	0       1    9       17    25     29       61      65        69        73
+//	| flags | at | as-of | age | size | digest | added | removed | changed |
+//
+// at is the site's clock when it was stored, age the store's own (see aging), size the body's bytes before
+// compression. Flag 1: the three counts say what differs from the version before.
+type record struct {
+	at, asOf model.Time
+	age      int64 // milliseconds
+	size     uint32
+	sum      digest
+	counted  bool
+	counts   [3]uint32
+}
+
+const (
+	recordLen   = 73
+	flagCounted = 1
+)
+
+func (r record) encode() []byte {
+	b := make([]byte, 1, recordLen)
+	if r.counted {
+		b[0] = flagCounted
+	}
+	b = binary.BigEndian.AppendUint64(b, uint64(r.at))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.asOf))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.age))
+	b = binary.BigEndian.AppendUint32(b, r.size)
+	b = append(b, r.sum[:]...)
+	for _, n := range r.counts {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return b
+}
+
+// decodeRecord reads what encode wrote; false where it is nothing of that kind.
+func decodeRecord(v []byte) (r record, ok bool) {
+	if len(v) != recordLen || v[0]&^flagCounted != 0 {
+		return r, false
+	}
+	r.counted = v[0]&flagCounted != 0
+	r.at, r.asOf = model.Time(binary.BigEndian.Uint64(v[1:])), model.Time(binary.BigEndian.Uint64(v[9:]))
+	r.age, r.size = int64(binary.BigEndian.Uint64(v[17:])), binary.BigEndian.Uint32(v[25:])
+	copy(r.sum[:], v[29:])
+	for i := range r.counts {
+		r.counts[i] = binary.BigEndian.Uint32(v[61+4*i:])
+	}
+	return r, true
+}
+
+// readRecord returns the record of that row.
+func readRecord(row *badger.Item) (r record, err error) {
+	err = row.Value(func(v []byte) error {
+		var ok bool
+		if r, ok = decodeRecord(v); !ok {
+			return fault.New(fault.Corrupt, "", "a record of %d bytes cannot be read; restore the folder from a backup, or move it away: the agents send their inventories again when asked", len(v))
+		}
+		return nil
+	})
+	return r, err
+}
+
+// getRecord returns the record with that key, if there is one.
+func getRecord(tx *badger.Txn, key []byte) (r record, found bool, err error) {
+	row, err := tx.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return r, false, nil
+	}
+	if err == nil {
+		r, err = readRecord(row)
+	}
+	return r, err == nil, err
+}
+
+// putRecord stores a record and that it names its body.
+func putRecord(tx *badger.Txn, key []byte, r record) error {
+	if err := tx.Set(key, r.encode()); err != nil {
+		return err
+	}
+	return tx.Set(userKey(r.sum, key), nil)
+}
+
+// dropRecord removes a record; its body goes with the next GC if nobody else names it.
+func dropRecord(tx *badger.Txn, key []byte, sum digest) error {
+	if err := tx.Delete(key); err != nil {
+		return err
+	}
+	return tx.Delete(userKey(sum, key))
 }
 
 // A packed body:
