@@ -68,7 +68,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		debug.SetGCPercent(30)
 	}
 	k := newController(c, o)
-	defer func() { err = errors.Join(err, k.close()) }()
+	defer func() { err = k.advise(errors.Join(err, k.close())) }()
 	if err := k.open(ctx, tcp); err != nil {
 		return err
 	}
@@ -76,7 +76,9 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 }
 
 func newController(c config.Config, o Options) *controller {
-	return &controller{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleController, o.Version)}
+	k := &controller{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleController, o.Version), full: make(chan struct{}, 1)}
+	k.tellers = newTellers(k.tellEndpoints)
+	return k
 }
 
 // controller is one run.
@@ -98,9 +100,11 @@ type controller struct {
 	gossip  *gossip.Gossip
 	sites   *hub.Hub
 	links   *links
+	tellers *tellers
 	reach   *serve.Reach
 
-	stopping atomic.Bool // told to; see notReady
+	full     chan struct{} // 1: the disk here fills up
+	stopping atomic.Bool   // told to; see notReady
 	closers  []func() error
 }
 
@@ -188,6 +192,7 @@ func (k *controller) run(outer context.Context) error {
 	g, ctx := errgroup.WithContext(inner)
 	g.Go(func() error { return k.door.Server.Run(ctx) })
 	g.Go(func() error { return k.space.Run(ctx) })
+	g.Go(func() error { return k.makeRoom(ctx) })
 	g.Go(func() error {
 		return k.gate.peers(ctx, k.door.Server.Listen(link.ProtoPeer), func(ctx context.Context, s *link.Session, from string) {
 			err := k.mesh.Serve(ctx, s, from)
@@ -227,21 +232,27 @@ func (k *controller) room(keepUp bool) error {
 	return k.space.Err(space.Low)
 }
 
-// filled lets another node lead when the disk here fills up: the group then goes on taking changes in.
+// filled notes that the disk here fills up. It is told by who must be quick.
 func (k *controller) filled(l space.Level) {
-	n := k.group.Load()
-	if n == nil || l == space.Plenty {
+	if l == space.Plenty {
 		return
 	}
-	go func() { // it is told by who must be quick
-		ctx, cancel := context.WithTimeout(context.Background(), handOver)
-		defer cancel()
-		if leads, _ := n.Leader(); leads && len(k.others()) > 0 {
-			if err := n.Transfer(ctx, ""); err != nil {
-				k.log.Warn("no other node takes the lead from one whose disk is full", "err", err)
-			}
+	select {
+	case k.full <- struct{}{}:
+	default:
+	}
+}
+
+// makeRoom lets another node lead whenever the disk here fills up: the group then goes on taking changes in.
+func (k *controller) makeRoom(ctx context.Context) error {
+	for {
+		select {
+		case <-k.full:
+		case <-ctx.Done():
+			return nil
 		}
-	}()
+		k.passOn(ctx, "no other node takes the lead from one whose disk is full")
+	}
 }
 
 // leave lets another node lead before this one stops, so that writes go on at once.
@@ -249,13 +260,21 @@ func (k *controller) leave(ctx context.Context) {
 	k.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, handOver)
 	defer cancel()
-	n := k.group.Load()
-	if leads, _ := n.Leader(); leads && len(k.others()) > 0 {
-		if err := n.Transfer(ctx, ""); err != nil {
-			k.log.Warn("no other node takes the lead now; the group elects one", "err", err)
-		}
-	}
+	k.passOn(ctx, "no other node takes the lead now; the group elects one")
 	_ = k.gossip.Leave(ctx) // the others find out by themselves otherwise
+}
+
+// passOn lets another node lead, where this one does and there is another. It takes handOver at most.
+func (k *controller) passOn(ctx context.Context, orElse string) {
+	ctx, cancel := context.WithTimeout(ctx, handOver)
+	defer cancel()
+	n := k.group.Load()
+	if leads, _ := n.Leader(); !leads || len(k.others()) == 0 {
+		return
+	}
+	if err := n.Transfer(ctx, ""); err != nil {
+		k.log.Warn(orElse, "err", err)
+	}
 }
 
 // serve starts everything that others see. outer ends when the server is told to stop.
@@ -276,10 +295,10 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Continues: true, Member: k.rows.Member,
 		Heard: func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
 	})
-	k.links.open(k.sites, func(id model.NodeID) { g.Go(func() error { k.tellEndpoints(ctx, id); return nil }) })
+	k.links.open(k.sites, func(site model.NodeID) { k.tellers.due(site) })
 	joins, err := enroll.NewServer(enroll.ServerConfig{
 		CA: k.ca, Members: k.rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: k.log,
-		Group: &enroll.Group{Key: k.me.Secrets.GroupKey, Nodes: k.nodes, Joined: k.joined},
+		Group: &enroll.Group{Key: k.me.Secrets.GroupKey, Nodes: k.nodes, Joined: k.takeIn},
 	})
 	if err != nil {
 		return err
@@ -301,6 +320,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	})
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })
+	g.Go(func() error { return k.tellers.run(ctx) })
 	g.Go(func() error {
 		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m model.Member) {
 			_ = k.sites.Serve(ctx, l, m) // it logs why the link ended

@@ -2,13 +2,11 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -22,12 +20,8 @@ import (
 	"github.com/skerryhq/skerry/ui/api"
 )
 
-// Times of what a node does for its group.
-const (
-	registerPause = 2 * time.Second // between two attempts to register
-	watchPause    = time.Second     // between two looks at the registry, however often it changes
-	tellTimeout   = 10 * time.Second
-)
+// registerPause is between two attempts to register.
+const registerPause = 2 * time.Second
 
 // raftRoutes is what the node answers for the others.
 const raftRoutes = "raft/"
@@ -226,102 +220,11 @@ func (k *controller) joined(ctx context.Context, m model.Member) error {
 	return k.group.Load().AddMember(ctx, m.ID.String(), m.Address)
 }
 
-// errRemoved ends the run of a node that the group does not want any more.
-var errRemoved = errors.New("this controller was removed from its group; to use it again, move its data folder away and join it with a new token (`skerry cluster join-token`)")
-
-// watch follows the registry: it listens to every other controller, and tells the sites where the controllers are
-// when that changes.
-func (k *controller) watch(ctx context.Context) error {
-	type ear struct {
-		addr  string
-		stop  context.CancelFunc
-		ended chan struct{}
-	}
-	ears := map[model.NodeID]ear{}
-	var listening sync.WaitGroup
-	defer listening.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // first, or who listens would be waited for without end
-	told, seen := "", uint64(0)
-	for {
-		version, err := k.rows.Wait(ctx, seen)
-		if err != nil {
-			return nil // the end, of ctx or of the store
-		}
-		seen = version
-		if m, ok, err := k.rows.Member(k.me.Member); err == nil && ok && m.Status == model.MemberRemoved {
-			return errRemoved
-		}
-		now := map[model.NodeID]string{}
-		for _, m := range k.others() {
-			now[m.ID] = m.Address
-		}
-		for id, e := range ears {
-			if now[id] != e.addr {
-				e.stop()
-				<-e.ended // it forgets what it heard, and the next one begins to hear
-				delete(ears, id)
-			}
-		}
-		for id, addr := range now {
-			if _, ok := ears[id]; ok {
-				continue
-			}
-			ctx, cancel := context.WithCancel(ctx)
-			e := ear{addr, cancel, make(chan struct{})}
-			ears[id] = e
-			listening.Go(func() {
-				defer close(e.ended)
-				k.links.listen(ctx, id.String(), addr)
-			})
-		}
-		if list := k.endpoints(); list != told {
-			if told != "" {
-				k.tellAll(ctx)
-			}
-			told = list
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(watchPause):
-		}
-	}
-}
-
-// endpoints is where the sites find the controllers, in the form of model.ParamEndpoints.
-func (k *controller) endpoints() string {
-	list := []string{k.address}
-	for _, m := range k.others() {
-		list = append(list, m.Address)
-	}
-	slices.Sort(list)
-	return strings.Join(slices.Compact(list), " ")
-}
-
-// tellAll tells every site that is linked here where the controllers are.
-func (k *controller) tellAll(ctx context.Context) {
-	for _, id := range k.sites.Known() {
-		if s, _ := k.sites.Live(id); s.Up && ctx.Err() == nil {
-			k.tellEndpoints(ctx, id)
-		}
-	}
-}
-
-// tellEndpoints tells one site. Where that fails, the site is told at its next link.
-func (k *controller) tellEndpoints(ctx context.Context, id model.NodeID) {
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
-	defer cancel()
-	if _, err := k.sites.Ask(ctx, id, model.RouteEndpoints, map[string]string{model.ParamEndpoints: k.endpoints()}); err != nil {
-		k.log.Debug("a site was not told where the controllers are", "site", id, "err", err)
-	}
-}
-
 // health is what this node says of itself to the leader.
 func (k *controller) health() node.HealthNote {
 	why := k.notReady()
 	disk := k.space.State()
-	note := node.HealthNote{Software: "skerry " + k.opts.Version, Ready: len(why) == 0, Reasons: why, Links: k.links.here()}
+	note := node.HealthNote{Software: "skerry " + k.opts.Version, Ready: len(why) == 0, Reasons: why, Links: len(k.links.held())}
 	if disk.Level != space.Plenty {
 		note.Disk = disk.Level.String()
 	}

@@ -98,16 +98,16 @@ func (l *links) open(h linkHub, greeted func(model.NodeID)) {
 	l.hub, l.greeted = h, greeted
 }
 
-// here is how many links this controller holds.
-func (l *links) here() (n int) {
+// held are the members whose links this controller holds.
+func (l *links) held() (ids []model.NodeID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, up := range l.told {
+	for id, up := range l.told {
 		if up {
-			n++
+			ids = append(ids, id)
 		}
 	}
-	return n
+	return ids
 }
 
 // opened returns the hub, or an error while there is none.

@@ -211,10 +211,13 @@ func settle(dir string) error {
 	})
 }
 
-// ResumeRestore completes a restore that a crash interrupted after it was whole, and removes what one left that was not.
-// It reports whether there was one to complete. To be called before anything in the data folder is opened.
+// ResumeRestore completes a restore that a crash interrupted after it was whole, and removes what one left that was not;
+// the same for a Rejoin, but that what is not whole stays. It reports whether there was one to complete. To be called before anything in the data folder is opened.
 func ResumeRestore(data string) (bool, error) {
 	const op = "complete the restore of a backup"
+	if err := setAside(data); err != nil {
+		return false, fault.Wrap("take the place of a damaged node", err)
+	}
 	names, err := os.ReadDir(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
