@@ -66,8 +66,15 @@ type Config struct {
 	Sink   Sink
 	// PeerEpoch is the epoch that the other side stated; items of another are refused.
 	PeerEpoch model.Epoch
-	// PeerHeld is how far the other side said that it holds ours.
-	PeerHeld model.Position
+	// PeerHeld is how far the other side said that it holds ours, and PeerBegun what it has of the item that
+	// came next in parts; nil: nothing.
+	PeerHeld  model.Position
+	PeerBegun *wire.Begun
+	// Version is the protocol version agreed on; zero is 1.
+	Version int
+	// Spool keeps what came of an item in parts, under Origin; nil: for as long as this exchange runs.
+	Spool  *Spool
+	Origin model.NodeID // the other side
 	// Heard is called for every frame that arrives; it must be quick. May be nil.
 	Heard func()
 	Log   *slog.Logger
@@ -104,10 +111,14 @@ func Run(ctx context.Context, s Stream, c Config) error {
 	if c.Heard == nil {
 		c.Heard = func() {}
 	}
+	if c.Spool == nil {
+		c.Spool = NewSpool(wire.MaxFrame, time.Now)
+	}
 	e := &engine{
 		Config: c,
 		line:   newLine(s, c.Silence),
 		order:  newTurn(),
+		gait:   gait{firstRun},
 		slots:  make(chan struct{}, wire.Window),
 		inbox:  make(chan wire.Items, wire.Window),
 		pong:   make(chan struct{}, 1),
@@ -162,10 +173,18 @@ type engine struct {
 
 	order turn // held while a run is numbered and written
 
-	mu     sync.Mutex  // guards what follows; taken inside order
-	flying []model.Seq // Through of the runs on the way, in the order they were sent
-	sent   model.Seq   // the furthest Through sent, or held by the other side from the start
-	gap    model.Seq   // how far the source came without items
+	mu     sync.Mutex // guards what follows; taken inside order
+	flying []flight   // the runs on the way, in the order they were sent
+	sent   model.Seq  // the furthest Through sent, or held by the other side from the start
+	gap    model.Seq  // how far the source came without items
+	gait   gait       // how large the runs are
+}
+
+// flight is a run on the way.
+type flight struct {
+	through model.Seq
+	size    int       // bytes of payload
+	at      time.Time // when it was given to the line
 }
 
 // read takes frames off the stream. It never writes and never waits for anything but bytes, so that
@@ -183,6 +202,8 @@ func (e *engine) read(ctx context.Context) error {
 		switch t {
 		case wire.TypeItems:
 			err = e.arrived(body)
+		case wire.TypePart:
+			err = e.joined(body)
 		case wire.TypeAck:
 			err = e.confirmed(body)
 		case wire.TypePing:
@@ -212,6 +233,11 @@ func (e *engine) arrived(body []byte) error {
 	if r.Epoch != e.PeerEpoch {
 		return fault.New(fault.Corrupt, "", "items of epoch %d came on a link of epoch %d", r.Epoch, e.PeerEpoch)
 	}
+	return e.due(r)
+}
+
+// due leaves a run to be accepted.
+func (e *engine) due(r wire.Items) error {
 	select {
 	case e.inbox <- r:
 		return nil

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	writeStep    = 64 << 10    // bytes that must get through within the silence
+	writeStep    = 16 << 10    // bytes that must get through within the silence
 	farewellTime = time.Second // how long the last word may take
 )
 
@@ -39,6 +39,16 @@ type turn chan struct{}
 func newTurn() turn    { return make(turn, 1) }
 func (t turn) Lock()   { t <- struct{}{} }
 func (t turn) Unlock() { <-t }
+
+// TryLock takes the turn if nobody has it.
+func (t turn) TryLock() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
 
 func newLine(s Stream, silence time.Duration) *line {
 	return &line{s: s, silence: silence, out: newTurn(), wrote: time.Now()}

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -34,15 +35,48 @@ func (e *engine) send(ctx context.Context) error {
 			e.mu.Unlock()
 			continue
 		}
-		if err := e.dispatch(items, through); err != nil {
-			return err
+		for len(items) > 0 {
+			n := e.small(items)
+			at := through
+			if n < len(items) {
+				at = items[max(n, 1)-1].Seq
+			}
+			if n == 0 {
+				err = e.part(items[0])
+			} else {
+				err = e.dispatch(items[:n], at)
+			}
+			if err != nil {
+				return err
+			}
+			if items = items[max(n, 1):]; len(items) == 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case e.slots <- struct{}{}:
+			}
 		}
 	}
 }
 
+// small returns how many items come before the first one that goes in parts.
+func (e *engine) small(items []model.Item) int {
+	if e.Version < wire.VersionParts {
+		return len(items)
+	}
+	for i := range items {
+		if len(items[i].Payload) > partFrom {
+			return i
+		}
+	}
+	return len(items)
+}
+
 // next asks the source and does not trust it with what would make the other side skip items.
 func (e *engine) next(ctx context.Context, after model.Seq) ([]model.Item, model.Seq, error) {
-	items, through, err := e.Source.Next(ctx, after, MaxRunItems, MaxRunBytes)
+	items, through, err := e.Source.Next(ctx, after, MaxRunItems, e.runSize())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -66,15 +100,22 @@ func (e *engine) next(ctx context.Context, after model.Seq) ([]model.Item, model
 func (e *engine) dispatch(items []model.Item, through model.Seq) error {
 	e.order.Lock()
 	defer e.order.Unlock()
+	return e.dispatchLocked(items, through)
+}
+
+func (e *engine) dispatchLocked(items []model.Item, through model.Seq) error {
 	e.mu.Lock()
 	if len(items) == 0 && through <= e.sent { // overtaken by a run with items
 		e.mu.Unlock()
 		<-e.slots
 		return nil
 	}
-	e.flying = append(e.flying, through)
-	e.sent = through
+	size := 0
+	for i := range items {
+		size += len(items[i].Payload)
+	}
 	e.mu.Unlock()
+	e.fly(through, size)
 	return e.line.write(wire.TypeItems, wire.Items{Epoch: e.Source.Epoch(), Through: through, Items: items})
 }
 
@@ -87,11 +128,12 @@ func (e *engine) confirmed(body []byte) error {
 	}
 	e.mu.Lock()
 	sent := e.sent
-	n := 0
-	for n < len(e.flying) && e.flying[n] <= a.Held.Seq {
+	n, now := 0, time.Now()
+	for n < len(e.flying) && e.flying[n].through <= a.Held.Seq {
+		e.gait.acknowledged(e.flying[n].size, now.Sub(e.flying[n].at))
 		n++
 	}
-	e.flying = e.flying[n:]
+	e.flying = slices.Delete(e.flying, 0, n)
 	e.mu.Unlock()
 	if a.Held.Epoch != e.Source.Epoch() || a.Held.Seq > sent {
 		return fault.New(fault.Corrupt, "", "the other side acknowledged %d/%d; sent was through %d/%d",
@@ -153,10 +195,11 @@ func (e *engine) nudge() error {
 	e.mu.Lock()
 	gap, news := e.gap, e.gap > e.sent
 	e.mu.Unlock()
-	if news {
+	if news && e.order.TryLock() { // else a large item is on its way, which nothing may come between
+		defer e.order.Unlock()
 		select {
 		case e.slots <- struct{}{}:
-			return e.dispatch(nil, gap)
+			return e.dispatchLocked(nil, gap)
 		default: // the window is full: runs are on the way, and the place can wait
 		}
 	}

@@ -88,6 +88,8 @@ type LinkState struct {
 type Hub struct {
 	Config
 
+	spool *exchange.Spool // of what comes up in parts
+
 	mu    sync.Mutex // guards links
 	links map[model.NodeID]*entry
 }
@@ -100,6 +102,9 @@ type entry struct {
 	end   context.CancelCauseFunc
 	gone  chan struct{} // closed when the link has left: nothing of it is under way any more
 }
+
+// spoolBytes bounds what is kept of large items that are not whole yet, over all members.
+const spoolBytes = 64 << 20
 
 // New returns a Hub without links.
 func New(c Config) *Hub {
@@ -114,7 +119,7 @@ func New(c Config) *Hub {
 	if c.Heard == nil {
 		c.Heard = func(model.Member) {}
 	}
-	return &Hub{Config: c, links: map[model.NodeID]*entry{}}
+	return &Hub{Config: c, spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
 }
 
 // Live returns the state of a member's link; false where it has had none since this server started.
@@ -185,6 +190,7 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	err = wire.WriteFrame(stream, wire.TypeWelcome, wire.Welcome{
 		MinVersion: hello.MaxVersion, MaxVersion: hello.MaxVersion,
 		Node: h.Self, Name: h.Name, Software: h.Software, Epoch: epoch, Held: held, Now: model.TimeOf(h.Now()),
+		Begun: h.spool.Begun(m.ID, hello.Epoch, held),
 	})
 	if err != nil {
 		return err
@@ -192,7 +198,8 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	_ = stream.SetDeadline(time.Time{})
 	return exchange.Run(ctx, stream, exchange.Config{
 		Source: &directives{Hub: h, to: m.ID, epoch: epoch}, Sink: sink,
-		PeerEpoch: hello.Epoch, PeerHeld: hello.Held,
+		PeerEpoch: hello.Epoch, PeerHeld: hello.Held, PeerBegun: hello.Begun,
+		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID,
 		Heard: func() { h.Heard(m) },
 		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,
 	})

@@ -54,6 +54,8 @@ type Config struct {
 	// Resync is called where the upper tier lost what it had acknowledged (it was restored from a
 	// backup): it must append the present state to the outbox, durably, before it returns.
 	Resync func(ctx context.Context) error
+	// Told, if set, is told at each greeting what time it is at the upper tier, which has proved who it is. It must be quick.
+	Told func(time.Time)
 	// Changed, if set, is told of each change of state, in order; it must be quick.
 	Changed func(State)
 	Now     func() time.Time
@@ -79,10 +81,14 @@ type State struct {
 // Link is one node's link to the tier above it.
 type Link struct {
 	Config
+	spool *exchange.Spool // of what comes down in parts
 
 	mu    sync.Mutex // guards state
 	state State
 }
+
+// spoolBytes bounds what is kept of a large item that is not whole yet.
+const spoolBytes = 2 * wire.MaxFrame
 
 // New returns a Link that is offline until Run is called.
 func New(c Config) *Link {
@@ -100,7 +106,7 @@ func New(c Config) *Link {
 	if c.Changed == nil {
 		c.Changed = func(State) {}
 	}
-	return &Link{Config: c, state: State{Since: c.Now()}}
+	return &Link{Config: c, spool: exchange.NewSpool(spoolBytes, c.Now), state: State{Since: c.Now()}}
 }
 
 // State returns the present state.
@@ -176,6 +182,9 @@ func (l *Link) once(ctx context.Context) error {
 		_ = wire.WriteFault(stream, err)
 		return err
 	}
+	if l.Told != nil && welcome.Now != 0 {
+		l.Told(welcome.Now.Std())
+	}
 	l.set(true, welcome.Name, "")
 	l.Log.Info("link up", "upper", welcome.Name, "software", welcome.Software, "remote", sess.Peer().Remote,
 		"held", uint64(welcome.Held.Seq), "skew", welcome.Now.Std().Sub(l.Now()).Round(time.Second).String())
@@ -184,7 +193,8 @@ func (l *Link) once(ctx context.Context) error {
 	answering.Go(func() { l.answer(ctx, sess) })
 	err = exchange.Run(ctx, stream, exchange.Config{
 		Source: outbox{l.Outbox}, Sink: l.Sink,
-		PeerEpoch: welcome.Epoch, PeerHeld: welcome.Held,
+		PeerEpoch: welcome.Epoch, PeerHeld: welcome.Held, PeerBegun: welcome.Begun,
+		Version: welcome.MaxVersion, Spool: l.spool, Origin: l.Upper,
 		Log: l.Log, Keepalive: l.Keepalive, Silence: l.Silence,
 	})
 	cancel()
@@ -243,6 +253,7 @@ func (l *Link) hello(stream net.Conn, held model.Position) (wire.Welcome, error)
 	err := wire.WriteFrame(stream, wire.TypeHello, wire.Hello{
 		MinVersion: wire.MinVersion, MaxVersion: wire.MaxVersion,
 		Node: l.Self, Name: l.Name, Software: l.Software, Epoch: l.Outbox.Epoch(), Held: held, Now: model.TimeOf(l.Now()),
+		Begun: l.spool.Begun(l.Upper, 0, held),
 	})
 	if err != nil {
 		return wire.Welcome{}, err
@@ -255,9 +266,11 @@ func (l *Link) hello(stream net.Conn, held model.Position) (wire.Welcome, error)
 	if err != nil {
 		return w, err
 	}
-	if _, err := wire.Negotiate(w.MinVersion, w.MaxVersion, w.Software); err != nil {
+	v, err := wire.Negotiate(w.MinVersion, w.MaxVersion, w.Software)
+	if err != nil {
 		return w, err
 	}
+	w.MaxVersion = v
 	if w.Node != l.Upper {
 		return w, fault.New(fault.Denied, "open the link", "the other side is %s (%q), but this node enrolled at %s: check the address, or enroll anew", w.Node, w.Name, l.Upper)
 	}

@@ -10,8 +10,11 @@ import (
 // The protocol versions that this build speaks. History: see DESIGN.md.
 const (
 	MinVersion = 1
-	MaxVersion = 1
+	MaxVersion = 2
 )
+
+// VersionParts is the first version in which a large item may come in parts.
+const VersionParts = 2
 
 // Window is how many items frames a side may have on the way without an acknowledgement. It is part
 // of the protocol: the receiver keeps room for so many and refuses more.
@@ -39,6 +42,9 @@ type Hello struct {
 	Epoch      model.Epoch    `json:"epoch"`    // of the items that the speaker will send
 	Held       model.Position `json:"held"`     // of the other side's items; zero: nothing
 	Now        model.Time     `json:"now"`      // the speaker's clock, to show skew; never used for order
+	// Begun is what the speaker has of an item behind Held that came in parts and is not whole yet; nil: nothing.
+	// From version 2.
+	Begun *Begun `json:"begun,omitzero"`
 }
 
 // Welcome is Hello from the accepting side.
@@ -69,6 +75,9 @@ type Ask struct {
 type Fault struct {
 	Kind string `json:"kind"` // the stable name of the fault.Kind
 	Text string `json:"text"`
+	// RetryAfter is how many seconds from now another attempt makes sense; zero: nothing is advised. An older
+	// peer skips it.
+	RetryAfter int64 `json:"retry_after,omitzero"`
 }
 
 // Enroll is a newcomer's claim. Its key is the one it proved in the TLS handshake.
@@ -125,6 +134,11 @@ func (h *Hello) check() error {
 		return fault.New(fault.Corrupt, "", "the speaker's id is missing")
 	case h.Epoch == 0:
 		return fault.New(fault.Corrupt, "", "the speaker's epoch is missing")
+	}
+	if h.Begun != nil {
+		if err := h.Begun.check(); err != nil {
+			return err
+		}
 	}
 	return within(maxLabel, "name", h.Name, "software", h.Software)
 }

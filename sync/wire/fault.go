@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -15,8 +16,15 @@ func FaultOf(err error) Fault {
 	if len(text) > maxText {
 		text = text[:maxText]
 	}
-	return Fault{Kind: fault.KindOf(err).String(), Text: strings.ToValidUTF8(text, "?")}
+	f := Fault{Kind: fault.KindOf(err).String(), Text: strings.ToValidUTF8(text, "?")}
+	if d, ok := fault.RetryAfter(err); ok {
+		f.RetryAfter = int64(min(d.Round(time.Second), maxRetry) / time.Second) // one below half a second advises nothing
+	}
+	return f
 }
+
+// maxRetry bounds what is said, and believed, of when to try again.
+const maxRetry = 24 * time.Hour
 
 // Err returns the error that f carries. Its text is foreign: what could disturb a terminal or a log
 // line is taken out, and it is cut to what FaultOf would send.
@@ -33,7 +41,11 @@ func (f Fault) Err() error {
 	if text == "" {
 		text = "the other side gave no reason"
 	}
-	return fault.New(fault.KindNamed(f.Kind), "", "%w", errors.New(text))
+	err := fault.New(fault.KindNamed(f.Kind), "", "%w", errors.New(text))
+	if f.RetryAfter <= 0 {
+		return err
+	}
+	return fault.Later(err, time.Duration(min(f.RetryAfter, int64(maxRetry/time.Second)))*time.Second)
 }
 
 // FaultError returns the error that the body of a fault frame carries, or that it carries none.

@@ -34,11 +34,12 @@ const (
 	TypePong     Type = 10 // no body: the answer to Ping
 	TypeEnroll   Type = 11 // Enroll: the only frame a newcomer sends
 	TypeEnrolled Type = 12 // Enrolled: the answer to Enroll
+	TypePart     Type = 13 // Part: a piece of one item that is too large for one run; from version 2
 )
 
 var typeNames = [...]string{
 	"none", "hello", "welcome", "items", "ack", "ask", "answer", "end",
-	"fault", "ping", "pong", "enroll", "enrolled",
+	"fault", "ping", "pong", "enroll", "enrolled", "part",
 }
 
 // String returns the lower-case name, for messages.
@@ -55,14 +56,15 @@ const (
 	MaxFrame = model.MaxPayload + 1<<20
 	// MaxControl is enough for every frame that carries neither items nor a piece of an answer.
 	MaxControl = 64 << 10
-	// MaxChunk is the largest piece of an answer that a sender puts in one frame.
-	MaxChunk = 256 << 10
+	// MaxChunk is the largest piece of an answer that a sender puts in one frame: on a thin line whatever
+	// else is to be said waits for no more than that.
+	MaxChunk = 32 << 10
 )
 
 const (
 	headerLen    = 8
 	flagZstd     = 1 << 0
-	compressFrom = 1 << 10 // shorter bodies gain nothing
+	compressFrom = 256 // shorter bodies gain nothing
 	readStep     = 64 << 10
 )
 
@@ -70,13 +72,15 @@ const (
 type Chunk []byte
 
 // AppendFrame appends a whole frame to dst. A nil body makes an empty one; a Chunk is taken as it is;
-// anything else is encoded as JSON. The error is of kind TooLarge where the body exceeds MaxFrame.
+// a Part has its own form; anything else is encoded as JSON. The error is of kind TooLarge where the body exceeds MaxFrame.
 func AppendFrame(dst []byte, t Type, body any) ([]byte, error) {
 	var raw []byte
 	switch b := body.(type) {
 	case nil:
 	case Chunk:
 		raw = b
+	case Part:
+		raw = b.encode()
 	default:
 		var err error
 		if raw, err = model.Encode(body); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 func seeds(f *testing.F) [][]byte {
-	paths, err := filepath.Glob(filepath.Join("testdata", "v1", "*.frame"))
+	paths, err := filepath.Glob(filepath.Join("testdata", "v?", "*.frame"))
 	if err != nil || len(paths) == 0 {
 		f.Fatalf("no vectors: %v", err)
 	}
@@ -84,6 +84,34 @@ func FuzzBodies(f *testing.F) {
 		}
 		if _, err := decode(raw); err != nil {
 			t.Fatalf("%s was accepted, but not %s: %v", in, raw, err)
+		}
+	})
+}
+
+// Parts that are accepted can be sent on, and never become an item that they were not called.
+func FuzzParts(f *testing.F) {
+	raw, b, err := Begin(3, model.Item{Seq: 9, Kind: model.ItemPackages, Key: "k", Payload: []byte(`[1,2,3]`)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(Part{Begun: b, Bytes: raw}.encode())
+	b.Have = 5
+	f.Add(Part{Begun: b, Bytes: raw[5:9]}.encode())
+	f.Add(Part{Begun: Begun{Epoch: 1, Seq: 1, Size: MaxFrame}, Bytes: []byte("x")}.encode())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		p, err := DecodePart(in)
+		if err != nil {
+			if k := fault.KindOf(err); k != fault.Corrupt && k != fault.TooLarge {
+				t.Fatalf("an error of kind %v: %v", k, err)
+			}
+			return
+		}
+		if !bytes.Equal(p.encode(), in) || len(p.Bytes) > MaxPart || p.Have+len(p.Bytes) > p.Size {
+			t.Fatalf("%x was accepted as %+v", in, p)
+		}
+		r, err := p.Whole(p.Bytes)
+		if err == nil && (p.Have > 0 && len(p.Bytes) != p.Size || len(r.Items) != 1 || r.Items[0].Seq != p.Seq) {
+			t.Fatalf("%x became %+v", in, r)
 		}
 	})
 }

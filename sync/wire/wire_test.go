@@ -72,47 +72,67 @@ func vectors() []vector {
 	}
 }
 
+// vectors2 is what version 2 brought.
+func vectors2() []vector {
+	begun := Begun{Epoch: 1, Seq: 78, Size: 300_000, Digest: Digest{1, 2, 3, 31: 9}, Have: 65_536}
+	return []vector{
+		{"hello", TypeHello, Hello{
+			MinVersion: 1, MaxVersion: 2, Node: nodeA, Name: "harbour", Software: "skerry 0.3.0", Epoch: 1,
+			Held: model.Position{Epoch: 2, Seq: 77}, Now: 1_700_000_000_123, Begun: &begun,
+		}, as[Hello]},
+		{"fault", TypeFault, Fault{Kind: "busy", Text: "this server is stopping", RetryAfter: 30}, as[Fault]},
+		{"part", TypePart, Part{Begun: begun, Bytes: []byte(`{"seq":78,`)}, func(b []byte) (any, error) { return DecodePart(b) }},
+	}
+}
+
 func TestVectors(t *testing.T) {
 	for _, v := range vectors() {
-		t.Run(v.name, func(t *testing.T) {
-			frame, err := AppendFrame(nil, v.t, v.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join("testdata", "v1", v.name+".frame")
-			if *rewrite {
-				if err := os.WriteFile(path, frame, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			stored, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// A newer zstd may pack differently; all else is to the byte.
-			if stored[1]&flagZstd == 0 && !bytes.Equal(frame, stored) {
-				t.Errorf("writes\n%q, the vector is\n%q", frame, stored)
-			}
-			if (v.name == "items_zstd") != (stored[1]&flagZstd != 0) {
-				t.Errorf("flags are %#x", stored[1])
-			}
-			r := bytes.NewReader(append(stored, 0xff))
-			typ, body, err := ReadFrame(iotest.OneByteReader(r), MaxFrame)
-			if err != nil || typ != v.t || r.Len() != 1 {
-				t.Fatalf("read %v, %v, %d bytes left", typ, err, r.Len())
-			}
-			if v.decode == nil {
-				if len(body) != 0 {
-					t.Errorf("body %q", body)
-				}
-				return
-			}
-			got, err := v.decode(body)
-			if err != nil || !reflect.DeepEqual(got, v.body) {
-				t.Errorf("got %+v, %v; want %+v", got, err, v.body)
-			}
-		})
+		testVector(t, "v1", v)
 	}
+	for _, v := range vectors2() {
+		testVector(t, "v2", v)
+	}
+}
+
+func testVector(t *testing.T, version string, v vector) {
+	t.Run(version+"/"+v.name, func(t *testing.T) {
+		frame, err := AppendFrame(nil, v.t, v.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join("testdata", version, v.name+".frame")
+		if *rewrite && version == "v2" { // those of earlier versions stay as they are
+			if err := os.WriteFile(path, frame, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stored, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A newer zstd may pack differently; all else is to the byte.
+		if stored[1]&flagZstd == 0 && !bytes.Equal(frame, stored) {
+			t.Errorf("writes\n%q, the vector is\n%q", frame, stored)
+		}
+		if version == "v1" && (v.name == "items_zstd") != (stored[1]&flagZstd != 0) {
+			t.Errorf("flags are %#x", stored[1])
+		}
+		r := bytes.NewReader(append(stored, 0xff))
+		typ, body, err := ReadFrame(iotest.OneByteReader(r), MaxFrame)
+		if err != nil || typ != v.t || r.Len() != 1 {
+			t.Fatalf("read %v, %v, %d bytes left", typ, err, r.Len())
+		}
+		if v.decode == nil {
+			if len(body) != 0 {
+				t.Errorf("body %q", body)
+			}
+			return
+		}
+		got, err := v.decode(body)
+		if err != nil || !reflect.DeepEqual(got, v.body) {
+			t.Errorf("got %+v, %v; want %+v", got, err, v.body)
+		}
+	})
 }
 
 func header(t Type, flags byte, n uint32) []byte {
@@ -283,6 +303,7 @@ func TestNegotiate(t *testing.T) {
 		text           string
 	}{
 		{1, 1, 1, ""},
+		{1, 2, 2, ""},
 		{1, MaxVersion + 5, MaxVersion, ""},
 		{MaxVersion + 1, MaxVersion + 2, 0, "upgrade this side"},
 		{0, MinVersion - 1, 0, "upgrade the other side"},
