@@ -39,6 +39,13 @@ const (
 	TagPutController Tag = 22
 	TagPutSecret     Tag = 23
 	TagOvertaken     Tag = 24
+	TagPutRule       Tag = 25
+	TagDropRule      Tag = 26
+	TagJudgeAlerts   Tag = 27
+	TagAckAlert      Tag = 28
+	TagPutPolicy     Tag = 29
+	TagDropPolicy    Tag = 30
+	TagEvaluated     Tag = 31
 )
 
 // Stamp says who made a change and when.

@@ -19,6 +19,8 @@ type (
 	hostKind    struct{}
 	commandKind struct{}
 	sessionKind struct{}
+	alertKind   struct{}
+	policyKind  struct{}
 )
 
 // The distinct identifiers of the federation.
@@ -33,6 +35,10 @@ type (
 	CommandID = ID[commandKind]
 	// SessionID names a login; it is the SHA-256 of the bearer's secret, cut to 128 bits.
 	SessionID = ID[sessionKind]
+	// AlertID names an alert; it is minted where the alert is judged, so that later ones sort later.
+	AlertID = ID[alertKind]
+	// PolicyID names a policy.
+	PolicyID = ID[policyKind]
 )
 
 // IsZero reports whether id is unset.
@@ -110,6 +116,12 @@ func ParseNodeID(s string) (NodeID, error) { return ParseID[nodeKind](s) }
 
 // ParseCommandID is ParseID for commands.
 func ParseCommandID(s string) (CommandID, error) { return ParseID[commandKind](s) }
+
+// ParseAlertID is ParseID for alerts.
+func ParseAlertID(s string) (AlertID, error) { return ParseID[alertKind](s) }
+
+// ParsePolicyID is ParseID for policies.
+func ParsePolicyID(s string) (PolicyID, error) { return ParseID[policyKind](s) }
 
 // clip keeps a quoted piece of foreign input short enough for one line.
 func clip(s string) string {

@@ -23,6 +23,8 @@ const (
 	ItemExposure    ItemKind = "exposure"     // Exposure; key: "exposure"; newest wins
 	ItemJudged      ItemKind = "judged"       // no payload; key: "judged"; every host's status holds as of AsOf
 	ItemCommandHeld ItemKind = "command_held" // no payload; key: command id; the site durably has it
+	ItemAlerts      ItemKind = "alerts"       // AlertCounts; key: "alerts"; newest wins
+	ItemPolicies    ItemKind = "policies"     // PoliciesHeld; key: "policies"; newest wins
 )
 
 // The items that come down.
@@ -32,6 +34,10 @@ const (
 	ItemSigner       ItemKind = "signer"        // SignerKey; key: its id; newest wins
 	ItemOrder        ItemKind = "order"         // Order; key: command id; an event
 	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together
+	ItemPolicy       ItemKind = "policy"        // Policy; key: its id; newest wins
+	ItemPolicyGone   ItemKind = "policy_gone"   // no payload; key: its id; takes the place of ItemPolicy
+	ItemRule         ItemKind = "rule"          // Rule; key: its name; newest wins
+	ItemRuleGone     ItemKind = "rule_gone"     // no payload; key: its name; takes the place of ItemRule
 	ItemRestored     ItemKind = "restored"      // no payload; key: "restored"; newest wins: the tier above was restored from a backup
 )
 

@@ -24,7 +24,7 @@
 // begins with 01. There is at least one change and nothing behind the last.
 //
 // Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
-// that needs names.
+// that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them.
 package entry
 
 import (
@@ -39,7 +39,7 @@ import (
 
 const (
 	// Version is the newest that this program reads and writes.
-	Version = 3
+	Version = 4
 	// Lowest is what every node of a group reads, whoever says nothing of itself included.
 	Lowest = 2
 
@@ -99,9 +99,28 @@ func needs(c model.Change) byte {
 		}
 	case *model.Enroll:
 		return needs(*c)
+	case model.Received:
+		return needsItems(c.Items)
+	case *model.Received:
+		return needsItems(c.Items)
 	}
-	if c.Tag() > model.TagPutSite {
-		return Version // nobody said which
+	switch tag := c.Tag(); {
+	case tag >= model.TagPutRule:
+		return 4
+	case tag > model.TagPutSite:
+		return 3
+	}
+	return 1
+}
+
+// needsItems returns the version that brought the newest kind of the items. An earlier program refuses items of a
+// kind that it does not know, and would come to other rows than one that takes them.
+func needsItems(items []model.Item) byte {
+	for i := range items {
+		switch items[i].Kind {
+		case model.ItemAlerts, model.ItemPolicies:
+			return 4
+		}
 	}
 	return 1
 }
@@ -359,6 +378,13 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagPutController: decodeAs[model.PutController],
 	model.TagPutSecret:     decodeAs[model.PutSecret],
 	model.TagOvertaken:     decodeAs[model.Overtaken],
+	model.TagPutRule:       decodeAs[model.PutRule],
+	model.TagDropRule:      decodeAs[model.DropRule],
+	model.TagJudgeAlerts:   decodeAs[model.JudgeAlerts],
+	model.TagAckAlert:      decodeAs[model.AckAlert],
+	model.TagPutPolicy:     decodeAs[model.PutPolicy],
+	model.TagDropPolicy:    decodeAs[model.DropPolicy],
+	model.TagEvaluated:     decodeAs[model.Evaluated],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

@@ -30,6 +30,7 @@ var samples = []model.Change{
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
+	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{},
 }
 
 func init() {
@@ -263,8 +264,8 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s decodes to\n%s, want\n%s", name, said, want)
 		}
 	}
-	if !versions[1] || !versions[2] || !versions[3] {
-		t.Errorf("there are vectors of the versions %v, want 1, 2 and 3", versions)
+	if !versions[1] || !versions[2] || !versions[3] || !versions[4] {
+		t.Errorf("there are vectors of the versions %v, want 1 to 4", versions)
 	}
 }
 
@@ -281,7 +282,7 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all[0] != 3 || all[1] != flagS2 {
+	if all[0] != Version || all[1] != flagS2 {
 		t.Errorf("a large entry with a run has version %d and flags %#x: it was not compressed", all[0], all[1])
 	}
 	rest, err := Encode(slices.Concat(samples[:2], samples[4:20]))
@@ -368,7 +369,7 @@ func malformed(t testing.TB) map[string]struct {
 		"empty":            {nil, fault.Corrupt},
 		"one byte":         {[]byte{1}, fault.Corrupt},
 		"version 0":        {[]byte{0, 0, 1, 17, 2, '{', '}'}, fault.Corrupt},
-		"version 4":        {[]byte{4, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"version 5":        {[]byte{5, 0, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 4 too early": {[]byte{2, flagRequest, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 8":           {[]byte{3, 8, 1, 17, 2, '{', '}'}, fault.Version},
 		"no request":       {[]byte{3, flagRequest, 1, 17, 2, '{', '}'}, fault.Corrupt},

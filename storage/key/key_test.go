@@ -180,6 +180,11 @@ func samples(rng *rand.Rand) []sample {
 			x, y, z, err := ReadDirectiveKey(k)
 			return []any{x, y, uint64(z)}, err
 		}},
+		{SpaceAlertOpen, AlertOpen(id), []any{model.AlertID(id)}, func(k []byte) ([]any, error) { v, err := ReadAlertOpen(k); return one(v, err) }},
+		{SpaceAlertEnded, AlertEnded(model.Time(n2>>1), id), []any{n2 >> 1, model.AlertID(id)}, func(k []byte) ([]any, error) {
+			x, y, err := ReadAlertEnded(k)
+			return []any{uint64(x), y}, err
+		}},
 		// Keys that are only ever built: the row under them holds the parts.
 		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, func(k []byte) ([]any, error) { v, err := ReadCounts(k); return one(v, err) }},
 		{SpaceSearch, Search(a), []any{a}, nil},
@@ -192,6 +197,12 @@ func samples(rng *rand.Rand) []sample {
 		{SpaceAccount, Account(a), []any{a}, nil},
 		{SpaceSession, Session(id), []any{model.SessionID(id)}, nil},
 		{SpaceWatermark, Watermark(id), []any{model.NodeID(id)}, nil},
+		{SpaceRule, Rule(a), []any{a}, nil},
+		{SpaceAlert, Alert(id), []any{model.AlertID(id)}, nil},
+		{SpaceWatch, Watch(a, id), []any{a, model.HostID(id)}, nil},
+		{SpaceAlertCounts, AlertCounts(id), []any{model.SiteID(id)}, nil},
+		{SpacePolicy, Policy(id), []any{model.PolicyID(id)}, nil},
+		{SpacePoliciesHeld, PoliciesHeld(id), []any{model.SiteID(id)}, nil},
 	}
 }
 

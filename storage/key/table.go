@@ -9,7 +9,7 @@ package key
 
 // Schema is the version of the whole layout: keyspaces, parts and the form of values. It moves in the
 // same commit as any of them.
-const Schema = 2
+const Schema = 3
 
 // Space is the first byte of a key: the keyspace it belongs to. The numbers are on disk: append in the
 // gaps, never reuse.
@@ -62,6 +62,16 @@ const (
 
 	SpaceRequest      Space = 0x78
 	SpaceRequestOrder Space = 0x79
+
+	SpaceRule        Space = 0x80
+	SpaceAlert       Space = 0x81
+	SpaceAlertOpen   Space = 0x82
+	SpaceAlertEnded  Space = 0x83
+	SpaceWatch       Space = 0x84
+	SpaceAlertCounts Space = 0x85
+
+	SpacePolicy       Space = 0x88
+	SpacePoliciesHeld Space = 0x89
 )
 
 // Form is how one part of a key is written.
@@ -156,6 +166,14 @@ func Table() []Entry {
 		{SpaceDirectiveKey, "directive-key", []Part{id("to"), text("key"), num("seq")}, "-", "PutDirective", 1, true, false},
 		{SpaceRequest, "request", []Part{id("request")}, "log index, outcome", "PutRequest", 2, false, false},
 		{SpaceRequestOrder, "request-order", []Part{num("log index"), id("request")}, "-", "PutRequest", 2, true, false},
+		{SpaceRule, "rule", []Part{text("name")}, "model.Rule", "PutRule", 3, false, false},
+		{SpaceAlert, "alert", []Part{id("alert")}, "model.Alert", "PutAlert", 3, false, false},
+		{SpaceAlertOpen, "alert-open", []Part{id("alert")}, "-", "PutAlert", 3, true, false},
+		{SpaceAlertEnded, "alert-ended", []Part{num("at"), id("alert")}, "-", "PutAlert", 3, true, false},
+		{SpaceWatch, "watch", []Part{text("rule"), id("host")}, "model.Watch", "PutWatch", 3, false, false},
+		{SpaceAlertCounts, "alert-counts", []Part{id("site")}, "model.AlertCounts", "PutAlertCounts", 3, false, false},
+		{SpacePolicy, "policy", []Part{id("policy")}, "model.Policy", "PutPolicy", 3, false, false},
+		{SpacePoliciesHeld, "policies-held", []Part{id("site")}, "model.PoliciesHeld", "PutPoliciesHeld", 3, false, false},
 	}
 }
 

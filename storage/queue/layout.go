@@ -120,6 +120,10 @@ func family(k model.ItemKind) model.ItemKind {
 		return model.ItemHost
 	case model.ItemAdvisoryGone:
 		return model.ItemAdvisory
+	case model.ItemPolicyGone:
+		return model.ItemPolicy
+	case model.ItemRuleGone:
+		return model.ItemRule
 	}
 	return k
 }

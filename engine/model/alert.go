@@ -1,0 +1,188 @@
+package model
+
+// AlertSeverity is how urgent an alert is. The words are stored: add, never rename.
+type AlertSeverity string
+
+// The severities of alerts, by rising urgency.
+const (
+	AlertInfo     AlertSeverity = "info"
+	AlertWarning  AlertSeverity = "warning"
+	AlertCritical AlertSeverity = "critical"
+)
+
+// RuleScope says what a rule looks at.
+type RuleScope string
+
+// The scopes of rules.
+const (
+	ScopeHost RuleScope = "host" // Rule.When is a search; each host that it finds is an object of its own
+	ScopeSite RuleScope = "site" // Rule.When compares a metric of the site; the site is the one object
+)
+
+// Rule says when an alert opens and when it resolves by itself. Its name is its identity. At a site the rules
+// that came from the controller have the name that they have there behind ControllerRule.
+type Rule struct {
+	Name     string        `json:"name"`           // 1 to 64 of a-z 0-9 . _ -, at a site maybe behind ControllerRule
+	Title    string        `json:"title,omitzero"` // one line for people; at most 256 bytes
+	Scope    RuleScope     `json:"scope"`
+	When     string        `json:"when"` // at most 4,096 bytes; as engine/query or engine/alert reads it
+	Severity AlertSeverity `json:"severity"`
+	ForS     int64         `json:"for_s,omitzero"`   // seconds for which it must hold before the alert opens; at most 30 days
+	ClearS   int64         `json:"clear_s,omitzero"` // seconds for which it must not hold before the alert resolves; at most 30 days
+	Disabled bool          `json:"disabled,omitzero"`
+	Origin   NodeID        `json:"origin"` // where it was made: this site, or its controller; set by apply
+	By       string        `json:"by"`     // who changed it last; set by apply
+	At       Time          `json:"at"`     // when; set by apply
+}
+
+// ControllerRule stands before the names of the rules that a site has from its controller.
+const ControllerRule = "controller:"
+
+// AlertState is a step in the life of an alert: open -> acknowledged -> resolved, or open -> resolved.
+type AlertState string
+
+// The states of alerts.
+const (
+	AlertOpen         AlertState = "open"
+	AlertAcknowledged AlertState = "acknowledged"
+	AlertResolved     AlertState = "resolved"
+)
+
+// Alert is one time that a rule held for one object. There is at most one that is not resolved for each
+// (Rule, Host).
+type Alert struct {
+	ID       AlertID       `json:"id"`
+	Rule     string        `json:"rule"`
+	Title    string        `json:"title,omitzero"` // of the rule when it opened
+	Scope    RuleScope     `json:"scope"`
+	Severity AlertSeverity `json:"severity"`
+	Host     HostID        `json:"host,omitzero"`  // zero: the site itself
+	Label    string        `json:"label"`          // the name of the host or the site when it opened; at most 256 bytes
+	Value    string        `json:"value,omitzero"` // what was seen when it opened; at most 256 bytes
+	State    AlertState    `json:"state"`
+	SinceAt  Time          `json:"since_at"`  // when what it is about began to hold, as far as the site saw
+	OpenedAt Time          `json:"opened_at"` // SinceAt and what the rule waits for
+	// LastTrueAt is when it was last seen to hold. Of one that is not resolved it is the time that was stored with the
+	// newest change of its Watch; while it holds it is as new as the newest judgement of its rule.
+	LastTrueAt Time     `json:"last_true_at"`
+	Ack        AlertAct `json:"ack,omitzero"`
+	End        AlertAct `json:"end,omitzero"` // set once it is resolved
+	Reason     AlertEnd `json:"reason,omitzero"`
+}
+
+// AlertAct is what somebody did to an alert.
+type AlertAct struct {
+	By   string `json:"by"`
+	At   Time   `json:"at"`
+	Note string `json:"note,omitzero"` // at most 1,024 bytes
+}
+
+// AlertEnd says why an alert was resolved.
+type AlertEnd string
+
+// The reasons.
+const (
+	EndCleared  AlertEnd = "cleared"       // it does not hold any more
+	EndOperator AlertEnd = "operator"      // somebody said so
+	EndRuleGone AlertEnd = "rule_removed"  // the rule was removed
+	EndRuleOff  AlertEnd = "rule_disabled" // the rule was switched off
+	EndHostGone AlertEnd = "host_retired"  // the host is no longer of this site
+)
+
+// Watch is what is remembered of a rule and an object for which it holds, or held a moment ago. There is none
+// for an object of which there is nothing to remember.
+type Watch struct {
+	Rule       string  `json:"rule"`
+	Host       HostID  `json:"host,omitzero"` // zero: the site itself
+	TrueSince  Time    `json:"true_since"`
+	FalseSince Time    `json:"false_since,omitzero"` // when it ceased to hold; zero: it holds
+	Alert      AlertID `json:"alert,omitzero"`       // the one that is not resolved
+	// Held says that an operator resolved the alert while it held: no other is opened before it has ceased to.
+	Held bool `json:"held,omitzero"`
+}
+
+// Judgement is what a site's evaluator saw of one rule and one object.
+type Judgement struct {
+	Rule  string  `json:"rule"`
+	Seen  Time    `json:"seen"` // Rule.At of the rule that was judged by: of a rule that changed since it says nothing
+	Host  HostID  `json:"host,omitzero"`
+	Holds bool    `json:"holds"`
+	Alert AlertID `json:"alert,omitzero"` // the id of the alert that this may open
+	Label string  `json:"label,omitzero"`
+	Value string  `json:"value,omitzero"`
+}
+
+// AlertCounts is the roll-up of one site's alerts.
+type AlertCounts struct {
+	Site         SiteID    `json:"site"`
+	At           Time      `json:"at"`       // when the site counted
+	Critical     int       `json:"critical"` // open, as are the next two
+	Warning      int       `json:"warning"`
+	Info         int       `json:"info"`
+	Acknowledged int       `json:"acknowledged"`    // of all severities
+	Newest       *AlertRef `json:"newest,omitzero"` // the one that opened last and is not resolved
+	// Ended is how many resolved alerts the site keeps. It does not rise.
+	Ended int `json:"ended,omitzero"`
+}
+
+// AlertRef is as much of an alert as a list of sites shows.
+type AlertRef struct {
+	ID       AlertID       `json:"id"`
+	Rule     string        `json:"rule"`
+	Severity AlertSeverity `json:"severity"`
+	Label    string        `json:"label"`
+	OpenedAt Time          `json:"opened_at"`
+}
+
+// PutRule adds or replaces a rule. Rule.Origin, By and At are set by apply.
+type PutRule struct {
+	Stamp
+	Rule Rule `json:"rule"`
+}
+
+// DropRule removes a rule and resolves its alerts; one that is not there is no error.
+type DropRule struct {
+	Stamp
+	Name string `json:"name"`
+}
+
+// JudgeAlerts reports what a site's evaluator saw. Which alerts open or resolve by it is decided where it is applied.
+type JudgeAlerts struct {
+	Stamp
+	Judged []Judgement `json:"judged"`
+}
+
+// AckAlert acknowledges an alert, or resolves it, in the name of an operator. What is so already is no error.
+type AckAlert struct {
+	Stamp
+	Alert   AlertID `json:"alert"`
+	Resolve bool    `json:"resolve,omitzero"`
+	Note    string  `json:"note,omitzero"` // at most 1,024 bytes
+}
+
+// Tag implements Change.
+func (PutRule) Tag() Tag     { return TagPutRule }
+func (DropRule) Tag() Tag    { return TagDropRule }
+func (JudgeAlerts) Tag() Tag { return TagJudgeAlerts }
+func (AckAlert) Tag() Tag    { return TagAckAlert }
+
+// Add counts an alert (by = 1), or takes it out again (by = -1): the one definition of what the sums are.
+func (n *AlertCounts) Add(a *Alert, by int) {
+	switch {
+	case a.State == AlertResolved:
+		n.Ended += by
+	case a.State == AlertAcknowledged:
+		n.Acknowledged += by
+	case a.Severity == AlertCritical:
+		n.Critical += by
+	case a.Severity == AlertWarning:
+		n.Warning += by
+	default:
+		n.Info += by
+	}
+}
+
+// SameSums reports whether n and d count the same, whatever their site, time and newest alert.
+func (n AlertCounts) SameSums(d AlertCounts) bool {
+	return n.Critical == d.Critical && n.Warning == d.Warning && n.Info == d.Info && n.Acknowledged == d.Acknowledged && n.Ended == d.Ended
+}
