@@ -12,7 +12,8 @@ type Policy struct {
 	Beat time.Duration
 	// StableFor is how long a node must have answered without a gap until it is given a vote. Default 10 s.
 	StableFor time.Duration
-	// MaxLag is how many entries it may be behind then. Default 250.
+	// MaxLag is how many entries it may be behind then, with its log and with its rows. It must also have all that the
+	// leader's rows had when it began to answer: after a snapshot, few entries are no sign of that. Default 250.
 	MaxLag uint64
 	// DeadAfter is how long a node must have been silent until it is removed. Default 72 h. One whose
 	// replacement has joined under the same name goes as soon as it was silent for StableFor.
@@ -50,6 +51,8 @@ type peer struct {
 	since    time.Time // since when it is healthy
 	contact  time.Time // when it was last heard, or since when the leader leads
 	lag      uint64    // entries behind the leader
+	rows     uint64    // entries that its rows are behind those of the leader
+	bare     bool      // its rows are not yet where those of the leader were when it came
 	entry    uint32    // the version of entries that it reads
 	removed  bool      // the registry says that it is no member any more
 	noVote   bool      // an operator took its vote
@@ -122,8 +125,10 @@ func decide(v view, p Policy) step {
 			waits = fmt.Sprintf("%s does not answer, and gets no vote until it does", q.title())
 		case v.now.Sub(q.since) < p.StableFor:
 			waits = fmt.Sprintf("%s gets a vote once it is stable for %s", q.title(), p.StableFor)
-		case q.lag > p.MaxLag:
-			waits = fmt.Sprintf("%s gets a vote once it has caught up; it is %d entries behind", q.title(), q.lag)
+		case max(q.lag, q.rows) > p.MaxLag:
+			waits = fmt.Sprintf("%s gets a vote once it has caught up; it is %d entries behind", q.title(), max(q.lag, q.rows))
+		case q.bare:
+			waits = fmt.Sprintf("%s gets a vote once it has the rows of the group", q.title())
 		case healthy+1 < majority(voters+1):
 			waits = fmt.Sprintf("%s gets no vote while so many voters are silent", q.title())
 		default:

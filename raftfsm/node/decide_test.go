@@ -36,6 +36,10 @@ func groupOf(words string) view {
 				p.since = noon.Add(-time.Second)
 			case '<':
 				p.lag = 251
+			case '_':
+				p.rows = 251
+			case 'o':
+				p.bare = true
 			case 'x':
 				p.removed = true
 			case '0':
@@ -57,6 +61,9 @@ func TestDecide(t *testing.T) {
 		{"a! n:b n:c", "promote b", "a vote"}, // one at a time
 		{"a! n:b*", "", "once it is stable"},
 		{"a! n:b<", "", "251 entries behind"},
+		{"a! n:b_", "", "251 entries behind"},
+		{"a! n:bo", "", "has the rows"},
+		{"a! n:bo n:c", "promote c", "a vote"},
 		{"a! n:b-", "", "does not answer"},
 		{"a! n:b0", "", ""},
 		{"a! b c n:d", "promote d", "a vote"},

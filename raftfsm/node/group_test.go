@@ -14,6 +14,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/raftfsm/entry"
 )
 
 func soon(t testing.TB) context.Context {
@@ -77,11 +78,11 @@ func TestGroupForms(t *testing.T) {
 			t.Errorf("nothing, on node %s: %v", id, err)
 		}
 		s, err := n.Status(ctx)
-		if err != nil || s.Leader != w.leader().id || s.Node != s.Leader || len(s.Members) != 3 || s.Entry != 3 || s.Commit == 0 || s.First != 1 {
+		if err != nil || s.Leader != w.leader().id || s.Node != s.Leader || len(s.Members) != 3 || s.Entry != entry.Version || s.Commit == 0 || s.First != 1 {
 			t.Errorf("node %s: %+v, %v", id, s, err)
 		}
 		for _, m := range s.Members {
-			if !m.Voter || !m.Healthy || m.Leader != (m.ID == s.Leader) || m.Address != w.addr(m.ID) || m.Health.Entry != 3 || !m.Health.Note.Ready {
+			if !m.Voter || !m.Healthy || m.Leader != (m.ID == s.Leader) || m.Address != w.addr(m.ID) || m.Health.Entry != entry.Version || !m.Health.Note.Ready {
 				t.Errorf("member %+v", m)
 			}
 		}

@@ -237,8 +237,10 @@ func (n *Node) promote(ctx context.Context, v *view, p *peer) error {
 		switch {
 		case !p.healthy:
 			return fault.New(fault.Conflict, "", "%s does not answer; a vote that is never cast counts against the group: see that it runs first", p.title())
-		case p.lag > n.policy.MaxLag:
-			return fault.New(fault.Conflict, "", "%s is %d entries behind; wait until it has caught up", p.title(), p.lag)
+		case max(p.lag, p.rows) > n.policy.MaxLag:
+			return fault.New(fault.Conflict, "", "%s is %d entries behind; wait until it has caught up", p.title(), max(p.lag, p.rows))
+		case p.bare:
+			return fault.New(fault.Conflict, "", "%s has not all the rows that the group had when it came; wait until it has", p.title())
 		case healthy+1 < majority(voters+1):
 			return fault.New(fault.Conflict, "", "only %d of %d voters are healthy; bring back the others first", healthy, voters)
 		}

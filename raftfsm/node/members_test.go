@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 )
 
 func TestMembers(t *testing.T) {
@@ -168,5 +170,45 @@ func TestDeadAndMovedMembers(t *testing.T) {
 		}
 		return ""
 	})
+	w.settle()
+}
+
+// A node that has the entries of the group and not its rows gets no vote, however few entries there are and however
+// well it answers: by itself no more than by an operator.
+func TestNoVoteWithoutRows(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.group(1)
+	ctx := soon(t)
+	a := w.at("a")
+	if err := a.Propose(ctx, account(1), account(2)); err != nil {
+		t.Fatal(err)
+	}
+	b := w.start("b", false)
+	hold := make(chan struct{})
+	b.store.Tap(func([]byte) { <-hold })
+	free := sync.OnceFunc(func() { close(hold) })
+	defer free()
+	if err := a.AddMember(ctx, "b", w.addr("b")); err != nil {
+		t.Fatal(err)
+	}
+	w.until("b is well for long, and has every entry", func() string {
+		s, err := a.Status(ctx)
+		for _, m := range s.Members {
+			switch {
+			case m.ID != "b":
+			case m.Voter:
+				t.Fatalf("it got a vote with rows of %d: %+v", b.store.Applied(), s)
+			case m.Healthy && m.Lag == 0 && m.Health.Last == s.Last && m.Contact-m.Since > model.TimeOf(time.UnixMilli(300)) && strings.Contains(s.Next, "has the rows"):
+				return ""
+			}
+		}
+		return fmt.Sprintf("%+v, %v", s, err)
+	})
+	if err := a.Promote(ctx, "b"); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "rows") {
+		t.Errorf("a vote for one without rows: %v", err)
+	}
+	free()
+	w.voters(2)
 	w.settle()
 }

@@ -38,6 +38,9 @@ type fellow struct {
 	heard  time.Time // of its last good answer; zero: none
 	since  time.Time // since when it answers without a gap; zero: it does not
 	health Health    // its last good answer
+	lag    uint64    // entries that it was behind this leader then
+	rows   uint64    // the same of its rows
+	goal   uint64    // the entry that the rows of this leader had when it began to answer
 	err    string    // what came of the last question, where that was no good answer
 	tell   *bool     // whether it is to keep that it has no vote; nil: nothing to tell
 }
@@ -46,7 +49,7 @@ func (t *tend) start() { t.members = map[string]*fellow{} }
 
 // forget makes nothing of what was heard under another leader, but the version, which is of no leader.
 func (m *fellow) forget() {
-	m.heard, m.since, m.health, m.err, m.tell = time.Time{}, time.Time{}, Health{}, "", nil
+	*m = fellow{asking: m.asking, entry: m.entry, said: m.said}
 }
 
 // gapN is how many beats a node may be silent and count as healthy.
@@ -180,6 +183,8 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 	defer cancel()
 	term := n.raft.CurrentTerm()
 	q.Term = term
+	// As of before it is asked: what is written meanwhile it need not have.
+	last, applied := n.raft.LastIndex(), n.store.Applied()
 	h, err := n.ask(ctx, string(s.Address), q)
 	now := n.now()
 	t := &n.tend
@@ -202,8 +207,9 @@ func (n *Node) inquire(ctx context.Context, s raft.Server, q inquiry) {
 		return
 	}
 	if !m.healthy(now, n.policy) {
-		m.since = now
+		m.since, m.goal = now, applied
 	}
+	m.lag, m.rows = last-min(last, h.Last), applied-min(applied, h.Applied)
 	if m.tell != nil && h.NoVote == *m.tell {
 		m.tell = nil
 	}
@@ -259,7 +265,10 @@ func (t *tend) viewLocked(n *Node, servers []raft.Server, now time.Time) view {
 				p.contact = m.heard
 			}
 			p.noVote = m.health.NoVote || m.tell != nil && *m.tell
-			p.lag = last - min(last, m.health.Last)
+			p.lag, p.rows, p.bare = m.lag, m.rows, m.health.Applied < m.goal
+			if !p.healthy {
+				p.lag = last - min(last, m.health.Last)
+			}
 			p.entry = m.entry
 		}
 		v.peers = append(v.peers, p)
