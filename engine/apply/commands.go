@@ -155,6 +155,7 @@ func (a *applier) retell(id model.CommandID) error {
 			m := model.Move{Command: t.Command, Host: t.Host, State: step.State, At: step.At}
 			if i == len(t.History)-1 {
 				m.Reason, m.Output = t.Reason, t.Output
+				m.OutputSize, m.OutputDigest = t.OutputSize, t.OutputDigest
 			}
 			if err := a.emit(model.ItemMove, moveKey(m), m.At, m); err != nil {
 				return err

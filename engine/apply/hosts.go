@@ -53,8 +53,35 @@ func (s fromAgent) take(item model.Item) error {
 			return err
 		}
 		return s.moveFrom(model.SiteID(self), m)
+	case model.ItemOSFacts:
+		var ref model.OSFactsRef
+		if err := decode(item, &ref); err != nil {
+			return err
+		}
+		// The body is in the detail tier, and nothing of it in the row: that the agent was heard is all.
+		return s.fold(item, func(h model.Host) (model.Host, bool) { return h, false })
+	case model.ItemOutput:
+		return s.output(item)
 	}
 	return unexpected(item, "agent")
+}
+
+// output takes in that the output of a command is in the detail tier. The move that ends the task says the same, and
+// how much there is; here it is only judged whether the agent may speak of it.
+func (s fromAgent) output(item model.Item) error {
+	const op = "receive output"
+	var ref model.OutputRef
+	if err := decode(item, &ref); err != nil {
+		return err
+	}
+	if _, err := s.hostOf(ref.Host); err != nil {
+		return err
+	}
+	_, ok, err := s.tx.Task(ref.Command, ref.Host)
+	if err == nil && !ok {
+		err = fault.New(fault.NotFound, op, "command %s was not sent to host %s", ref.Command, ref.Host)
+	}
+	return err
 }
 
 // hostOf returns the host's row, nil where there is none yet, where this agent may write it: an agent

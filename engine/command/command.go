@@ -47,6 +47,7 @@ func Move(t model.Task, m model.Move) (model.Task, bool, error) {
 		t.State = s
 		t.Reason = clip(m.Reason, 1024)
 		t.Output = clip(m.Output, 4096)
+		t.OutputSize, t.OutputDigest = max(m.OutputSize, 0), clip(m.OutputDigest, 64)
 		t.History = append(t.History[:len(t.History):len(t.History)], model.Step{State: s, At: m.At})
 		return t, true, nil
 	}

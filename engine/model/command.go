@@ -60,7 +60,11 @@ type Task struct {
 	State   CommandState `json:"state"`
 	Reason  string       `json:"reason,omitzero"` // why it failed: "interrupted", an error; at most 1,024 bytes
 	Output  string       `json:"output,omitzero"` // at most 4,096 bytes
-	History []Step       `json:"history"`         // every move so far, oldest first, queued included
+	// OutputSize and OutputDigest are of what the command printed where that is more than Output: how many bytes
+	// it was, and the hex SHA-256 of what the site holds of it.
+	OutputSize   int64  `json:"output_size,omitzero"`
+	OutputDigest string `json:"output_digest,omitzero"`
+	History      []Step `json:"history"` // every move so far, oldest first, queued included
 }
 
 // Order is what travels down to run a command: the command and the hosts it is for. To an agent it
@@ -84,4 +88,7 @@ type Move struct {
 	At      Time         `json:"at"`
 	Reason  string       `json:"reason,omitzero"`
 	Output  string       `json:"output,omitzero"`
+	// OutputSize and OutputDigest are as in Task.
+	OutputSize   int64  `json:"output_size,omitzero"`
+	OutputDigest string `json:"output_digest,omitzero"`
 }

@@ -13,6 +13,8 @@ const (
 	ItemPackages     ItemKind = "packages"     // Inventory, then InventoryRef; key: host id; newest wins
 	ItemCertificates ItemKind = "certificates" // []Certificate, then CertificatesRef; key: host id; newest wins
 	ItemMove         ItemKind = "move"         // Move; key: command/host/state; an event, never compacted
+	ItemOSFacts      ItemKind = "os_facts"     // OSFacts, then OSFactsRef; key: host id; newest wins
+	ItemOutput       ItemKind = "output"       // Output, then OutputRef; key: command/host; an event
 )
 
 // The items that rise from a site to its controller, beside ItemMove.
@@ -68,7 +70,9 @@ const (
 
 // Event reports whether every item of this kind counts, so that a newer one never replaces an older
 // one with the same key.
-func (k ItemKind) Event() bool { return k == ItemMove || k == ItemOrder || k == ItemCommandHeld }
+func (k ItemKind) Event() bool {
+	return k == ItemMove || k == ItemOrder || k == ItemCommandHeld || k == ItemOutput
+}
 
 // InventoryRef stands for an Inventory that is durable in the detail tier.
 type InventoryRef struct {
@@ -81,4 +85,9 @@ type CertificatesRef struct {
 	Digest       string `json:"digest"`
 	CertificateN int    `json:"certificate_n"`
 	NextExpiry   Time   `json:"next_expiry,omitzero"` // the earliest NotAfter among leaf certificates
+}
+
+// OSFactsRef stands for OSFacts that are durable in the detail tier.
+type OSFactsRef struct {
+	Digest string `json:"digest"`
 }

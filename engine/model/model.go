@@ -238,6 +238,10 @@ type Certificate struct {
 	Fingerprint string   `json:"fingerprint"` // hex SHA-256 of the DER form
 	SelfSigned  bool     `json:"self_signed,omitzero"`
 	CA          bool     `json:"ca,omitzero"`
+	// IssuedBy is the fingerprint of the certificate that issued this one, where the host has it: in the same
+	// file before another. Names and key ids decide; no signature is computed. Empty: it is not on the host, or
+	// this one issued itself.
+	IssuedBy string `json:"issued_by,omitzero"`
 }
 
 // Account is one person (or program) that may log in.
