@@ -52,6 +52,8 @@ type Config struct {
 	Log *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// Told, if set, is told at each greeting what time it is at the site.
+	Told func(time.Time)
 	// BackoffCap is the longest pause before the site is dialled again; default 60 s.
 	BackoffCap time.Duration
 }
@@ -109,7 +111,7 @@ func Open(c Config) (*Agent, error) {
 	a.link = uplink.New(uplink.Config{
 		Self: model.NodeID(c.Host), Name: c.Name, Software: software(), Upper: c.Site,
 		Dial: c.Dial, Outbox: outbox{q, a.check}, Sink: &inbox{origin: c.Site, orders: a.orders, queue: q, check: a.check},
-		Resync: a.resync, Now: c.Now, Log: c.Log, BackoffCap: c.BackoffCap,
+		Resync: a.resync, Told: c.Told, Now: c.Now, Log: c.Log, BackoffCap: c.BackoffCap,
 	})
 	return a, nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -20,6 +21,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/probe"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/clock"
 	"github.com/skerryhq/skerry/sync/enroll"
 	"github.com/skerryhq/skerry/sync/exchange"
 	"github.com/skerryhq/skerry/sync/link"
@@ -137,7 +139,8 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dial := id.Dial(time.Now)
+			ticks := clock.Open(clock.Config{Path: filepath.Join(s.Data, "clock.json"), Evidence: []time.Time{id.EnrolledAt.Std()}, Log: log})
+			dial := id.Dial(ticks.Now)
 			dial.Log = log
 			a, err := Open(Config{
 				Dir: s.Data, Host: model.HostID(id.Member), Name: id.Name, Epoch: id.Epoch, Site: id.Upper,
@@ -149,12 +152,18 @@ func runCommand() *cobra.Command {
 					return session, nil
 				},
 				Probe: machine(s), Tags: s.Tags, Owner: s.Owner, Interval: s.Interval.Std(), Log: log,
+				Now: ticks.Now, Told: ticks.Learn,
 			})
 			if err != nil {
 				return err
 			}
 			log.Info("agent started", "version", Version, "host", id.Member, "site", id.UpperName, "address", addr, "pending", a.Pending())
+			var keeping sync.WaitGroup
+			keep, stop := context.WithCancel(c.Context())
+			keeping.Go(func() { _ = ticks.Run(keep) }) // it has said what is wrong
 			err = a.Run(c.Context())
+			stop()
+			keeping.Wait()
 			log.Info("agent stopped", "pending", a.Pending())
 			return errors.Join(err, a.Close())
 		},

@@ -35,8 +35,9 @@ type Sources struct {
 	Group    func() GroupState // a controller's Raft group, as this node knows it
 	Links    func() []LinkCount
 	Disk     func() DiskState
-	ReadOnly func() []string         // of ReadOnlyReasons: why nothing can be changed now
-	Outbox   func() int              // a site's items that its controller has not acknowledged
+	ReadOnly func() []string // of ReadOnlyReasons: why nothing can be changed now
+	Outbox   func() OutboxState
+	Clock    func() bool             // whether the clock of a site's machine is believed
 	Hosts    func() map[string]int64 // model.HostStatus -> hosts; see Rows.HostsByStatus
 }
 
@@ -55,6 +56,12 @@ type LinkCount struct {
 	Kind  string // site, host, gateway, controller
 	State string // up, down, never
 	N     int
+}
+
+// OutboxState is what a site's controller has not acknowledged.
+type OutboxState struct {
+	Items int
+	Bytes int64
 }
 
 // DiskState is the room that is left. Level is 0 for plenty, 1 for low, 2 for critical.
@@ -173,12 +180,14 @@ var (
 	diskLevel   = prometheus.NewDesc("skerry_disk_level", "0: plenty of room, 1: low, nothing new is written, 2: critical.", nil, nil)
 	readOnly    = prometheus.NewDesc("skerry_read_only", "1 for each reason why nothing can be changed now.", []string{"reason"}, nil)
 	outbox      = prometheus.NewDesc("skerry_outbox_items", "Items that the controller has not acknowledged yet.", nil, nil)
+	outboxBytes = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
+	clock       = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
 	hosts       = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, hosts} {
 		ch <- d
 	}
 }
@@ -219,7 +228,16 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	if from.Outbox != nil {
-		put(outbox, float64(from.Outbox()))
+		o := from.Outbox()
+		put(outbox, float64(o.Items))
+		put(outboxBytes, float64(o.Bytes))
+	}
+	if from.Clock != nil {
+		v := 0.0
+		if from.Clock() {
+			v = 1
+		}
+		put(clock, v)
 	}
 	if from.Hosts != nil {
 		by := map[string]int64{string(model.HostUp): 0, string(model.HostLate): 0, string(model.HostDown): 0, string(model.HostUnknown): 0}

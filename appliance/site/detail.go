@@ -62,7 +62,7 @@ func (i inventories) Inventory(digest string) (model.Inventory, bool, error) {
 // hostDetail returns everything this site holds of one host.
 func (s *site) hostDetail(_ context.Context, id model.HostID) (model.HostDetail, error) {
 	const op = "read host"
-	d := model.HostDetail{At: model.TimeOf(time.Now())}
+	d := model.HostDetail{At: model.TimeOf(s.clock.Now())}
 	v := s.rows.Store.View()
 	defer v.Close()
 	h, ok, err := v.Host(id)
@@ -127,7 +127,7 @@ func (s *site) expire(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		st := stamp()
+		st := s.stamp()
 		v := s.rows.Store.View()
 		moves, err := s.expired(v, st.At)
 		_ = v.Close()

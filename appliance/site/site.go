@@ -24,9 +24,11 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/recalc"
+	"github.com/skerryhq/skerry/storage/clock"
 	"github.com/skerryhq/skerry/storage/detail"
 	"github.com/skerryhq/skerry/storage/index"
 	"github.com/skerryhq/skerry/storage/queue"
+	"github.com/skerryhq/skerry/storage/space"
 	"github.com/skerryhq/skerry/sync/agentd"
 	"github.com/skerryhq/skerry/sync/enroll"
 	"github.com/skerryhq/skerry/sync/exchange"
@@ -43,6 +45,8 @@ type Options struct {
 	Version string
 	// Ready, if set, is called with the URL that others find the server by, once it answers.
 	Ready func(url string)
+	// Wall is the machine's clock; nil: time.Now.
+	Wall func() time.Time
 }
 
 // errEnrolled ends a run so that the next one starts with the new identity.
@@ -107,24 +111,27 @@ func Enroll(ctx context.Context, c config.Config, url, token, version string) (e
 // site is one run.
 type site struct {
 	config.Config
-	opts   Options
-	log    *slog.Logger
-	id     enroll.Identity // zero Member: not enrolled
-	rows   serve.Rows
-	detail *detail.Store
-	outbox *queue.Queue
-	up     *uplink.Link      // nil while not enrolled
-	ends   *uplink.Endpoints // of the controller; nil while not enrolled
-	prop   *uplink.Proposer
-	hub    *hub.Hub
-	enroll chan struct{} // closed when an identity was saved
+	opts    Options
+	log     *slog.Logger
+	metrics *serve.Metrics
+	id      enroll.Identity // zero Member: not enrolled
+	clock   *clock.Clock
+	space   *space.Space
+	rows    serve.Rows
+	detail  *detail.Store
+	outbox  *queue.Queue
+	up      *uplink.Link      // nil while not enrolled
+	ends    *uplink.Endpoints // of the controller; nil while not enrolled
+	prop    *uplink.Proposer
+	hub     *hub.Hub
+	enroll  chan struct{} // closed when an identity was saved
 
 	joining sync.Mutex // one enrollment at a time; guards what follows
 	joined  bool       // enroll is closed
 }
 
 func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err error) {
-	s := &site{Config: c, opts: o, log: o.Log, enroll: make(chan struct{})}
+	s := &site{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleSite, o.Version), enroll: make(chan struct{})}
 	s.id, err = enroll.LoadIdentity(identityDir(c))
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
@@ -133,7 +140,7 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	ca, err := enroll.OpenCA(filepath.Join(c.Data, "pki"), "Skerry site CA", time.Now, nil)
+	ca, err := enroll.OpenCA(filepath.Join(c.Data, "pki"), "Skerry site CA", s.clock.Now, nil)
 	if err != nil {
 		return err
 	}
@@ -166,6 +173,8 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		err = errors.Join(err, <-written)
 	}()
 	g.Go(func() error { return s.detail.RunGC(ctx) })
+	g.Go(func() error { return s.space.Run(ctx) })
+	g.Go(func() error { _ = s.clock.Run(ctx); return nil }) // it has said what is wrong; a site serves without a floor
 	if err := s.serve(ctx, g, door, socket); err != nil {
 		stop() // what was started already ends for no other reason
 		return errors.Join(err, g.Wait())
@@ -180,6 +189,12 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 func (s *site) open() (err error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
+	}
+	s.clock = clock.Open(clock.Config{
+		Path: filepath.Join(s.Data, "clock.json"), Evidence: []time.Time{s.id.EnrolledAt.Std()}, Wall: s.opts.Wall, Log: s.log,
+	})
+	if s.space, err = space.Open(space.Config{Dir: s.Data, Log: s.log}); err != nil {
+		return err
 	}
 	store, err := index.Open(filepath.Join(s.Data, "index"), index.Options{Log: s.log})
 	if err != nil {
@@ -196,7 +211,8 @@ func (s *site) open() (err error) {
 	s.prop = uplink.NewProposer(uplink.ProposerConfig{
 		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: s.outbox,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
-		Log:   s.log,
+		Room:  func() error { return s.space.Err(space.Low) },
+		Now:   s.clock.Now, Log: s.log,
 	})
 	return nil
 }
@@ -208,16 +224,24 @@ func (s *site) close() error {
 func (s *site) enrolled() bool { return !s.id.Member.IsZero() }
 
 // stamp is for what the site itself does.
-func stamp() model.Stamp { return model.Stamp{Actor: "system", At: model.TimeOf(time.Now())} }
+func (s *site) stamp() model.Stamp {
+	return model.Stamp{Actor: "system", At: model.TimeOf(s.clock.Now())}
+}
 
 // serve starts every part of the run in g.
 func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, socket net.Listener) error {
 	log := s.log
+	token, err := serve.MetricsToken(s.Metrics.TokenFile)
+	if err != nil {
+		return err
+	}
 	a := api.Config{
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
 		Store: s.rows, Directory: s.rows.Store, Check: s.rows.Check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
-		Ready: s.notReady, Log: log,
+		Ready: s.notReady, Now: s.clock.Now, Log: log,
+		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered,
 	}
+	s.metrics.From(s.sources())
 	if !s.enrolled() {
 		log.Warn("this site is not enrolled; make a token at the controller with `skerry sites enroll NAME` and run `skerry federation enroll` here")
 		a.Links = noLinks{}
@@ -228,7 +252,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		g.Go(func() error { return server.ServeSocket(ctx, socket) })
 		return nil
 	}
-	if err := s.prop.Propose(ctx, model.Found{Stamp: stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
+	if err := s.prop.Propose(ctx, model.Found{Stamp: s.stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
 		return err
 	}
 	if err := s.joinUpper(); err != nil {
@@ -236,15 +260,15 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	g.Go(func() error { return s.up.Run(ctx) })
 
-	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Now: time.Now, Log: log})
+	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Now: s.clock.Now, Log: log})
 	presence := agentd.NewPresence(agentd.PresenceConfig{
-		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Log: log,
+		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Clock: s.clock.Now, Log: log,
 	})
 	s.hub = hub.New(hub.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
 		Proposer: s.prop, Reader: s.rows, Member: s.rows.Member, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
 		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
-		Now:       time.Now, Log: log,
+		Now:       s.clock.Now, Log: log,
 	})
 	a.Links, a.Tokens = serve.Links{Hub: s.hub}, door
 	g.Go(func() error { return presence.Run(ctx) })
@@ -253,11 +277,11 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return recalc.Run(ctx, recalc.Config{
 			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
 			View: func() (recalc.View, func()) { v := s.rows.Store.View(); return v, func() { _ = v.Close() } },
-			Now:  time.Now, Settle: settle, Log: log,
+			Now:  s.clock.Now, Settle: settle, Log: log,
 		})
 	})
 	joins, err := enroll.NewServer(enroll.ServerConfig{
-		CA: door.CA, Members: s.rows, Proposer: s.prop, Self: s.id.Member, Name: s.id.Name, Role: model.RoleSite, Log: log,
+		CA: door.CA, Members: s.rows, Proposer: s.prop, Self: s.id.Member, Name: s.id.Name, Role: model.RoleSite, Now: s.clock.Now, Log: log,
 	})
 	if err != nil {
 		return err
@@ -298,16 +322,17 @@ func (s *site) joinUpper() error {
 	s.up = uplink.New(uplink.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Upper: s.id.Upper,
 		Dial: func(ctx context.Context) (exchange.Session, error) {
-			return s.ends.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) { return dial(ctx, addr, s.id, s.log) })
+			return s.ends.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) { return s.dial(ctx, addr) })
 		},
 		Outbox: s.outbox,
 		Sink: &exchange.Received{
 			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
-			Propose: s.prop.Propose, Now: time.Now,
+			Propose: s.prop.Propose, Now: s.clock.Now,
 		},
 		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.answerHostDetail, model.RouteEndpoints: s.answerEndpoints},
-		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: stamp()}) },
-		Now:     time.Now, Log: s.log,
+		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
+		Told:    s.clock.Learn,
+		Now:     s.clock.Now, Log: s.log,
 	})
 	return nil
 }
@@ -317,9 +342,9 @@ func (s *site) answerEndpoints(_ context.Context, params map[string]string) (any
 	return nil, s.ends.Learn(strings.Fields(params[model.ParamEndpoints]))
 }
 
-func dial(ctx context.Context, addr string, id enroll.Identity, log *slog.Logger) (exchange.Session, error) {
-	c := id.Dial(time.Now)
-	c.Log = log
+func (s *site) dial(ctx context.Context, addr string) (exchange.Session, error) {
+	c := s.id.Dial(s.clock.Now)
+	c.Log = s.log
 	return link.Dial(ctx, addr, c)
 }
 
@@ -329,6 +354,9 @@ func (s *site) notReady() []string {
 		why = append(why, "not enrolled: run `skerry federation enroll`")
 	}
 	if err := s.prop.Err(); err != nil {
+		why = append(why, err.Error())
+	}
+	if err := s.space.Err(space.Low); err != nil {
 		why = append(why, err.Error())
 	}
 	return why

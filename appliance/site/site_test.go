@@ -55,6 +55,8 @@ func (s *store) Propose(_ context.Context, changes ...model.Change) error {
 	return tx.Commit(0, true)
 }
 
+func stamp() model.Stamp { return model.Stamp{Actor: "system", At: model.TimeOf(time.Now())} }
+
 func newID(n byte) (id [16]byte) { id[0], id[15] = 1, n; return id }
 
 func configOf(t *testing.T) config.Config {

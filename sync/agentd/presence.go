@@ -21,7 +21,7 @@ const (
 // maxStatuses bounds the hosts of one proposal.
 const maxStatuses = 2000
 
-// PresenceConfig is what a Presence needs; all fields but Interval are required.
+// PresenceConfig is what a Presence needs; all fields but Interval and Clock are required.
 type PresenceConfig struct {
 	// Propose returns once the changes are durable and applied.
 	Propose func(context.Context, ...model.Change) error
@@ -29,8 +29,11 @@ type PresenceConfig struct {
 	Hosts func(fn func(model.Host) error) error
 	// Interval is how often an agent is heard at the least; 60 s if zero.
 	Interval time.Duration
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Now is what silence is measured by. It must go on evenly when the clock is set, as time.Now does.
+	Now func() time.Time
+	// Clock is what is written into rows; nil: Now.
+	Clock func() time.Time
+	Log   *slog.Logger
 }
 
 // Presence judges whether the agent of each host reports. A host is up as soon as its agent is heard
@@ -64,6 +67,9 @@ type host struct {
 func NewPresence(c PresenceConfig) *Presence {
 	if c.Interval == 0 {
 		c.Interval = time.Minute
+	}
+	if c.Clock == nil {
+		c.Clock = c.Now
 	}
 	return &Presence{
 		c: c, wake: make(chan struct{}, 1), started: c.Now(),
@@ -152,6 +158,14 @@ func (p *Presence) agentLocked(id model.NodeID) *agent {
 	return a
 }
 
+// written is an instant of Now as the rows have it; zero for the zero time.
+func (p *Presence) written(at time.Time) model.Time {
+	if at.IsZero() {
+		return 0
+	}
+	return model.TimeOf(p.c.Clock().Add(-p.c.Now().Sub(at)))
+}
+
 // judge proposes what changed, in portions, and once in an interval that all the rest is as it was.
 func (p *Presence) judge(ctx context.Context) {
 	changed, all := p.changed()
@@ -160,7 +174,7 @@ func (p *Presence) judge(ctx context.Context) {
 		first += len(part)
 		now := p.c.Now()
 		whole := all && first == len(changed)
-		err := p.c.Propose(ctx, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: model.TimeOf(now)}, Hosts: part, All: whole})
+		err := p.c.Propose(ctx, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: p.written(now)}, Hosts: part, All: whole})
 		if err != nil {
 			if ctx.Err() == nil {
 				p.c.Log.Warn("the hosts' presence was not stored; trying again", "reason", err.Error())
@@ -201,7 +215,7 @@ func (p *Presence) changed() (out []model.HostStatusAt, all bool) {
 			want = model.HostLate
 		}
 		if want != h.status {
-			out = append(out, model.HostStatusAt{Host: id, Status: want, LastSeen: model.TimeOf(a.heard)})
+			out = append(out, model.HostStatusAt{Host: id, Status: want, LastSeen: p.written(a.heard)})
 		}
 	}
 	slices.SortFunc(out, func(a, b model.HostStatusAt) int { return bytes.Compare(a.Host[:], b.Host[:]) })

@@ -29,7 +29,7 @@ type Appender interface {
 	Head() model.Seq
 }
 
-// ProposerConfig is what a Proposer needs; all fields but Now are required.
+// ProposerConfig is what a Proposer needs; all fields but Room and Now are required.
 type ProposerConfig struct {
 	// Begin starts a transaction; there is one at a time.
 	Begin func() SiteTx
@@ -38,8 +38,10 @@ type ProposerConfig struct {
 	Outbox  Appender
 	// Apply turns a change into rows and returns what goes up: engine/apply.Change with its Env.
 	Apply func(apply.Tx, model.Change) ([]model.Item, error)
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger
+	// Room, if set, says why the disk has no room for more: a change is refused with that, before a store fails.
+	Room func() error
+	Now  func() time.Time // nil: time.Now
+	Log  *slog.Logger
 }
 
 // Proposer is how a site makes changes durable: one writer, and one fsync of the outbox and one of
@@ -77,13 +79,19 @@ func NewProposer(c ProposerConfig) *Proposer {
 }
 
 // Propose returns once the changes are durable and applied, or none of them is. Where ctx ends first
-// the outcome is unknown. After a failed write or fsync every call returns an error of kind ReadOnly.
+// the outcome is unknown. After a failed write or fsync every call returns an error of kind ReadOnly; while there is no
+// room, one of kind Full.
 func (p *Proposer) Propose(ctx context.Context, changes ...model.Change) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
 	if len(changes) == 0 {
 		return nil
+	}
+	if p.c.Room != nil {
+		if err := p.c.Room(); err != nil {
+			return fault.Wrap("propose", err)
+		}
 	}
 	r := &proposal{changes: changes, result: make(chan error, 1)}
 	select {

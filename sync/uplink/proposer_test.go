@@ -28,6 +28,7 @@ type siteStores struct {
 	stop  func()
 	fail  atomic.Pointer[error] // what Commit returns instead of committing
 	count atomic.Int64          // commits
+	full  atomic.Pointer[error] // why there is no room
 }
 
 func openSite(t *testing.T, dir string) *siteStores {
@@ -44,6 +45,12 @@ func openSite(t *testing.T, dir string) *siteStores {
 	s.p = uplink.NewProposer(uplink.ProposerConfig{
 		Begin: func() uplink.SiteTx { return failing{s.rows.Begin(), s} }, Applied: s.rows.Applied(), Outbox: s.out, Log: quiet,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
+		Room: func() error {
+			if err := s.full.Load(); err != nil {
+				return *err
+			}
+			return nil
+		},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -235,5 +242,27 @@ func TestProposeEnds(t *testing.T) {
 	idle := uplink.NewProposer(uplink.ProposerConfig{})
 	if err := idle.Propose(gone, report(1, "x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a cancelled ctx: %v", err)
+	}
+}
+
+// A full disk refuses changes before a store sees them, and lets them in again without a restart.
+func TestNoRoom(t *testing.T) {
+	s := openSite(t, t.TempDir())
+	defer s.stop()
+	full := fault.New(fault.Full, "", "the disk is full")
+	s.full.Store(&full)
+	before := s.count.Load()
+	if err := s.p.Propose(t.Context(), report(1, "x")); !fault.Is(err, fault.Full) {
+		t.Fatalf("on a full disk: %v", err)
+	}
+	if n := s.count.Load(); n != before {
+		t.Errorf("%d commits on a full disk", n-before)
+	}
+	s.full.Store(nil)
+	if err := s.p.Propose(t.Context(), report(1, "x")); fault.Is(err, fault.Full) {
+		t.Errorf("with room again: %v", err)
+	}
+	if s.count.Load() == before {
+		t.Error("nothing was committed with room again")
 	}
 }

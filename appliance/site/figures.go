@@ -1,0 +1,68 @@
+package site
+
+import (
+	"github.com/skerryhq/skerry/appliance/serve"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/clock"
+	"github.com/skerryhq/skerry/storage/space"
+)
+
+// sources is what this site tells Prometheus.
+func (s *site) sources() serve.Sources {
+	return serve.Sources{
+		Disk: func() serve.DiskState {
+			st := s.space.State()
+			return serve.DiskState{Free: st.Free, Level: int(st.Level)}
+		},
+		Links:    s.linkCounts,
+		ReadOnly: s.readOnly,
+		Outbox:   func() serve.OutboxState { return serve.OutboxState{Items: s.outbox.Len(), Bytes: s.outbox.Bytes()} },
+		Clock:    func() bool { return s.clock.State().Judged == clock.Believed },
+		Hosts:    func() map[string]int64 { return s.rows.HostsByStatus(nil) },
+	}
+}
+
+// readOnly says why nothing can be changed here now, of serve.ReadOnlyReasons.
+func (s *site) readOnly() (why []string) {
+	if s.space.Err(space.Low) != nil {
+		why = append(why, "disk_full")
+	}
+	if s.prop.Err() != nil {
+		why = append(why, "disk_failed")
+	}
+	return why
+}
+
+// linkCounts counts the agents by their links, and the link to the controller.
+func (s *site) linkCounts() []serve.LinkCount {
+	if s.up == nil {
+		return nil
+	}
+	state := "down"
+	if s.up.State().Online {
+		state = "up"
+	}
+	out := []serve.LinkCount{{Kind: "controller", State: state, N: 1}}
+	v := s.rows.Store.View()
+	defer v.Close()
+	for _, kind := range []model.MemberKind{model.MemberHost, model.MemberGateway} {
+		members, err := v.Members(kind)
+		if err != nil {
+			return out
+		}
+		for _, m := range members {
+			if m.Status != model.MemberEnrolled {
+				continue
+			}
+			state := "never"
+			if l, ok := s.hub.Live(m.ID); ok {
+				state = "down"
+				if l.Up {
+					state = "up"
+				}
+			}
+			out = append(out, serve.LinkCount{Kind: string(kind), State: state, N: 1})
+		}
+	}
+	return out
+}
