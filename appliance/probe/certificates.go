@@ -32,7 +32,8 @@ const (
 var keyFile = regexp.MustCompile(`^((.*[-_.])?key|privkey\d*)\.(pem|crt|cer|der)$`)
 
 // Certificates finds X.509 certificates, PEM or DER, in files named .pem, .crt, .cer or .der under the
-// folders, each certificate of a chain, sorted by path and fingerprint. It follows a link to a file or folder once.
+// folders, each certificate of a chain, sorted by path and fingerprint, each with the one that issued it where
+// that was found as well. It follows a link to a file or folder once.
 //
 // What it cannot read it leaves out and says so in the errors, at most 20 (NotFound for a folder that
 // is not there); the list holds all else. An end of ctx is among the errors.
@@ -51,16 +52,68 @@ func Certificates(ctx context.Context, folders []string) ([]model.Certificate, [
 			s.folder(f, 0)
 		}
 	}
-	slices.SortFunc(s.found, func(a, b model.Certificate) int {
+	slices.SortFunc(s.found, func(a, b parsed) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Fingerprint, b.Fingerprint))
 	})
-	s.found = slices.CompactFunc(s.found, func(a, b model.Certificate) bool { return a.Path == b.Path && a.Fingerprint == b.Fingerprint })
-	return s.found, s.errs
+	s.found = slices.CompactFunc(s.found, func(a, b parsed) bool { return a.Path == b.Path && a.Fingerprint == b.Fingerprint })
+	chain(s.found)
+	var out []model.Certificate
+	for _, c := range s.found {
+		out = append(out, c.Certificate)
+	}
+	return out, s.errs
+}
+
+// parsed is a certificate with what ties it to the one that issued it.
+type parsed struct {
+	model.Certificate
+	subject, issuer string // DER
+	id, issuerID    string // key ids; empty: it names none
+}
+
+// chain finds for each certificate the one that issued it: a CA whose name is the issuer's, and whose key id is the
+// one that it names where both say one. One in the same file comes before others, then the one that holds longest.
+func chain(list []parsed) {
+	named := map[string][]int{}
+	for i, c := range list {
+		if c.CA {
+			named[c.subject] = append(named[c.subject], i)
+		}
+	}
+	for i := range list {
+		c := &list[i]
+		if c.SelfSigned {
+			continue
+		}
+		var best *parsed
+		for _, j := range named[c.issuer] {
+			by := &list[j]
+			if by.Fingerprint == c.Fingerprint || by.id != "" && c.issuerID != "" && by.id != c.issuerID {
+				continue
+			}
+			if best == nil || better(c, by, best) {
+				best = by
+			}
+		}
+		if best != nil {
+			c.IssuedBy = best.Fingerprint
+		}
+	}
+}
+
+func better(c, a, b *parsed) bool {
+	if here, there := a.Path == c.Path, b.Path == c.Path; here != there {
+		return here
+	}
+	if a.NotAfter != b.NotAfter {
+		return a.NotAfter > b.NotAfter
+	}
+	return a.Fingerprint < b.Fingerprint
 }
 
 type search struct {
 	ctx     context.Context
-	found   []model.Certificate
+	found   []parsed
 	errs    []error
 	seen    map[string]bool // folders by their real path, so that a link back up ends
 	entries int
@@ -159,15 +212,15 @@ func (s *search) file(path string, link bool) {
 
 // parseCertificates returns the certificates of one file without their path. On an error the list
 // holds those that could be read.
-func parseCertificates(b []byte) ([]model.Certificate, error) {
+func parseCertificates(b []byte) ([]parsed, error) {
 	if !bytes.Contains(b, []byte("-----BEGIN ")) {
 		c, err := x509.ParseCertificate(b)
 		if err != nil {
 			return nil, fault.New(fault.Corrupt, "", "neither PEM nor a DER certificate: %w", err)
 		}
-		return []model.Certificate{certificate(c)}, nil
+		return []parsed{certificate(c)}, nil
 	}
-	var list []model.Certificate
+	var list []parsed
 	var bad error
 	for len(list) <= maxCerts {
 		var block *pem.Block
@@ -188,7 +241,7 @@ func parseCertificates(b []byte) ([]model.Certificate, error) {
 	return list, bad
 }
 
-func certificate(c *x509.Certificate) model.Certificate {
+func certificate(c *x509.Certificate) parsed {
 	sum := sha256.Sum256(c.Raw)
 	out := model.Certificate{
 		Subject: clip(c.Subject.String(), maxField), Issuer: clip(c.Issuer.String(), maxField), Serial: clip(c.SerialNumber.Text(16), 128),
@@ -203,5 +256,7 @@ func certificate(c *x509.Certificate) model.Certificate {
 		out.Names = append(out.Names, a.String())
 	}
 	out.Names = out.Names[:min(len(out.Names), maxCertNames)]
-	return out
+	return parsed{
+		Certificate: out, subject: string(c.RawSubject), issuer: string(c.RawIssuer), id: string(c.SubjectKeyId), issuerID: string(c.AuthorityKeyId),
+	}
 }

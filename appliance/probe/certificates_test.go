@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("%d errors, the last of kind %v:\n%s", len(errs), fault.KindOf(errs[len(errs)-1]), text)
 	}
 
-	sum := sha256.Sum256(leaf)
+	sum, by := sha256.Sum256(leaf), sha256.Sum256(ca)
 	from := model.TimeOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	for _, c := range got {
 		if filepath.Base(c.Path) != "plain.der" {
@@ -136,13 +137,49 @@ func TestCertificates(t *testing.T) {
 		want := model.Certificate{
 			Path: c.Path, Subject: "CN=www.example,O=Ex[1mample", Issuer: "CN=Test CA", Serial: "beef", Names: []string{"www.example", "example", "192.0.2.1"},
 			NotBefore: from, NotAfter: model.TimeOf(from.Std().AddDate(1, 0, 0)), Fingerprint: hex.EncodeToString(sum[:]),
+			IssuedBy: hex.EncodeToString(by[:]),
 		}
 		if !reflect.DeepEqual(c, want) {
 			t.Errorf("%+v\nwant\n%+v", c, want)
 		}
 	}
-	if c := got[0]; !c.CA || !c.SelfSigned {
+	if c := got[0]; !c.CA || !c.SelfSigned || c.IssuedBy != "" {
 		t.Errorf("the authority: %+v", c)
+	}
+}
+
+func TestChain(t *testing.T) {
+	at := func(path, fingerprint, subject, issuer, id, issuerID string, ca bool, until model.Time) parsed {
+		return parsed{
+			Certificate: model.Certificate{Path: path, Fingerprint: fingerprint, CA: ca, SelfSigned: subject == issuer, NotAfter: until},
+			subject:     subject, issuer: issuer, id: id, issuerID: issuerID,
+		}
+	}
+	list := []parsed{
+		at("/a", "leaf", "x", "mid", "", "k1", false, 1),
+		at("/a", "mid-here", "mid", "root", "k1", "r", true, 5),
+		at("/b", "mid-longer", "mid", "root", "k1", "r", true, 9),
+		at("/b", "mid-of-another-key", "mid", "root", "k2", "r", true, 99),
+		at("/b", "not-a-ca", "mid", "root", "k1", "r", false, 99),
+		at("/c", "far", "y", "mid", "", "k1", false, 1),
+		at("/c", "no-id", "z", "mid", "", "", false, 1),
+		at("/d", "root", "root", "root", "r", "r", true, 100),
+		at("/e", "orphan", "w", "nobody", "", "", false, 1),
+		at("/f", "cross", "mid", "mid2", "k1", "", true, 3),
+		at("/f", "mid2", "mid2", "mid", "", "k1", true, 3), // the two issue each other
+	}
+	want := map[string]string{
+		"leaf": "mid-here", "mid-here": "root", "mid-longer": "root", "mid-of-another-key": "root", "not-a-ca": "root",
+		"far": "mid-longer", "no-id": "mid-of-another-key", "cross": "mid2", "mid2": "cross",
+	}
+	for range 2 {
+		chain(list)
+		for _, c := range list {
+			if c.IssuedBy != want[c.Fingerprint] {
+				t.Errorf("%s was issued by %q, want %q", c.Fingerprint, c.IssuedBy, want[c.Fingerprint])
+			}
+		}
+		slices.Reverse(list) // whatever the order
 	}
 }
 

@@ -122,7 +122,7 @@ func interfaces() ([]Interface, error) {
 		if err != nil {
 			continue // it went away since it was listed
 		}
-		one := Interface{Flags: i.Flags, MAC: i.HardwareAddr}
+		one := Interface{Name: i.Name, MTU: i.MTU, Flags: i.Flags, MAC: i.HardwareAddr}
 		for _, a := range addrs {
 			one.Addrs = append(one.Addrs, a.String())
 		}

@@ -38,10 +38,16 @@ type Root struct {
 	// RPM returns the answer of the rpm program to rpmArgs; nil: an rpm database cannot be read, and
 	// finding one is an error.
 	RPM func(ctx context.Context) ([]byte, error)
+	// Size returns the size of the file system at a path in MiB; nil: sizes are not known.
+	Size func(path string) (int64, error)
+	// Synchronised says whether the kernel's clock is kept right by somebody; nil, or a nil answer: not known.
+	Synchronised func() *bool
 }
 
 // Interface is one network interface with its addresses in CIDR or plain form.
 type Interface struct {
+	Name  string
+	MTU   int
 	Flags net.Flags
 	MAC   net.HardwareAddr
 	Addrs []string
@@ -49,7 +55,7 @@ type Interface struct {
 
 // Machine returns the Root of the machine that this program runs on. version is the agent's.
 func Machine(version string) Root {
-	return Root{Version: version, Interfaces: interfaces, Canonical: canonical, RPM: runRPM}
+	return Root{Version: version, Interfaces: interfaces, Canonical: canonical, RPM: runRPM, Size: sizeMB, Synchronised: synchronised}
 }
 
 // path returns where name, an absolute path on the observed machine, is found.
