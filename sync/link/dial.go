@@ -23,6 +23,8 @@ type DialConfig struct {
 	CAPin string
 	// Role is what the server's certificate must say that it is. Empty: any role.
 	Role model.Role
+	// Check, if set, is a further look at the server's certificate, behind all others. An error refuses it.
+	Check func(leaf *x509.Certificate) error
 	// Proto is the protocol to speak. Empty: ProtoLink in Dial; DialConn requires it.
 	Proto string
 	// Now is the clock; nil is time.Now. Floor is the latest instant that is known to have passed:
@@ -31,7 +33,9 @@ type DialConfig struct {
 	Floor time.Time
 	// Timeout bounds everything until the session is there. Zero: DefaultHandshake.
 	Timeout time.Duration
-	Log     *slog.Logger // nil: nothing is logged
+	// Wrap, if set, is given the connection before anything is said on it, and returns what is spoken through.
+	Wrap func(net.Conn) net.Conn
+	Log  *slog.Logger // nil: nothing is logged
 }
 
 // Dial opens a session with the upper tier at addr (host:port, see Address). It returns after the
@@ -56,7 +60,8 @@ func Dial(ctx context.Context, addr string, conf DialConfig) (*Session, error) {
 		conn.Close()
 		var refused *fault.Error
 		if errors.As(err, &refused) {
-			return nil, fault.New(refused.Kind, "dial", "%s refused this member: %w", addr, refused.Err)
+			after, _ := fault.RetryAfter(err)
+			return nil, fault.Later(fault.New(refused.Kind, "dial", "%s refused this member: %w", addr, refused.Err), after)
 		}
 		return nil, fault.New(fault.Unreachable, "dial", "%s did not say whether this member is welcome: %w", addr, err)
 	}
@@ -103,7 +108,7 @@ func dial(ctx context.Context, addr string, conf DialConfig) (*tls.Conn, error) 
 	if conf.Now != nil {
 		now = conf.Now
 	}
-	t := &trust{addr: addr, proto: conf.Proto, roots: conf.Roots, pin: conf.CAPin, role: conf.Role, at: now()}
+	t := &trust{addr: addr, proto: conf.Proto, roots: conf.Roots, pin: conf.CAPin, role: conf.Role, check: conf.Check, at: now()}
 	if t.at.Before(conf.Floor) {
 		t.at = conf.Floor
 	}
@@ -122,6 +127,12 @@ func dial(ctx context.Context, addr string, conf DialConfig) (*tls.Conn, error) 
 	c.InsecureSkipVerify = true
 	c.VerifyConnection = t.verify
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &conf.Cert, nil }
+	if conf.Proto == ProtoLink {
+		thin(raw)
+	}
+	if conf.Wrap != nil {
+		raw = conf.Wrap(raw)
+	}
 	conn := tls.Client(raw, c)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()

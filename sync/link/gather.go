@@ -13,12 +13,21 @@ const maxGather = 256 << 10
 // they are kept, and sent in one piece.
 type gather struct {
 	net.Conn
+	turns *turns // of the handshake; nil when it is over
 
 	mu   sync.Mutex // guards what follows, and keeps writes apart
 	held *[]byte    // nil: nothing is held back
 }
 
 var gathers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Read implements net.Conn.
+func (g *gather) Read(p []byte) (int, error) {
+	if g.turns != nil {
+		return g.turns.read(g.Conn, p)
+	}
+	return g.Conn.Read(p)
+}
 
 // Write implements net.Conn. What is held back counts as written; Release says if it was not.
 func (g *gather) Write(p []byte) (int, error) {

@@ -41,7 +41,7 @@ const DefaultPort = "8443"
 
 // Defaults and bounds.
 const (
-	DefaultHandshake = 10 * time.Second // from TCP accept to the end of the TLS handshake
+	DefaultHandshake = 20 * time.Second // from TCP accept to the end of the TLS handshake
 	maxChain         = 8                // certificates that a peer may present
 	certSlack        = 5 * time.Minute  // how far a clock may be off before a certificate is refused for it
 )

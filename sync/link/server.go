@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,11 +23,14 @@ type ServerConfig struct {
 	Certificate func(proto string) (*tls.Certificate, error)
 	// Handshake bounds the time from accept to the end of the TLS handshake. Zero: DefaultHandshake.
 	Handshake time.Duration
-	// MaxPending bounds the connections that are not handed over yet. When there are more, the one
-	// that has waited longest is closed: a real handshake takes milliseconds, so that is the idler.
-	// Zero: 512.
+	// MaxPending bounds the connections that are not handed over yet. When there are more, one that has
+	// kept this side waiting is closed, the longest of them first; where none has, nothing is accepted
+	// for a while, and who dials waits in the queue of the system. Zero: 512.
 	MaxPending int
-	Log        *slog.Logger // nil: nothing is logged
+	// MaxComputing bounds the handshakes that are worked on at once; the others wait their turn. Zero: one
+	// for each processor.
+	MaxComputing int
+	Log          *slog.Logger // nil: nothing is logged
 }
 
 // Server shares one TCP listener among protocols by ALPN. Make it, call Listen for each protocol,
@@ -36,6 +40,8 @@ type Server struct {
 	conf ServerConfig
 	log  *slog.Logger
 	done chan struct{} // closed by Close
+	room chan struct{} // told when a pending connection has left
+	work chan struct{} // one for each handshake that is worked on
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -47,6 +53,29 @@ type Server struct {
 type pending struct {
 	conn    net.Conn
 	evicted chan struct{}
+	// waits is since when this side has waited for the client, or for who takes the connection over; zero: it
+	// works on it. Heard says that the client has sent something that was not answered by more. Both guarded by
+	// Server.mu.
+	waits time.Time
+	heard bool
+}
+
+// How long a pending connection may keep this side waiting before it gives way to another.
+const (
+	silentWait = 200 * time.Millisecond // where nothing came from it, or nobody takes it over
+	slowWait   = 2 * time.Second        // for the next word of one that has begun to speak
+)
+
+// idle reports whether it may give way.
+func (p *pending) idle(now time.Time) bool {
+	if p.waits.IsZero() {
+		return false
+	}
+	wait := silentWait
+	if p.heard {
+		wait = slowWait
+	}
+	return now.Sub(p.waits) > wait
 }
 
 // NewServer takes over tcp. It is Invalid without a Certificate.
@@ -60,10 +89,16 @@ func NewServer(tcp net.Listener, conf ServerConfig) (*Server, error) {
 	if conf.MaxPending <= 0 {
 		conf.MaxPending = 512
 	}
+	if conf.MaxComputing <= 0 {
+		conf.MaxComputing = runtime.GOMAXPROCS(0)
+	}
 	if conf.Log == nil {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{tcp: tcp, conf: conf, log: conf.Log, done: make(chan struct{}), pending: list.New()}, nil
+	return &Server{
+		tcp: tcp, conf: conf, log: conf.Log, done: make(chan struct{}),
+		room: make(chan struct{}, 1), work: make(chan struct{}, conf.MaxComputing), pending: list.New(),
+	}, nil
 }
 
 // Addr returns the TCP address that the server listens on.
@@ -158,36 +193,84 @@ func (s *Server) Close() error {
 	return s.tcp.Close()
 }
 
-// enter counts conn in, at the cost of the oldest when there are too many.
+// enter counts conn in, where need be at the cost of one that is idle, or when there is room.
 func (s *Server) enter(conn net.Conn) (*list.Element, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, false
+	tick := time.NewTimer(silentWait / 2)
+	defer tick.Stop()
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return nil, false
+		}
+		if s.pending.Len() < s.conf.MaxPending || s.evictLocked() {
+			e := s.pending.PushBack(&pending{conn: conn, evicted: make(chan struct{}), waits: time.Now()})
+			s.mu.Unlock()
+			return e, true
+		}
+		s.mu.Unlock()
+		tick.Reset(silentWait / 2)
+		select {
+		case <-s.room:
+		case <-tick.C:
+		case <-s.done:
+		}
 	}
-	if s.pending.Len() >= s.conf.MaxPending {
-		oldest := s.pending.Remove(s.pending.Front()).(*pending)
-		close(oldest.evicted)
-		oldest.conn.Close()
-		s.log.Debug("closed an idle connection to make room", "remote", oldest.conn.RemoteAddr().String())
+}
+
+// evictLocked closes the oldest connection that is idle, if there is one.
+func (s *Server) evictLocked() bool {
+	now := time.Now()
+	for e := s.pending.Front(); e != nil; e = e.Next() {
+		p := e.Value.(*pending)
+		if !p.idle(now) {
+			continue
+		}
+		s.pending.Remove(e)
+		close(p.evicted)
+		p.conn.Close()
+		s.log.Debug("closed an idle connection to make room", "remote", p.conn.RemoteAddr().String())
+		return true
 	}
-	return s.pending.PushBack(&pending{conn: conn, evicted: make(chan struct{})}), true
+	return false
 }
 
 func (s *Server) leave(e *list.Element) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.pending.Remove(e) // no harm when it was evicted
+	s.mu.Unlock()
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// waiting notes that p waits for the client from now on, and working that it does not.
+func (s *Server) waiting(p *pending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.waits = time.Now()
+}
+
+func (s *Server) working(p *pending, heard bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.waits, p.heard = time.Time{}, heard
 }
 
 // handshake ends with the connection handed over or closed.
 func (s *Server) handshake(ctx context.Context, e *list.Element) {
 	defer s.leave(e)
 	p := e.Value.(*pending)
-	conn := tls.Server(&gather{Conn: p.conn}, s.tlsConfig())
+	below := &gather{Conn: p.conn}
+	turn := &turns{server: s, pending: p}
+	below.turns = turn
+	conn := tls.Server(below, s.tlsConfig())
 	hctx, cancel := context.WithTimeout(ctx, s.conf.Handshake)
 	err := conn.HandshakeContext(hctx)
 	cancel()
+	turn.end()
+	below.turns = nil // before anybody else reads
 	if err != nil {
 		answerPlainHTTP(err)
 		p.conn.Close()
@@ -199,11 +282,46 @@ func (s *Server) handshake(ctx context.Context, e *list.Element) {
 		conn.Close()
 		return
 	}
+	s.working(p, false)
+	s.waiting(p)
 	select {
 	case l.conns <- conn:
 	case <-l.done:
 		conn.Close()
 	case <-p.evicted:
+	}
+}
+
+// turns lets a handshake be worked on only in its turn. The work of a handshake lies between two reads: so a
+// client that is slow, or says nothing, keeps nobody from theirs.
+type turns struct {
+	server  *Server
+	pending *pending
+	working bool
+}
+
+// read reads from conn, with the turn given up meanwhile.
+func (t *turns) read(conn net.Conn, b []byte) (int, error) {
+	t.end()
+	t.server.waiting(t.pending)
+	n, err := conn.Read(b)
+	t.server.working(t.pending, n > 0)
+	if err != nil {
+		return n, err // nothing follows that takes long
+	}
+	select {
+	case t.server.work <- struct{}{}:
+		t.working = true
+	case <-t.pending.evicted:
+	case <-t.server.done:
+	}
+	return n, nil
+}
+
+func (t *turns) end() {
+	if t.working {
+		t.working = false
+		<-t.server.work
 	}
 }
 

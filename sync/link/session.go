@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,14 @@ import (
 
 // Bounds of a session.
 const (
-	maxStreams   = 256              // open at once, both directions together
-	streamWindow = 1 << 20          // bytes in flight to a stream that nobody reads
-	backlog      = 64               // streams opened by the peer and not accepted yet
-	keepAlive    = 15 * time.Second // between pings of an otherwise silent connection
-	writeStall   = 10 * time.Second // a write or ping that gets no further ends the session
-	closeLinger  = 30 * time.Second // for the peer to close its half of a stream
+	maxStreams  = 256              // open at once, both directions together
+	peerWindow  = 1 << 20          // bytes in flight to a stream that nobody reads, between the nodes of a group
+	linkWindow  = 256 << 10        // the same on a member's link, of which there may be ten thousand
+	backlog     = 64               // streams opened by the peer and not accepted yet
+	keepAlive   = 15 * time.Second // between pings of an otherwise silent connection between nodes of a group
+	writeStall  = 10 * time.Second // a write or ping that gets no further ends the session
+	linkStall   = time.Minute      // the same on a member's link, where the items stream notices silence before that
+	closeLinger = 30 * time.Second // for the peer to close its half of a stream
 )
 
 // Session is one authenticated connection with many streams in both directions. Its methods may be
@@ -80,23 +83,41 @@ func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	mux, err := newMux(conn, client, muxConfig(log.With("remote", peer.Remote)))
+	proto := protoOf(conn)
+	if proto == ProtoLink {
+		thin(conn)
+	}
+	mux, err := newMux(conn, client, muxConfig(proto, log.With("remote", peer.Remote)))
 	if err != nil {
 		return nil, fault.New(fault.Other, "open session", "%w", err)
 	}
 	return &Session{mux: mux, peer: peer}, nil
 }
 
-func muxConfig(log *slog.Logger) *yamux.Config {
-	return &yamux.Config{
-		AcceptBacklog: backlog, EnableKeepAlive: true, KeepAliveInterval: keepAlive,
-		ConnectionWriteTimeout: writeStall, MaxStreamWindowSize: streamWindow,
+// muxConfig is for a session of that protocol. A member's link pings on its items stream, which takes any byte
+// for a sign of life: on a thin line a ping of the multiplexer would wait behind all that is under way, and end
+// a session that works.
+func muxConfig(proto string, log *slog.Logger) *yamux.Config {
+	c := &yamux.Config{
+		AcceptBacklog: backlog, EnableKeepAlive: proto != ProtoLink, KeepAliveInterval: keepAlive,
+		ConnectionWriteTimeout: writeStall, MaxStreamWindowSize: peerWindow,
 		// A stream that the peer is slow to accept is its opener's business (the ctx of Open and the
 		// deadlines of the stream); it must not end the session for everybody else.
 		StreamOpenTimeout:  0,
 		StreamCloseTimeout: closeLinger,
 		Logger:             muxLog{log},
 	}
+	if proto == ProtoLink {
+		c.ConnectionWriteTimeout, c.MaxStreamWindowSize = linkStall, linkWindow
+	}
+	return c
+}
+
+func protoOf(conn net.Conn) string {
+	if t, ok := conn.(*tls.Conn); ok {
+		return t.ConnectionState().NegotiatedProtocol
+	}
+	return ""
 }
 
 func newMux(conn net.Conn, client bool, c *yamux.Config) (*yamux.Session, error) {

@@ -88,7 +88,8 @@ type trust struct {
 	roots []*x509.Certificate // certificate authorities known whole
 	pin   string              // or known by the pin of the key only
 	role  model.Role
-	at    time.Time // the instant that dates are judged at
+	check func(leaf *x509.Certificate) error // may be nil
+	at    time.Time                          // the instant that dates are judged at
 }
 
 // verify is the whole check of a server, in place of the one by name: a branch dials an address that
@@ -141,6 +142,9 @@ func (t *trust) verify(state tls.ConnectionState) error {
 	if t.role != "" && !slices.Contains(leaf.Subject.OrganizationalUnit, string(t.role)) {
 		return fault.New(fault.Denied, "", "the server at %s is not a %s (its certificate says %q): check the address", t.addr, t.role,
 			strings.Join(leaf.Subject.OrganizationalUnit, ","))
+	}
+	if t.check != nil {
+		return t.check(leaf)
 	}
 	return nil
 }

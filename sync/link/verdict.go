@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -25,6 +26,9 @@ import (
 //	n        big-endian, at most 1,024
 //	text     UTF-8, for the operator at the dialling end
 //
+// Behind a refusal there may be four more bytes, big-endian: in how many seconds another attempt makes
+// sense. A dialler that does not know them stops reading before them.
+//
 // Without it a dialler could not tell a refusal from a broken network: in TLS 1.3 the client's
 // handshake ends before the server has looked at the client's certificate.
 const (
@@ -33,6 +37,7 @@ const (
 	verdictRefused = 1
 	verdictHead    = 5
 	maxVerdict     = 1024
+	maxRetry       = 24 * time.Hour
 )
 
 // writeVerdict welcomes the peer where err is nil and else refuses it with the kind and text of err.
@@ -48,6 +53,9 @@ func writeVerdict(w io.Writer, err error) error {
 		b[1], b[2] = verdictRefused, byte(fault.KindOf(err))
 		binary.BigEndian.PutUint16(b[3:], uint16(len(text)))
 		b = append(b, text...)
+		if d, ok := fault.RetryAfter(err); ok {
+			b = binary.BigEndian.AppendUint32(b, uint32(min(max(d.Round(time.Second), time.Second), maxRetry)/time.Second))
+		}
 	}
 	_, werr := w.Write(b)
 	return werr
@@ -83,5 +91,10 @@ func readVerdict(r io.Reader) error {
 		}
 		return ' '
 	}, strings.ToValidUTF8(string(text), "?"))
-	return &fault.Error{Kind: fault.Kind(head[2]), Err: errors.New(clean)}
+	refusal := &fault.Error{Kind: fault.Kind(head[2]), Err: errors.New(clean)}
+	var after [4]byte
+	if _, err := io.ReadFull(r, after[:]); err != nil {
+		return refusal // an older server, or one that advises nothing
+	}
+	return fault.Later(refusal, min(time.Duration(binary.BigEndian.Uint32(after[:]))*time.Second, maxRetry))
 }
