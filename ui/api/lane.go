@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,9 +44,10 @@ type lanes struct {
 	once         sync.Once
 	running      sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	ending bool
-	open   map[net.Conn]struct{} // those in the lane
+	ending atomic.Bool // set while mu is held
+
+	mu   sync.Mutex            // guards open
+	open map[net.Conn]struct{} // those in the lane
 }
 
 type accepted struct {
@@ -109,7 +111,7 @@ func (x *lanes) Close() (err error) {
 func (x *lanes) end() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.ending = true
+	x.ending.Store(true)
 	for c := range x.open {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // those that wait for one
 	}
@@ -133,10 +135,11 @@ func (x *lanes) stop(ctx context.Context) {
 func (x *lanes) enter(c net.Conn) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.ending {
-		x.open[c] = struct{}{}
+	if x.ending.Load() {
+		return false
 	}
-	return !x.ending
+	x.open[c] = struct{}{}
+	return true
 }
 
 func (x *lanes) leave(c net.Conn) {
@@ -145,11 +148,29 @@ func (x *lanes) leave(c net.Conn) {
 	delete(x.open, c)
 }
 
+// slack is by how much the end of a wait may come early. A deadline that is as good as the one wanted stays, for
+// setting one costs each request as much as reading its head.
+const slack = time.Second
+
+// silence is until when one connection may say nothing.
+type silence struct {
+	c   net.Conn
+	end time.Time
+}
+
 // until gives the other side time to send, unless the server is stopping.
-func (x *lanes) until(c net.Conn, d time.Duration) bool {
+func (x *lanes) until(p *silence, d time.Duration) bool {
+	end := time.Now().Add(d)
+	if early := end.Sub(p.end); early >= 0 && early < slack {
+		return !x.ending.Load() // if it begins to end from here on, end sets the deadline
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return !x.ending && c.SetReadDeadline(time.Now().Add(d)) == nil
+	if x.ending.Load() || p.c.SetReadDeadline(end) != nil {
+		return false
+	}
+	p.end = end
+	return true
 }
 
 // drive has a connection until it is closed or passed on.
@@ -189,8 +210,9 @@ func (x *lanes) talk(c net.Conn) net.Conn {
 	w := laneWriter{conn: t, header: http.Header{}}
 	w.gather, _ = t.NetConn().(gatherer)
 	l := laneReader{r: r, remote: t.RemoteAddr().String(), state: &state}
-	for wait := headTime; x.until(t, wait); wait = idleTime {
-		head, plain, err := x.head(t, r)
+	p := silence{c: t}
+	for wait := headTime; x.until(&p, wait); wait = idleTime {
+		head, plain, err := x.head(&p, r)
 		if err != nil {
 			return nil
 		}
@@ -210,7 +232,7 @@ func (x *lanes) talk(c net.Conn) net.Conn {
 
 // head waits for the head of a request and reports whether it is for the lane; it stays in the reader. An
 // error is the end of the connection.
-func (x *lanes) head(c net.Conn, r *bufio.Reader) (head []byte, plain bool, err error) {
+func (x *lanes) head(p *silence, r *bufio.Reader) (head []byte, plain bool, err error) {
 	if _, err := r.Peek(1); err != nil {
 		return nil, false, err
 	}
@@ -223,7 +245,7 @@ func (x *lanes) head(c net.Conn, r *bufio.Reader) (head []byte, plain bool, err 
 		if !maybePlain(head) || len(head) == maxLaneHead {
 			return head, false, nil
 		}
-		if first && !x.until(c, headTime) {
+		if first && !x.until(p, headTime) {
 			return nil, false, net.ErrClosed
 		}
 		_, err := r.Peek(len(head) + 1)

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,8 +22,9 @@ type laneWriter struct {
 	header http.Header
 	status int
 	head   []byte
-	names  []string
-	date   []byte // of second
+	names  []string  // of the fields of the answer before, in order
+	due    time.Time // when a write has to be done
+	date   []byte    // of second
 	second int64
 	out    []byte // headRoom, then the body
 }
@@ -44,8 +46,14 @@ func (w *laneWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// SetWriteDeadline is for http.ResponseController.
-func (w *laneWriter) SetWriteDeadline(t time.Time) error { return w.conn.SetWriteDeadline(t) }
+// SetWriteDeadline is for http.ResponseController. It may be early by slack.
+func (w *laneWriter) SetWriteDeadline(t time.Time) error {
+	if early := t.Sub(w.due); early >= 0 && early < slack {
+		return nil
+	}
+	w.due = t
+	return w.conn.SetWriteDeadline(t)
+}
 
 // answer has a request answered. After false the connection is of no more use.
 func (w *laneWriter) answer(s *Server, r *http.Request) (ok bool) {
@@ -119,26 +127,55 @@ func (w *laneWriter) writeHead(size int) {
 	b = append(append(append(b, ' '), http.StatusText(w.status)...), "\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(size), 10)
 	b = append(append(b, "\r\nDate: "...), w.now()...)
-	w.names = w.names[:0]
-	for name := range w.header {
-		if name != "Content-Length" && name != "Date" {
-			w.names = append(w.names, name)
+	if !w.sameNames() {
+		w.names = w.names[:0]
+		for name := range w.header {
+			if name != "Content-Length" && name != "Date" {
+				w.names = append(w.names, name)
+			}
 		}
+		slices.Sort(w.names)
 	}
-	slices.Sort(w.names)
 	for _, name := range w.names {
 		for _, value := range w.header[name] {
-			b = append(append(append(b, "\r\n"...), name...), ": "...)
-			from := len(b)
-			b = append(b, value...)
-			for i := from; i < len(b); i++ { // what would begin another field
-				if b[i] == '\r' || b[i] == '\n' {
-					b[i] = ' '
-				}
-			}
+			b = appendField(append(append(append(b, "\r\n"...), name...), ": "...), value)
 		}
 	}
 	w.head = append(b, "\r\n\r\n"...)
+}
+
+// sameNames reports whether the answer has the fields that the one before had.
+func (w *laneWriter) sameNames() bool {
+	n := len(w.names)
+	for _, name := range []string{"Content-Length", "Date"} {
+		if w.header[name] != nil {
+			n++
+		}
+	}
+	if n != len(w.header) {
+		return false
+	}
+	for _, name := range w.names {
+		if w.header[name] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// appendField appends the value of a field, without what would begin another field.
+func appendField(b []byte, value string) []byte {
+	from := len(b)
+	b = append(b, value...)
+	if strings.IndexByte(value, '\r') < 0 && strings.IndexByte(value, '\n') < 0 {
+		return b
+	}
+	for i := from; i < len(b); i++ {
+		if b[i] == '\r' || b[i] == '\n' {
+			b[i] = ' '
+		}
+	}
+	return b
 }
 
 // now is the date of an answer, which is written once in a second.

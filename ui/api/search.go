@@ -145,8 +145,8 @@ func (s *Server) findRows(ctx context.Context, q query.Search, page *query.Writt
 
 // within runs one question to the directory. One that takes longer than it may is told so.
 func within[T any](ctx context.Context, most time.Duration, run func(context.Context) (T, error)) (T, error) {
-	short, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
+	short := &bounded{Context: ctx, end: time.Now().Add(most)}
+	defer short.release()
 	v, err := run(short)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		err = fault.New(fault.Busy, "", "this search takes longer than the %s that one may: narrow it, as with site: or tag:, or ask again when less is going on", most)
