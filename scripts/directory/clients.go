@@ -14,32 +14,34 @@ const (
 	clientTime = 2 * time.Second // for each kind and engine
 )
 
-// clientsPart counts what eight clients get answered in a fixed time.
+// clientsPart counts what eight clients get answered in a fixed time, and what processors worked for it. On a
+// machine that others use too, the rates say little and the work still says something.
 func (b *bench) clientsPart() error {
 	if err := b.serveWeb(); err != nil {
 		return err
 	}
-	b.heading("clients: answers a second to %d clients, %s for each kind", clients, clientTime)
+	b.heading("clients: answers a second to %d clients, %s for each kind; beside it us of CPU for one, server+client", clients, clientTime)
 	engines := b.engines(true)
 	b.printf("%-20s", "answers/s")
 	for _, e := range engines {
-		b.printf(" %12s", e.Name())
+		b.printf(" %22s", e.Name())
 	}
 	b.printf("\n")
-	ratios := make([][]float64, len(engines))
+	rates, work := make([][]float64, len(engines)), make([][]float64, len(engines))
 	for _, kind := range fleet.Kinds {
 		b.printf("%-20s", kind)
-		first := 0.0
+		var first tally
 		for i, e := range engines {
-			rate, err := b.throughput(e, b.questions(kind))
+			t, err := b.throughput(e, b.questions(kind))
 			if err != nil {
 				return err
 			}
 			if i == 0 {
-				first = rate
+				first = t
 			}
-			ratios[i] = append(ratios[i], rate/first)
-			b.printf(" %12.0f", rate)
+			rates[i] = append(rates[i], t.rate()/first.rate())
+			work[i] = append(work[i], first.work()/t.work())
+			b.printf(" %9.0f %12s", t.rate(), t.cpu.each(t.answers))
 		}
 		b.printf("\n")
 	}
@@ -47,15 +49,27 @@ func (b *bench) clientsPart() error {
 		return nil
 	}
 	for i, e := range engines[1:] {
-		g := geomean(ratios[i+1])
-		b.printf("%-20s %s %.1fx\n", "geometric mean", e.Name(), g)
+		g := geomean(rates[i+1])
+		b.printf("%-20s %s %.1fx the answers, %.1fx for each second of CPU\n", "geometric mean", e.Name(), g, geomean(work[i+1]))
 		b.figure(g >= 8, e.Name()+": eight clients >= 8x PostgreSQL's throughput (geometric mean)", "%.1fx", g)
 	}
 	return nil
 }
 
+// tally is what the clients got, in how long, for how much work.
+type tally struct {
+	answers float64
+	took    time.Duration
+	cpu     cpu
+}
+
+func (t tally) rate() float64 { return t.answers / t.took.Seconds() }
+
+// work is the time of processors for one answer, at both ends.
+func (t tally) work() float64 { return (t.cpu.server + t.cpu.client).Seconds() / max(t.answers, 1) }
+
 // throughput lets the clients ask for clientTime; each begins at another question.
-func (b *bench) throughput(e Engine, questions []fleet.Query) (float64, error) {
+func (b *bench) throughput(e Engine, questions []fleet.Query) (tally, error) {
 	var answers atomic.Int64
 	var stop atomic.Bool
 	g, ctx := errgroup.WithContext(b.ctx)
@@ -83,13 +97,15 @@ func (b *bench) throughput(e Engine, questions []fleet.Query) (float64, error) {
 	for range clients {
 		<-ready
 	}
+	before := b.spent(e)
 	began := time.Now()
 	close(begin)
 	select {
 	case <-time.After(clientTime):
 	case <-ctx.Done():
 	}
-	n, took := answers.Load(), time.Since(began)
+	t := tally{answers: float64(answers.Load()), took: time.Since(began)}
+	t.cpu = b.spent(e).minus(before)
 	stop.Store(true)
-	return float64(n) / took.Seconds(), g.Wait()
+	return t, g.Wait()
 }
