@@ -54,6 +54,7 @@ type peer struct {
 	rows     uint64    // entries that its rows are behind those of the leader
 	bare     bool      // its rows are not yet where those of the leader were when it came
 	entry    uint32    // the version of entries that it reads
+	full     bool      // it has too little room on its disk to take changes in
 	removed  bool      // the registry says that it is no member any more
 	noVote   bool      // an operator took its vote
 	moved    bool      // it is the leader, and is reached elsewhere than the configuration says
@@ -74,7 +75,7 @@ const (
 	nothing   doing = 0
 	promote   doing = 1 // give id a vote
 	remove    doing = 2 // take id out of the group
-	handOver  doing = 3 // let another node lead
+	handOver  doing = 3 // let another node lead: id, or any where id is the leader
 	readdress doing = 4 // the leader is reached elsewhere
 )
 
@@ -112,6 +113,10 @@ func decide(v view, p Policy) step {
 			return step{readdress, q.id, "tell the group where its leader is now"}
 		}
 	}
+	cramped := v.makeRoom(p)
+	if cramped.do != nothing {
+		return cramped
+	}
 	waits := ""
 	for i := range v.peers {
 		q := &v.peers[i]
@@ -143,7 +148,32 @@ func decide(v view, p Policy) step {
 		}
 		waits = cmp.Or(waits, s.why)
 	}
-	return step{why: waits}
+	return step{why: cmp.Or(cramped.why, waits)}
+}
+
+// makeRoom lets a voter lead that has room on its disk, where the leader has none: the leader alone takes changes in. What
+// a node says of its room is slow to become better, so that the lead does not go to and fro.
+func (v *view) makeRoom(p Policy) step {
+	best, full := -1, false
+	for i := range v.peers {
+		q := &v.peers[i]
+		switch {
+		case q.id == v.self:
+			full = q.full
+		case q.voter && q.healthy && !q.full && !q.removed && !q.noVote && max(q.lag, q.rows) <= p.MaxLag:
+			if best < 0 || q.lag < v.peers[best].lag {
+				best = i
+			}
+		}
+	}
+	switch {
+	case !full:
+		return step{}
+	case best < 0:
+		return step{why: "the disk of the leader is nearly full, and no other voter has room: the group takes nothing in until one has"}
+	}
+	q := &v.peers[best]
+	return step{handOver, q.id, "let " + q.title() + " lead, which has room: the disk of the leader is nearly full"}
 }
 
 // clear says whether a node is to be removed, and why not where it might be.

@@ -40,6 +40,8 @@ func groupOf(words string) view {
 				p.rows = 251
 			case 'o':
 				p.bare = true
+			case 'f':
+				p.full = true
 			case 'x':
 				p.removed = true
 			case '0':
@@ -96,6 +98,18 @@ func TestDecide(t *testing.T) {
 		{"a! b n:cx", "remove c", "no member any more"},
 		{"a!> b c", "readdress a", "where its leader is"},
 		{"a!> b- c-", "", "nobody is added or removed"},
+
+		{"a!f", "", "no other voter has room"},
+		{"a!f bf c", "handOver c", "has room"},
+		{"a!f b< c", "handOver c", "has room"},
+		{"a!f b_ c<", "", "no other voter has room"},
+		{"a!f b- c", "handOver c", "has room"},
+		{"a!f b0 c0", "", "no other voter has room"},
+		{"a!f bf cf", "", "no other voter has room"},
+		{"a!f bf n:c*", "", "no other voter has room"},
+		{"a!f bf n:c", "promote c", "a vote"}, // it can lead then
+		{"a! bf cf", "", ""},
+		{"a!>f b c", "readdress a", "where its leader is"},
 	} {
 		s := decide(groupOf(tc.group), policy)
 		got := strings.TrimSpace(map[doing]string{nothing: "", promote: "promote ", remove: "remove ", handOver: "handOver ", readdress: "readdress "}[s.do] + s.id)

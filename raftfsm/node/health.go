@@ -30,6 +30,7 @@ type Health struct {
 	Applied uint64     `json:"applied"`
 	Leader  string     `json:"leader,omitzero"` // the id of the leader that it knows of
 	NoVote  bool       `json:"no_vote,omitzero"`
+	Full    bool       `json:"full,omitzero"` // it has no room to take changes in, or has not had it for long yet
 	Note    HealthNote `json:"note"`
 }
 
@@ -43,12 +44,25 @@ type inquiry struct {
 
 const maxHealth = 64 << 10 // bytes of an answer
 
+// cramped reports whether this node has too little room on its disk to take changes in, and whether it had within
+// Policy.StableFor, as far as it was asked.
+func (n *Node) cramped() (here, lately bool) {
+	now := n.now()
+	if n.room(false) != nil {
+		n.fullAt.Store(now.UnixNano())
+		return true, true
+	}
+	at := n.fullAt.Load()
+	return false, at != 0 && now.Sub(time.Unix(0, at)) < n.policy.StableFor
+}
+
 // health returns what this node says of itself.
 func (n *Node) health() Health {
 	_, leader := n.raft.LeaderWithID()
+	_, full := n.cramped()
 	return Health{
 		ID: n.id, Address: n.gate.Addr().String(), Entry: n.version, Term: n.raft.CurrentTerm(), Last: n.raft.LastIndex(),
-		Commit: n.raft.CommitIndex(), Applied: n.store.Applied(), Leader: string(leader), NoVote: n.noVote.Load(), Note: n.note(),
+		Commit: n.raft.CommitIndex(), Applied: n.store.Applied(), Leader: string(leader), NoVote: n.noVote.Load(), Full: full, Note: n.note(),
 	}
 }
 
@@ -132,6 +146,7 @@ func (n *Node) run() {
 func (n *Node) beat() {
 	t := &n.tend
 	now := n.now()
+	n.cramped()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.calmLocked(now)

@@ -338,7 +338,8 @@ func (n *Node) transfer(ctx context.Context, id string) error {
 	return fault.New(fault.Conflict, "", "no other node took the leadership (%w): see that another voter is well, and try again", last)
 }
 
-// furthest returns the healthy voter beside this one whose log is longest.
+// furthest returns the healthy voter beside this one whose log is longest, of those whose disks have room where there
+// is one.
 func (n *Node) furthest(ctx context.Context) (string, error) {
 	v, err := n.view(ctx)
 	if err != nil {
@@ -347,7 +348,10 @@ func (n *Node) furthest(ctx context.Context) (string, error) {
 	best := -1
 	for i := range v.peers {
 		p := &v.peers[i]
-		if p.id != n.id && p.voter && p.healthy && (best < 0 || p.lag < v.peers[best].lag) {
+		if p.id == n.id || !p.voter || !p.healthy {
+			continue
+		}
+		if best < 0 || v.peers[best].full && !p.full || v.peers[best].full == p.full && p.lag < v.peers[best].lag {
 			best = i
 		}
 	}

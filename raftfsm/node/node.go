@@ -115,7 +115,8 @@ type Node struct {
 	closed  chan struct{} // closed when the log is
 	watched sync.WaitGroup
 	noVote  atomic.Bool
-	version uint32 // of entries that it says it reads
+	fullAt  atomic.Int64 // when there was too little room last, in ns since 1970; 0: never
+	version uint32       // of entries that it says it reads
 }
 
 // disk is the log as Open opens it.

@@ -163,6 +163,12 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		return 0, notTried, err
 	}
 	if err := n.room(false); err != nil {
+		switch {
+		case n.raft.State() != raft.Leader:
+			return 0, notTried, n.explain(op, raft.ErrNotLeader)
+		case n.relief():
+			return 0, notTried, fault.Wrap(op, err) // another one leads in a moment
+		}
 		return p.turnedAway(fault.Wrap(op, err))
 	}
 	b, named := p.entry, false

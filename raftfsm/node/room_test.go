@@ -1,8 +1,10 @@
 package node
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,5 +129,131 @@ func TestAFullDiskCutsNothing(t *testing.T) {
 	}
 	if err := g.DeleteRange(5, 10); err != nil { // as much as there is: behind a snapshot
 		t.Errorf("the whole was not cut off: %v", err)
+	}
+}
+
+// rooms says which nodes of a town have room.
+type rooms struct {
+	mu   sync.Mutex // guards full
+	full map[string]bool
+}
+
+func (r *rooms) set(full bool, ids ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		r.full[id] = full
+	}
+}
+
+func (r *rooms) of(id string) func(bool) error {
+	return func(keepUp bool) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.full[id] && !keepUp {
+			return fault.New(fault.Full, "", "the disk of %s is full", id)
+		}
+		return nil
+	}
+}
+
+// A leader whose disk is nearly full lets one lead that has room, however it came to lead; where none has room it
+// stays, and the group refuses until there is.
+func TestAFullLeaderHandsOver(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	disks := &rooms{full: map[string]bool{}}
+	w.tune = func(id string, c *Config) { c.Room = disks.of(id) }
+	w.group(3)
+	ctx := soon(t)
+	if err := w.at("a").Propose(ctx, account(0)); err != nil {
+		t.Fatal(err)
+	}
+	leads := func(want string) {
+		t.Helper()
+		w.until(want+" leads", func() string {
+			if l := w.awaitLeader(); l.id != want {
+				return l.id + " does: " + l.status().Next
+			}
+			return ""
+		})
+	}
+	if err := w.at("a").Transfer(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	leads("a")
+	disks.set(true, "a", "b")
+	for i, id := range w.ids() { // also those without room take changes in: another one leads, or will in a moment
+		if err := w.at(id).Propose(ctx, note(i)); err != nil {
+			t.Errorf("on %s: %v", id, err)
+		}
+	}
+	leads("c")
+
+	// Where all are full, nothing moves.
+	disks.set(true, "c")
+	c := w.at("c")
+	w.until("the leader says so", func() string {
+		if s := c.status(); !strings.Contains(s.Next, "no other voter has room") {
+			return s.Next
+		}
+		return ""
+	})
+	term, answers := c.raft.CurrentTerm(), map[time.Time]bool{}
+	w.until("many beats", func() string {
+		c.tend.mu.Lock()
+		answers[c.tend.fellowLocked("a").heard] = true
+		c.tend.mu.Unlock()
+		if len(answers) < 20 {
+			return fmt.Sprintf("a has answered %d times", len(answers))
+		}
+		return ""
+	})
+	if l := w.awaitLeader(); l.id != "c" || l.raft.CurrentTerm() != term {
+		t.Errorf("%s leads in term %d, c did in %d", l.id, l.raft.CurrentTerm(), term)
+	}
+	if err := w.at("a").Propose(ctx, note(9)); !fault.Is(err, fault.Full) {
+		t.Errorf("a group without room: %v", err)
+	}
+
+	// Who has room again, and keeps it, is given the lead by itself; also by one that was elected while it had none.
+	disks.set(false, "b")
+	leads("b")
+	w.kill("b")
+	w.awaitLeader("b") // none of those that are left has room
+	w.start("b", false)
+	leads("b")
+	if err := w.at("c").Propose(ctx, note(10)); err != nil {
+		t.Error(err)
+	}
+	w.settle()
+}
+
+// One whose room comes and goes counts as one without, until it has had room for a while.
+func TestRoomThatComesAndGoes(t *testing.T) {
+	now := noon
+	full := true
+	n := &Node{now: func() time.Time { return now }, policy: policy, room: func(bool) error {
+		if full {
+			return fault.New(fault.Full, "", "full")
+		}
+		return nil
+	}}
+	for i, tc := range []struct {
+		after              time.Duration
+		full, here, lately bool
+	}{
+		{0, false, false, false},
+		{time.Minute, true, true, true},
+		{time.Second, false, false, true},
+		{policy.StableFor - 2*time.Second, false, false, true},
+		{time.Second, true, true, true},
+		{policy.StableFor - time.Second, false, false, true},
+		{time.Second, false, false, false},
+	} {
+		now, full = now.Add(tc.after), tc.full
+		if here, lately := n.cramped(); here != tc.here || lately != tc.lately {
+			t.Errorf("step %d: now %t, lately %t", i, here, lately)
+		}
 	}
 }

@@ -256,6 +256,7 @@ func (t *tend) viewLocked(n *Node, servers []raft.Server, now time.Time) view {
 		if id == n.id {
 			p.healthy, p.since, p.contact, p.noVote = true, t.leads, now, n.noVote.Load()
 			p.moved = string(s.Address) != n.gate.Addr().String()
+			p.full, _ = n.cramped()
 		} else if m := t.members[id]; m != nil {
 			p.healthy = m.healthy(now, n.policy)
 			if p.healthy {
@@ -269,11 +270,25 @@ func (t *tend) viewLocked(n *Node, servers []raft.Server, now time.Time) view {
 			if !p.healthy {
 				p.lag = last - min(last, m.health.Last)
 			}
-			p.entry = m.entry
+			p.entry, p.full = m.entry, m.health.Full
 		}
 		v.peers = append(v.peers, p)
 	}
 	return v
+}
+
+// relief reports whether this node, which leads and has no room, may let one lead in a moment that has.
+func (n *Node) relief() bool {
+	servers := n.servers()
+	n.tend.mu.Lock()
+	defer n.tend.mu.Unlock()
+	now := n.now()
+	v := n.tend.viewLocked(n, servers, now)
+	voters, healthy := v.votes("")
+	if voters > healthy && now.Sub(n.tend.leads) < gapN*n.policy.Beat || voters > 1 && n.tend.leads.IsZero() {
+		return true // it has only begun to lead, and to ask
+	}
+	return v.makeRoom(n.policy).do != nothing
 }
 
 // view returns the group as decide sees it, asked just now.
@@ -349,7 +364,11 @@ func (n *Node) act(ctx context.Context, s step) {
 	case remove:
 		err = n.change(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(raft.ServerID(s.id), 0, n.patience(ctx)) })
 	case handOver:
-		err = n.transfer(ctx, "")
+		to := s.id
+		if to == n.id {
+			to = ""
+		}
+		err = n.transfer(ctx, to)
 	}
 	switch {
 	case err == nil && s.do == readdress:
