@@ -86,6 +86,6 @@ func (s *Server) unreachable(host model.Host, site string, link reach, cause err
 		asOf = "as of " + t.String()
 	}
 	return newProblem(http.StatusServiceUnavailable, fault.Unreachable, fmt.Sprintf(
-		"site %s cannot be reached: %s; the directory row (%s) is all the controller holds: `skerry hosts get %s` shows it",
-		site, oneLine(why), asOf, host.ID))
+		"site %s cannot be reached: %s; the directory row (%s) is all the controller holds until the link is back",
+		site, oneLine(why), asOf))
 }

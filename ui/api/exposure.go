@@ -35,7 +35,7 @@ func (s *Server) getAdvisory(_ context.Context, in *advisoryInput) (*out[[]schem
 		return nil, err
 	}
 	if len(records) == 0 {
-		return nil, fault.New(fault.NotFound, "", "no advisory here has or names %q; `skerry advisories ingest` adds records", in.Identifier)
+		return nil, fault.New(fault.NotFound, "", "no advisory here has or names %q: check the identifier, or have records with it ingested at the controller (a site without a link imports a bundle)", in.Identifier)
 	}
 	rows := make([]schema.Advisory, 0, len(records))
 	for _, a := range records {

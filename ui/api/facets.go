@@ -145,7 +145,7 @@ func (s *Server) listFields(context.Context, *none) (*out[[]schema.Field], error
 func (s *Server) checkStorage(ctx context.Context, _ *none) (*out[schema.StorageReport], error) {
 	const op = "check storage"
 	if s.c.Check == nil {
-		return nil, fault.New(fault.Conflict, op, "this server has no store to check; stop it and run `skerry storage check --data DIR`")
+		return nil, fault.New(fault.Conflict, op, "this server cannot check its store while it runs: stop it, and have its data folder checked")
 	}
 	select {
 	case s.checking <- struct{}{}:

@@ -47,7 +47,7 @@ type federationEnrollInput struct{ Body schema.FederationEnroll }
 
 func (s *Server) federationEnroll(ctx context.Context, in *federationEnrollInput) (*out[schema.Enrolled], error) {
 	const op = "enroll at controller"
-	if err := s.only(model.RoleSite, "`skerry federation enroll` is run"); err != nil {
+	if err := s.only(model.RoleSite, "enrolling at a controller is done"); err != nil {
 		return nil, err
 	}
 	if s.c.Upper == nil {

@@ -129,7 +129,7 @@ func (r *rig) imports(body []byte, query string) *httptest.ResponseRecorder {
 func TestBundleFromAControllerToASite(t *testing.T) {
 	hq := newRig(t)
 	hq.ingest(packed(t, records(3, "8.0")))
-	hq.refused(hq.do("GET", "/api/v1/federation/export", nil), 404, fault.NotFound, "skerry keys generate")
+	hq.refused(hq.do("GET", "/api/v1/federation/export", nil), 404, fault.NotFound, "generate one first")
 	key := read[schema.Key](hq, hq.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
 	if !key.Private {
 		t.Errorf("%+v", key)

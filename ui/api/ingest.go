@@ -48,7 +48,7 @@ type ingestInput struct {
 }
 
 func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Ingested], error) {
-	if err := s.only(model.RoleController, "advisories are ingested (a site takes bundles: `skerry bundle import`)"); err != nil {
+	if err := s.only(model.RoleController, "it imports signed bundles, and advisories are ingested"); err != nil {
 		return nil, err
 	}
 	body, err := in.zstd()

@@ -100,13 +100,13 @@ func (s *Server) signer(name string) (*ecdsa.PrivateKey, error) {
 	}
 	switch len(keys) {
 	case 0:
-		return nil, fault.New(fault.NotFound, op, "this server holds no signing key: make one with `skerry keys generate NAME`")
+		return nil, fault.New(fault.NotFound, op, "this server holds no signing key: generate one first")
 	case 1:
 		for _, key := range keys {
 			return key, nil
 		}
 	}
-	return nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say which with --key NAME", len(keys))
+	return nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say in key which one, by its name", len(keys))
 }
 
 func (k KeyFolder) path(name string) string { return filepath.Join(k.Dir, name+".pem") }

@@ -43,7 +43,7 @@ func (s *Server) hashPassword(ctx context.Context, password string) (string, err
 
 // passwordIs reports whether password has the stored hash.
 func (s *Server) passwordIs(ctx context.Context, password, stored string) (bool, error) {
-	bad := fault.New(fault.Corrupt, "check password", "the stored hash cannot be read: set the password again with `skerry accounts add`")
+	bad := fault.New(fault.Corrupt, "check password", "the stored hash cannot be read: set the password of this account again")
 	parts := strings.Split(stored, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return false, bad

@@ -330,7 +330,7 @@ func TestTrend(t *testing.T) {
 
 func TestStorageCheck(t *testing.T) {
 	r := newRig(t)
-	r.refused(r.do("POST", "/api/v1/storage/check", nil), 409, fault.Conflict, "storage check --data")
+	r.refused(r.do("POST", "/api/v1/storage/check", nil), 409, fault.Conflict, "have its data folder checked")
 	running, finish := make(chan struct{}), make(chan struct{})
 	r = newRig(t, func(c *Config) {
 		c.Check = func(ctx context.Context) (schema.StorageReport, error) {

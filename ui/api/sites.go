@@ -192,7 +192,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, err
 	}
 	if s.c.Tokens == nil {
-		return nil, fault.New(fault.ReadOnly, op, "this server has no identity yet: enroll it at its controller first, with `skerry federation enroll`")
+		return nil, fault.New(fault.ReadOnly, op, "this server has no identity yet: enroll it at its controller first")
 	}
 	token, hash, pin, err := s.c.Tokens.NewToken(m.Kind, m.ID)
 	if err != nil {
