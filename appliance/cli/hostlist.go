@@ -142,23 +142,11 @@ func columnsFor(f *format, names []string) ([]schema.Column, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(schema.Columns(), func(c schema.Column) bool { return c.Name == columnName(name) })
 		if i < 0 {
-			return nil, usagef("--columns: there is no column %q; %s", name, columnHint(name))
+			return nil, usagef("--columns: there is no column %q; %s", name, schema.ColumnHint(name, query.Nearest))
 		}
 		out = append(out, schema.Columns()[i])
 	}
 	return out, nil
-}
-
-// columnHint says which column may have been meant, or which there are.
-func columnHint(name string) string {
-	var names []string
-	for _, c := range schema.Columns() {
-		names = append(names, c.Name)
-	}
-	if near := query.Nearest(name, names); len(near) > 0 {
-		return "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return "there are " + strings.Join(names, ", ")
 }
 
 // hostTable shows hosts in the given columns. What -o name prints is the id, which no two of them share.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -139,21 +138,9 @@ func columnsOf(location string, names []string) ([]schema.Column, error) {
 			i = slices.IndexFunc(all, func(c schema.Column) bool { return c.Name == f.String() })
 		}
 		if i < 0 {
-			return nil, pointed(location, fault.New(fault.Invalid, "", "there is no column %s; %s", quoted(name), columnHint(name)))
+			return nil, pointed(location, fault.New(fault.Invalid, "", "there is no column %s; %s", quoted(name), schema.ColumnHint(name, query.Nearest)))
 		}
 		columns = append(columns, all[i])
 	}
 	return columns, nil
-}
-
-// columnHint says which column may have been meant, or which there are.
-func columnHint(name string) string {
-	var names []string
-	for _, c := range schema.Columns() {
-		names = append(names, c.Name)
-	}
-	if near := query.Nearest(name, names); len(near) > 0 {
-		return "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return "there are " + schema.ColumnNames()
 }

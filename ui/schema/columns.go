@@ -18,12 +18,23 @@ type Column struct {
 func Columns() []Column { return columns }
 
 // ColumnNames lists the names of all columns in one line.
-func ColumnNames() string {
+func ColumnNames() string { return strings.Join(columnNames(), ", ") }
+
+func columnNames() []string {
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = c.Name
 	}
-	return strings.Join(names, ", ")
+	return names
+}
+
+// ColumnHint ends the sentence that there is no column of that name: with those that may have been meant, or with all
+// there are. nearest picks out of some names those that are like one.
+func ColumnHint(name string, nearest func(name string, of []string) []string) string {
+	if near := nearest(name, columnNames()); len(near) > 0 {
+		return "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return "there are " + ColumnNames()
 }
 
 var columns = []Column{
