@@ -2,9 +2,12 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -35,6 +38,12 @@ func openFile(path string, lock time.Duration) (*bbolt.DB, error) {
 	} else if err != nil {
 		return nil, explain(op, err)
 	}
+	if err := examine(path, lock); err != nil {
+		if fault.KindOf(err) != fault.Other {
+			return nil, fault.Wrap(op, err)
+		}
+		return nil, explain(op, err)
+	}
 	deadline := time.Now().Add(lock)
 	for {
 		var f *os.File
@@ -43,8 +52,14 @@ func openFile(path string, lock time.Duration) (*bbolt.DB, error) {
 			f, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
 			return f, err
 		}
-		db, err := bbolt.Open(path, 0o600, o)
+		db, err := openBolt(path, o)
 		if err != nil {
+			if f != nil {
+				_ = f.Close() // a second time, or in place of a panic that could not
+			}
+			if fault.Is(err, fault.Corrupt) {
+				return nil, fault.Wrap(op, err)
+			}
 			return nil, explain(op, err)
 		}
 		// Between opening the file and getting its lock, its holder may have put a compacted file in its
@@ -59,6 +74,17 @@ func openFile(path string, lock time.Duration) (*bbolt.DB, error) {
 			return nil, explain(op, bolterr.ErrTimeout)
 		}
 	}
+}
+
+// openBolt opens a file; pages that make no sense are an error of kind Corrupt, where bbolt panics.
+func openBolt(path string, o *bbolt.Options) (_ *bbolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(fmt.Errorf("a page of it makes no sense: %v", r))
+		}
+	}()
+	return bbolt.Open(path, 0o600, o)
 }
 
 // create makes an empty queue file under another name and moves it into place.
@@ -148,7 +174,7 @@ func explain(op string, err error) error {
 	case errors.Is(err, bolterr.ErrTimeout):
 		return fault.New(fault.Conflict, op, "another process has it open; stop that one first")
 	case errors.Is(err, bolterr.ErrInvalid), errors.Is(err, bolterr.ErrChecksum), errors.Is(err, bolterr.ErrVersionMismatch),
-		errors.Is(err, bolterr.ErrInvalidMapping):
+		errors.Is(err, bolterr.ErrInvalidMapping), strings.Contains(err.Error(), "file size too small"): // which has no name
 		return fault.New(fault.Corrupt, op, "the file is damaged or is not a queue (%w); restore it from a backup, or move it away to start anew", err)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.ReadOnly, op, "%w; give the user that runs this the right to write there", err)

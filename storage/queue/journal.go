@@ -117,7 +117,7 @@ func putRecord(tx *bbolt.Tx, rec JournalRecord) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket(bucketJournal).Put(rec.Order.Command.ID[:], v)
+	return tx.Bucket(bucketJournal).Put(rec.Order.Command.ID[:], seal(v))
 }
 
 // Orders returns the journal in the order of the command ids, which is the order of their making.
@@ -141,7 +141,11 @@ func eachRecord(tx *bbolt.Tx, fn func(JournalRecord)) error {
 
 func decodeRecord(v []byte) (JournalRecord, error) {
 	var rec JournalRecord
-	if err := model.Decode(v, &rec); err != nil {
+	raw, err := unseal(v)
+	if err != nil {
+		return rec, err
+	}
+	if err := model.Decode(raw, &rec); err != nil {
 		return rec, fault.New(fault.Corrupt, "", "a journal record does not decode (%w); restore the queue from a backup", err)
 	}
 	return rec, nil

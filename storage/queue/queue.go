@@ -81,7 +81,10 @@ func Open(path string, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := load(db)
+	s, older, err := load(db)
+	if err == nil && older {
+		err = raise(db)
+	}
 	if err != nil {
 		_ = db.Close()
 		return nil, fault.Wrap("open queue "+path, err)
