@@ -9,6 +9,7 @@ package apply
 import (
 	"fmt"
 
+	"github.com/skerryhq/skerry/engine/alert"
 	"github.com/skerryhq/skerry/engine/audit"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -87,6 +88,20 @@ func (a *applier) change(c model.Change) error {
 		return a.putSecret(c)
 	case model.Overtaken:
 		return a.overtaken(c)
+	case model.PutRule:
+		return a.putRule(c)
+	case model.DropRule:
+		return a.dropRule(c)
+	case model.JudgeAlerts:
+		return a.judgeAlerts(c)
+	case model.AckAlert:
+		return a.ackAlert(c)
+	case model.PutPolicy:
+		return a.putPolicy(c)
+	case model.DropPolicy:
+		return a.dropPolicy(c)
+	case model.Evaluated:
+		return a.counted(a.evaluated(c), c.At)
 	}
 	return fault.New(fault.Version, "apply change", "unknown change %T: this version cannot apply it; upgrade this server", c)
 }
@@ -145,6 +160,12 @@ func (a *applier) found(c model.Found) error {
 	if c.Role == model.RoleSite {
 		if err := a.tx.PutSite(model.Site{ID: model.SiteID(c.Self), Name: c.Name}); err != nil {
 			return err
+		}
+		for _, r := range alert.Defaults() {
+			r.Origin, r.By, r.At = c.Self, c.Actor, c.At
+			if err := a.tx.PutRule(r); err != nil {
+				return err
+			}
 		}
 	}
 	return a.note(c.Stamp, string(c.Role)+".found", c.Self.String(), true, "", map[string]string{"name": c.Name})

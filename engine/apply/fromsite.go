@@ -51,6 +51,10 @@ func (s fromSite) take(item model.Item) error {
 		return s.moveFrom(s.site, m)
 	case model.ItemCommandHeld:
 		return s.held(item)
+	case model.ItemAlerts:
+		return s.alerts(item)
+	case model.ItemPolicies:
+		return s.policies(item)
 	}
 	return unexpected(item, "site")
 }

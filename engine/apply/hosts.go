@@ -277,5 +277,11 @@ func (a *applier) resync(c model.Resync) error {
 			return err
 		}
 	}
+	if err := a.resendAlerts(model.SiteID(self), c.At); err != nil {
+		return err
+	}
+	if err := a.sendHeld(c.At); err != nil {
+		return err
+	}
 	return a.note(c.Stamp, "site.resync", self.String(), true, "", nil)
 }

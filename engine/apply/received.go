@@ -116,6 +116,7 @@ type fromController struct {
 	origin model.NodeID
 	stamp  model.Stamp
 	shelf  *Shelf // changed in this run
+	held   bool   // which policies are held was changed in this run
 }
 
 func (s *fromController) take(item model.Item) error {
@@ -164,6 +165,14 @@ func (s *fromController) take(item model.Item) error {
 			return err
 		}
 		return s.order(s.origin, o, s.stamp)
+	case model.ItemRule:
+		return s.rule(item)
+	case model.ItemRuleGone:
+		return s.ruleGone(item)
+	case model.ItemPolicy:
+		return s.policy(item)
+	case model.ItemPolicyGone:
+		return s.policyGone(item)
 	case model.ItemRestored:
 		// Nothing to do for the rows: that it is stored is what counts. From now on this site holds something of the
 		// group's new life, and takes no node of the old one for it any more.
@@ -184,6 +193,11 @@ func (s *fromController) open() (*Shelf, error) {
 }
 
 func (s *fromController) done() error {
+	if s.held {
+		if err := s.sendHeld(s.stamp.At); err != nil {
+			return err
+		}
+	}
 	if s.shelf == nil {
 		return nil
 	}

@@ -38,6 +38,7 @@ type Restored struct {
 //   - the epoch rises, and the numbers of directives and the cursors of advisories go on above all that can have been
 //     given out behind the backup;
 //   - every member is told;
+//   - the rules and policies go down again: a site may hold what they became behind the backup;
 //   - the orders of commands that had not ended go down again: where a site has one already it says how far it came;
 //   - the controllers and the logins that there were are removed, and Node is the only controller.
 func Restore(tx RestoreTx, c Restored) (model.Life, error) {
@@ -94,6 +95,9 @@ func (a *applier) renumber(tx RestoreTx, at model.Time) error {
 	}
 	// With this, each member holds something of the new life, and will not follow the old one any more.
 	if err := tx.PutDirective(model.NodeID{}, model.ItemRestored, "restored", at); err != nil {
+		return err
+	}
+	if err := a.retellGuidance(at); err != nil {
 		return err
 	}
 	var open []model.Command

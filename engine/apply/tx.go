@@ -12,6 +12,8 @@ type Tx interface {
 	Intelligence
 	Work
 	People
+	Alerting
+	Guidance
 
 	// Self returns the identity that Found set.
 	Self() (model.Found, bool, error)

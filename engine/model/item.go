@@ -38,8 +38,8 @@ const (
 	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together
 	ItemPolicy       ItemKind = "policy"        // Policy; key: its id; newest wins
 	ItemPolicyGone   ItemKind = "policy_gone"   // no payload; key: its id; takes the place of ItemPolicy
-	ItemRule         ItemKind = "rule"          // Rule; key: its name; newest wins
-	ItemRuleGone     ItemKind = "rule_gone"     // no payload; key: its name; takes the place of ItemRule
+	ItemRule         ItemKind = "rule"          // Rule; key: "rule:" and its name; newest wins
+	ItemRuleGone     ItemKind = "rule_gone"     // no payload; key: as of ItemRule, whose place it takes
 	ItemRestored     ItemKind = "restored"      // no payload; key: "restored"; newest wins: the tier above was restored from a backup
 )
 

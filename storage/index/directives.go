@@ -1,6 +1,8 @@
 package index
 
 import (
+	"strings"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -88,7 +90,12 @@ func checkDirective(kind model.ItemKind, item string) error {
 			return fault.New(fault.Invalid, op, "%w", err)
 		}
 		return nil
-	case model.ItemSigner, model.ItemGeneration, model.ItemRestored:
+	case model.ItemPolicy, model.ItemPolicyGone:
+		if _, err := model.ParsePolicyID(item); err != nil {
+			return fault.New(fault.Invalid, op, "%w", err)
+		}
+		return nil
+	case model.ItemSigner, model.ItemGeneration, model.ItemRestored, model.ItemRule, model.ItemRuleGone:
 		return nil
 	}
 	return fault.New(fault.Invalid, op, "items of kind %q do not go down", kind)
@@ -217,8 +224,20 @@ func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, er
 		return r.order(to, d.Key)
 	case model.ItemAdvisoryGone:
 		return r.gone(d.Key)
-	case model.ItemGeneration, model.ItemRestored:
+	case model.ItemGeneration, model.ItemRestored, model.ItemPolicyGone, model.ItemRuleGone:
 		return nil, true, nil
+	case model.ItemPolicy:
+		id, err := model.ParsePolicyID(d.Key)
+		if err != nil {
+			return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
+		}
+		return r.rowJSON(key.Policy(id))
+	case model.ItemRule:
+		name, ok := strings.CutPrefix(d.Key, "rule:") // as engine/apply says it
+		if !ok {
+			return nil, false, fault.New(fault.Corrupt, "read directive", "%q is not the key of a rule", d.Key)
+		}
+		return r.rowJSON(key.Rule(name))
 	}
 	return nil, false, fault.New(fault.Corrupt, "read directive", "items of kind %q do not go down", d.Kind)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/skerryhq/skerry/engine/alert"
 	"github.com/skerryhq/skerry/engine/compact"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -55,6 +56,11 @@ func (s *Store) migrate(db *pebble.DB, number, schema uint64) error {
 	err := caught(func() error {
 		if schema == 1 {
 			if err := migrateHosts(db, s.rows); err != nil {
+				return err
+			}
+		}
+		if schema < 3 {
+			if err := migrateRules(db, s.rows); err != nil {
 				return err
 			}
 		}
@@ -160,4 +166,24 @@ func migrateHosts(db *pebble.DB, rows *rowCodec) error {
 		return err
 	}
 	return full(0)
+}
+
+// migrateRules gives a site of before schema 3 the alert rules that a new one begins with.
+func migrateRules(db *pebble.DB, rows *rowCodec) error {
+	r := Reader{from: db, rows: rows}
+	self, ok, err := r.Self()
+	if err != nil || !ok || self.Role != model.RoleSite {
+		return err
+	}
+	for _, rule := range alert.Defaults() {
+		rule.Origin, rule.By, rule.At = self.Self, self.Actor, self.At
+		v, err := rows.encode(rule, false)
+		if err != nil {
+			return err
+		}
+		if err := db.Set(key.Rule(rule.Name), v, pebble.NoSync); err != nil {
+			return err
+		}
+	}
+	return nil
 }

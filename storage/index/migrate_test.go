@@ -7,12 +7,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/skerryhq/skerry/engine/alert"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
@@ -184,5 +186,63 @@ func TestPowerCutInMigration(t *testing.T) {
 	}
 	if len(cuts) < 20 {
 		t.Fatalf("only %d cuts", len(cuts))
+	}
+}
+
+// A site of before schema 3 is given the alert rules that a new one has; a controller is not.
+func TestSchema2IsGivenRules(t *testing.T) {
+	for role, want := range map[model.Role]int{model.RoleSite: len(alert.Defaults()), model.RoleController: 0} {
+		disk := NewMemDisk()
+		s, err := Open(testDir, Options{Disk: disk})
+		ok(t, err)
+		write(t, s, func(tx *Tx) {
+			ok(t, tx.PutSelf(model.Found{Stamp: model.Stamp{Actor: "system", At: 5}, Self: model.NodeID{1}, Role: role}))
+			ok(t, tx.setNumber(key.MetaSchema, 2))
+		})
+		ok(t, s.Close())
+		for range 2 {
+			s, err = Open(testDir, Options{Disk: disk})
+			ok(t, err)
+			rules := read(t, s, func(v *View) ([]model.Rule, error) { return v.Rules() })
+			if len(rules) != want || want > 0 && (rules[0].Origin != model.NodeID{1} || rules[0].At != 5) {
+				t.Errorf("a %s has %+v", role, rules)
+			}
+			sound(t, s)
+			ok(t, s.Close())
+		}
+	}
+}
+
+// The counts of alerts and their indexes are held against the rows.
+func TestCheckAlerts(t *testing.T) {
+	s, err := Open(testDir, Options{Disk: NewMemDisk()})
+	ok(t, err)
+	defer s.Close()
+	a := model.Alert{ID: model.AlertID{1}, Rule: "r", Severity: model.AlertWarning, State: model.AlertOpen}
+	n := model.AlertCounts{Site: model.SiteID{7}, Warning: 1}
+	write(t, s, func(tx *Tx) {
+		ok(t, tx.PutSelf(model.Found{Self: model.NodeID{7}, Role: model.RoleSite}))
+		ok(t, tx.PutAlert(a))
+		ok(t, tx.PutAlertCounts(n))
+	})
+	sound(t, s)
+	a.State, a.End.At = model.AlertResolved, 9
+	n.Warning, n.Ended = 0, 1
+	write(t, s, func(tx *Tx) {
+		ok(t, tx.PutAlert(a))
+		ok(t, tx.PutAlertCounts(n))
+	})
+	sound(t, s)
+	for name, damage := range map[string]func(*Tx){
+		"the counts":       func(tx *Tx) { ok(t, tx.PutAlertCounts(model.AlertCounts{Site: n.Site, Warning: 1})) },
+		"is missing":       func(tx *Tx) { ok(t, tx.remove(key.AlertEnded(9, a.ID))) },
+		"no row asks":      func(tx *Tx) { ok(t, tx.mark(key.AlertOpen(a.ID))) },
+		"holds the row of": func(tx *Tx) { ok(t, tx.put(key.Rule("x"), model.Rule{Name: "y"})) },
+	} {
+		write(t, s, damage)
+		r, err := s.Check(t.Context())
+		if err != nil || r.OK() || !strings.Contains(strings.Join(r.Faults, "\n"), name) {
+			t.Errorf("%s: %v, %q", name, err, r.Faults)
+		}
 	}
 }
