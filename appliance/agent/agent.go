@@ -64,6 +64,8 @@ type Probe struct {
 	Inventory func(context.Context) (model.Inventory, error)
 	// Certificates returns what was found even where some could not be read.
 	Certificates func(context.Context) ([]model.Certificate, []error)
+	// OSFacts returns what only the site holds of the host's system; nil: nothing is reported.
+	OSFacts func(context.Context) (model.OSFacts, error)
 }
 
 // Agent is an open agent. Run it once, then Close it.

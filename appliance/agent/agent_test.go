@@ -38,6 +38,7 @@ type host struct {
 	facts    model.Facts
 	packages []model.Package
 	certs    []model.Certificate
+	system   model.OSFacts
 	looks    int
 	err      error
 }
@@ -64,6 +65,7 @@ func (h *host) probe() Probe {
 			defer h.mu.Unlock()
 			return h.certs, nil
 		},
+		OSFacts: func(context.Context) (model.OSFacts, error) { h.mu.Lock(); defer h.mu.Unlock(); return h.system, nil },
 	}
 }
 
@@ -134,7 +136,7 @@ func TestReportsAndObeys(t *testing.T) {
 	h := newHost()
 	a, stop := begin(t, configFor(dir, id, h.probe()))
 	host := model.HostID(id.Member)
-	s.until("everything came once", func() bool { return len(s.items) == 3 })
+	s.until("everything came once", func() bool { return len(s.items) == 4 })
 	s.mu.Lock()
 	for _, it := range s.items {
 		if it.Key != host.String() || it.AsOf == 0 {
@@ -189,7 +191,7 @@ func TestNothingIsLostWhileTheSiteIsAway(t *testing.T) {
 	c := configFor(dir, id, h.probe())
 	host := model.HostID(id.Member)
 	_, stop := begin(t, c)
-	s.until("the first report came", func() bool { return len(s.items) == 3 })
+	s.until("the first report came", func() bool { return len(s.items) == 4 })
 	s.stop()
 	if err := stop(); err != nil {
 		t.Fatal(err)
@@ -212,14 +214,14 @@ func TestNothingIsLostWhileTheSiteIsAway(t *testing.T) {
 	h.mu.Unlock()
 	for head := q.Head(); ; { // lives without the site; each observes everything anew
 		a, stop := begin(t, c)
-		if err := a.queue.Wait(t.Context(), head+2); err != nil {
+		if err := a.queue.Wait(t.Context(), head+3); err != nil {
 			t.Fatal(err)
 		}
-		head += 3
+		head += 4
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
-		if head > 12 {
+		if head > 16 {
 			break
 		}
 	}

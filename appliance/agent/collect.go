@@ -58,7 +58,7 @@ func (c *collector) run(ctx context.Context, interval time.Duration) error {
 		}
 		if now := c.now(); !now.Before(due) {
 			due = now.Add(interval)
-			for _, send := range []func(context.Context, bool) (int, error){c.sendPackages, c.sendCertificates} {
+			for _, send := range []func(context.Context, bool) (int, error){c.sendPackages, c.sendCertificates, c.sendOSFacts} {
 				if _, err := send(ctx, false); fault.Is(err, fault.ReadOnly) {
 					return err
 				}
@@ -78,12 +78,13 @@ func (c *collector) refresh(ctx context.Context) (string, error) {
 	_, errFacts := c.sendFacts(ctx, true)
 	packages, errPackages := c.sendPackages(ctx, true)
 	certificates, errCertificates := c.sendCertificates(ctx, true)
+	_, errSystem := c.sendOSFacts(ctx, true)
 	var partly *incomplete
 	if errors.As(errCertificates, &partly) {
 		errCertificates = nil
 	}
-	if err := errors.Join(errFacts, errPackages, errCertificates); err != nil {
-		return "", fault.New(fault.KindOf(cmp.Or(errFacts, errPackages, errCertificates)), "", "%w", err)
+	if err := errors.Join(errFacts, errPackages, errCertificates, errSystem); err != nil {
+		return "", fault.New(fault.KindOf(cmp.Or(errFacts, errPackages, errCertificates, errSystem)), "", "%w", err)
 	}
 	text := fmt.Sprintf("%d packages, %d certificates", packages, certificates)
 	if partly != nil {
@@ -152,6 +153,24 @@ func (c *collector) sendCertificates(ctx context.Context, force bool) (int, erro
 		return len(list), c.failed(ctx, "certificates", &incomplete{errs})
 	}
 	return len(list), c.worked("certificates")
+}
+
+// sendOSFacts is sendPackages for the facts of the system. That some section of them is not whole they say themselves.
+func (c *collector) sendOSFacts(ctx context.Context, force bool) (int, error) {
+	if c.probe.OSFacts == nil {
+		return 0, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.now()
+	f, err := c.probe.OSFacts(ctx)
+	if err == nil {
+		err = c.changed(model.ItemOSFacts, at, f, force)
+	}
+	if err != nil {
+		return 0, c.failed(ctx, "facts of the system", err)
+	}
+	return 0, c.worked("facts of the system")
 }
 
 // incomplete says that an observation lacks something.

@@ -62,7 +62,7 @@ func TestCollect(t *testing.T) {
 		}
 		change := func(fn func()) { h.mu.Lock(); defer h.mu.Unlock(); fn() }
 		// Half a minute past each look.
-		expect(30*time.Second, "facts packages certificates")
+		expect(30*time.Second, "facts packages certificates os_facts")
 		expect(44*time.Minute, "")
 		change(func() { h.facts.BootedAt += 2000 })
 		expect(5*time.Minute, "") // the boot time is the same as the clock goes
@@ -98,7 +98,7 @@ func TestRefresh(t *testing.T) {
 		if it := out.items[0]; !strings.Contains(string(it.Payload), `"tags":["a","b"],"owner":"ops"`) || it.Key != c.host.String() {
 			t.Errorf("facts: %s %s", it.Key, it.Payload)
 		}
-		if got := out.take(); got != "facts packages certificates" {
+		if got := out.take(); got != "facts packages certificates os_facts" {
 			t.Errorf("sent %q", got)
 		}
 	}
@@ -112,7 +112,7 @@ func TestRefresh(t *testing.T) {
 	}
 	out.take()
 	h.err = errors.New("the database is locked")
-	if text, err := c.refresh(t.Context()); err == nil || text != "" || out.take() != "facts certificates" {
+	if text, err := c.refresh(t.Context()); err == nil || text != "" || out.take() != "facts certificates os_facts" {
 		t.Errorf("%q, %v: want an error, and the rest sent all the same", text, err)
 	}
 }
@@ -123,7 +123,7 @@ type body struct{ sizes map[model.ItemKind]int }
 func (b body) PutAll(bodies []agentd.Body) ([]string, error) {
 	digests := make([]string, len(bodies))
 	for i, x := range bodies {
-		b.sizes[x.Kind], digests[i] = len(x.JSON), "digest"
+		b.sizes[x.Kind], digests[i] = len(x.Bytes), "digest"
 	}
 	return digests, nil
 }
@@ -147,13 +147,13 @@ func TestDoorTakesThisMachine(t *testing.T) {
 		Owner: func(model.HostID) (model.NodeID, bool, error) { return model.NodeID{}, false, nil },
 	})
 	items, notes, err := door.Transform(t.Context(), model.Member{ID: model.NodeID(host), Kind: model.MemberHost, Name: "me"}, out.items)
-	if err != nil || len(items) != 3 {
+	if err != nil || len(items) != 4 {
 		t.Fatal(len(items), err)
 	}
 	if len(notes) > 0 {
 		t.Errorf("refused: %+v", notes)
 	}
-	if d.sizes[model.ItemPackages] == 0 || d.sizes[model.ItemCertificates] == 0 {
+	if d.sizes[model.ItemPackages] == 0 || d.sizes[model.ItemCertificates] == 0 || d.sizes[model.ItemOSFacts] == 0 {
 		t.Errorf("stored %v of %q", d.sizes, text)
 	}
 	t.Logf("%s: %v bytes", text, d.sizes)

@@ -186,6 +186,7 @@ func machine(s config.AgentConfig) Probe {
 			}
 			return list, errs
 		},
+		OSFacts: func(ctx context.Context) (model.OSFacts, error) { return probe.OSFacts(ctx, root) },
 	}
 }
 
@@ -194,6 +195,7 @@ type report struct {
 	Facts        model.Facts         `json:"facts"`
 	Packages     []model.Package     `json:"packages"`
 	Certificates []model.Certificate `json:"certificates"`
+	System       model.OSFacts       `json:"system"`
 	Problems     []string            `json:"problems,omitzero"`
 }
 
@@ -251,6 +253,12 @@ func observe(ctx context.Context, s config.AgentConfig) (report, error) {
 	for _, err := range errs {
 		r.Problems = append(r.Problems, err.Error())
 	}
+	if r.System, err = p.OSFacts(ctx); err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
+	for _, section := range r.System.Cut {
+		r.Problems = append(r.Problems, "facts of the system: "+section+" is not whole: it cannot be read, or is too long")
+	}
 	return r, ctx.Err()
 }
 
@@ -289,6 +297,11 @@ func (r report) table(w io.Writer) error {
 		{"serial number", f.Serial},
 		{"packages", strings.Join(counts, ", ")},
 		{"certificates", fmt.Sprint(len(r.Certificates))},
+		{"file systems", fmt.Sprint(len(r.System.Mounts))},
+		{"disks", fmt.Sprint(len(r.System.Disks))},
+		{"services", fmt.Sprint(len(r.System.Services))},
+		{"listening", fmt.Sprint(len(r.System.Listeners))},
+		{"time zone", r.System.TimeZone},
 		{"tags", strings.Join(f.Tags, ", ")},
 		{"owner", f.Owner},
 		{"agent", f.AgentVersion},

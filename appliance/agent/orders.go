@@ -3,6 +3,8 @@ package agent
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"slices"
@@ -165,7 +167,7 @@ func (o *orders) repeat(rec queue.JournalRecord) error {
 
 // report appends one step to the outbox.
 func (o *orders) report(id model.CommandID, s model.CommandState, at model.Time, reason, output string) error {
-	it, err := o.move(id, s, at, reason, output)
+	it, err := o.move(id, s, at, model.Move{Reason: reason, Output: output})
 	if err != nil {
 		return err
 	}
@@ -176,15 +178,38 @@ func (o *orders) report(id model.CommandID, s model.CommandState, at model.Time,
 // step marks one step in the journal and reports it, both or neither: a result that the site was told
 // is never taken for an interruption after a crash.
 func (o *orders) step(id model.CommandID, s model.CommandState, at model.Time, reason, output string) error {
-	it, err := o.move(id, s, at, reason, output)
+	var items []model.Item
+	m := model.Move{Reason: reason, Output: output}
+	if len(output) > maxOutput {
+		it, digest, err := o.whole(id, at, output)
+		if err != nil {
+			return err
+		}
+		items = append(items, it) // first, so that it is there when the site says that there is more
+		m.OutputSize, m.OutputDigest = int64(len(output)), digest
+	}
+	it, err := o.move(id, s, at, m)
 	if err != nil {
 		return err
 	}
-	return o.queue.MarkOrder(id, s, at, it)
+	return o.queue.MarkOrder(id, s, at, append(items, it)...)
 }
 
-func (o *orders) move(id model.CommandID, s model.CommandState, at model.Time, reason, output string) (model.Item, error) {
-	payload, err := model.Encode(model.Move{Command: id, Host: o.host, State: s, At: at, Reason: clip(reason, maxReason), Output: clip(output, maxOutput)})
+// whole returns the item with what a command printed, as far as it is kept, and its digest.
+func (o *orders) whole(id model.CommandID, at model.Time, output string) (model.Item, string, error) {
+	text := clip(output, model.MaxOutput)
+	payload, err := model.Encode(model.Output{Command: id, Host: o.host, Text: text, Size: int64(len(output))})
+	if err != nil {
+		return model.Item{}, "", fault.New(fault.Other, "report order "+id.String(), "%w", err)
+	}
+	sum := sha256.Sum256([]byte(text))
+	return model.Item{Kind: model.ItemOutput, Key: id.String() + "/" + o.host.String(), AsOf: at, Payload: payload}, hex.EncodeToString(sum[:]), nil
+}
+
+// move returns the item that says m of this host's part in a command.
+func (o *orders) move(id model.CommandID, s model.CommandState, at model.Time, m model.Move) (model.Item, error) {
+	m.Command, m.Host, m.State, m.At, m.Reason, m.Output = id, o.host, s, at, clip(m.Reason, maxReason), clip(m.Output, maxOutput)
+	payload, err := model.Encode(m)
 	if err != nil {
 		return model.Item{}, fault.New(fault.Other, "report order "+id.String(), "%w", err)
 	}

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -21,14 +23,15 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // bench is a journal with orders that run on it, without a link.
 type bench struct {
-	t    *testing.T
-	host model.HostID
-	site model.NodeID
-	q    *queue.Queue
-	o    *orders
-	ran  []string // kinds that ran, with the time since the start
-	seq  model.Seq
-	t0   time.Time
+	t     *testing.T
+	host  model.HostID
+	site  model.NodeID
+	q     *queue.Queue
+	o     *orders
+	whole map[model.CommandID]model.Output
+	ran   []string // kinds that ran, with the time since the start
+	seq   model.Seq
+	t0    time.Time
 }
 
 func newBench(t *testing.T) *bench {
@@ -37,7 +40,7 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, host: newID[model.HostID](), site: newID[model.NodeID](), q: q, t0: time.Now()}
+	b := &bench{t: t, host: newID[model.HostID](), site: newID[model.NodeID](), q: q, t0: time.Now(), whole: map[model.CommandID]model.Output{}}
 	run := func(kind string, h handler) handler {
 		return func(ctx context.Context) (string, error) {
 			b.ran = append(b.ran, kind+" "+time.Since(b.t0).Truncate(time.Second).String())
@@ -47,6 +50,7 @@ func newBench(t *testing.T) *bench {
 	b.o = newOrders(b.host, q, quiet, time.Now, map[string]handler{
 		"ok":   run("ok", func(context.Context) (string, error) { return "done", nil }),
 		"long": run("long", func(context.Context) (string, error) { return strings.Repeat("\u00e9", 4000), nil }),
+		"huge": run("huge", func(context.Context) (string, error) { return strings.Repeat("x", model.MaxOutput+9) + "\xff", nil }),
 		"bad":  run("bad", func(context.Context) (string, error) { return "half", errors.New("it broke \xff") }),
 		"hang": run("hang", func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }),
 	})
@@ -91,12 +95,20 @@ func (b *bench) run(d time.Duration) {
 // against the life cycle.
 func (b *bench) task(id model.CommandID) model.Task {
 	b.t.Helper()
-	items, err := b.q.After(0, 1000, 1<<20)
+	items, err := b.q.After(0, 1000, 4<<20)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	task := model.Task{Command: id, Host: b.host, State: model.CommandQueued}
 	for _, it := range items {
+		if it.Kind == model.ItemOutput {
+			var o model.Output
+			if err := model.Decode(it.Payload, &o); err != nil || it.Key != o.Command.String()+"/"+b.host.String() || o.Host != b.host {
+				b.t.Fatalf("output %s of %d bytes: %v", it.Key, len(it.Payload), err)
+			}
+			b.whole[o.Command] = o
+			continue
+		}
 		var m model.Move
 		if err := model.Decode(it.Payload, &m); err != nil || it.Kind != model.ItemMove {
 			b.t.Fatalf("item %+v: %v", it, err)
@@ -141,12 +153,12 @@ func TestOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		defer b.q.Close()
-		ok, bad, long := b.order("ok", 0, time.Hour), b.order("bad", 0, time.Hour), b.order("long", 0, 0)
+		ok, bad, long, huge := b.order("ok", 0, time.Hour), b.order("bad", 0, time.Hour), b.order("long", 0, 0), b.order("huge", 0, 0)
 		later, late, never := b.order("ok", 2*time.Hour, 3*time.Hour), b.order("ok", 0, -time.Second), b.order("ok", 2*time.Hour, time.Hour)
 		unknown := b.order("reboot", 0, time.Hour)
 		other := b.order("ok", 0, time.Hour)
 		other.Hosts = []model.HostID{newID[model.HostID]()}
-		b.take(ok, bad, long, later, late, never, unknown, other)
+		b.take(ok, bad, long, huge, later, late, never, unknown, other)
 		b.take(ok, later) // sent again
 		b.run(90 * time.Minute)
 		if task := b.check(ok, model.CommandSucceeded, ""); task.Output != "done" || len(task.History) != 3 {
@@ -155,8 +167,22 @@ func TestOrders(t *testing.T) {
 		if task := b.check(bad, model.CommandFailed, "it broke \uFFFD"); task.Output != "half" {
 			t.Errorf("%+v", task)
 		}
-		if out := b.check(long, model.CommandSucceeded, "").Output; len(out) != 4096 || !utf8.ValidString(out) {
-			t.Errorf("output of %d bytes", len(out))
+		for _, tc := range []struct {
+			o          model.Order
+			size, kept int
+		}{{long, 8000, 8000}, {huge, model.MaxOutput + 10, model.MaxOutput}} {
+			task := b.check(tc.o, model.CommandSucceeded, "")
+			whole := b.whole[tc.o.Command.ID]
+			sum := sha256.Sum256([]byte(whole.Text))
+			if len(task.Output) != 4096 || !utf8.ValidString(task.Output) || !strings.HasPrefix(whole.Text, task.Output) {
+				t.Errorf("output of %d bytes", len(task.Output))
+			}
+			if len(whole.Text) != tc.kept || whole.Size != int64(tc.size) || task.OutputSize != whole.Size || task.OutputDigest != hex.EncodeToString(sum[:]) {
+				t.Errorf("%d bytes of %d, the task says %d, %s", len(whole.Text), whole.Size, task.OutputSize, task.OutputDigest)
+			}
+		}
+		if _, also := b.whole[ok.Command.ID]; also || b.task(ok.Command.ID).OutputSize != 0 {
+			t.Error("a short output was sent twice")
 		}
 		b.check(later, model.CommandDelivered, "")
 		b.check(late, model.CommandExpired, "its time had passed when the agent could run it")
@@ -167,7 +193,7 @@ func TestOrders(t *testing.T) {
 		}
 		b.run(time.Hour)
 		b.check(later, model.CommandSucceeded, "")
-		if want := []string{"ok 0s", "bad 0s", "long 0s", "ok 2h0m0s"}; !slices.Equal(b.ran, want) {
+		if want := []string{"ok 0s", "bad 0s", "long 0s", "huge 0s", "ok 2h0m0s"}; !slices.Equal(b.ran, want) {
 			t.Errorf("ran %q, want %q", b.ran, want)
 		}
 	})

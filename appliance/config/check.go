@@ -86,11 +86,16 @@ func (c Config) check() error {
 		return wrong("web.key_file", "it is set without web.cert_file: want both or neither")
 	case c.Role == model.RoleController && c.Agents != Agents{}:
 		return wrong("agents", "a controller has no agents: they enroll at a site")
+	case c.Role == model.RoleController && c.Detail != Detail{}:
+		return wrong("detail", "a controller holds no detail of hosts: their sites do")
 	case c.Role == model.RoleSite && c.Cluster != Cluster{}:
 		return wrong("cluster", "a site is in no group: only controllers are")
 	case c.Role == model.RoleController:
 		return c.Cluster.check()
 	case c.Role == model.RoleSite:
+		if err := c.Detail.Retention.check(); err != nil {
+			return err
+		}
 		return checkInterval("agents.interval", c.Agents.Interval)
 	}
 	return nil

@@ -43,6 +43,8 @@ type Config struct {
 	Cluster Cluster `yaml:"cluster,omitempty"`
 	// Agents is the door for agents; a site only.
 	Agents Agents `yaml:"agents,omitempty"`
+	// Detail is what is kept of hosts beyond the directory; a site only.
+	Detail Detail `yaml:"detail,omitempty"`
 }
 
 // Log says what is logged, to standard error.
@@ -90,7 +92,7 @@ func Default(role model.Role) Config {
 	if role == model.RoleSite {
 		c.Agents.Interval = Duration(time.Minute)
 	}
-	return c
+	return c.withDetail()
 }
 
 const socketName = "skerry.sock"

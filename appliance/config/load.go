@@ -68,6 +68,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.text("cluster.address", "SKERRY_CLUSTER_ADDRESS", &c.Cluster.Address)
 	over.path("metrics.token_file", "SKERRY_METRICS_TOKEN_FILE", &c.Metrics.TokenFile)
 	over.duration("agents.interval", "SKERRY_AGENTS_INTERVAL", &c.Agents.Interval)
+	over.detail(&c.Detail.Retention)
 	if over.err != nil {
 		return Config{}, over.err
 	}

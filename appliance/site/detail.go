@@ -22,12 +22,15 @@ func (b detailBox) PutAll(bodies []agentd.Body) ([]string, error) {
 		if !ok {
 			return nil, fault.New(fault.Invalid, "store detail", "%q items have no body in the detail tier", x.Kind)
 		}
-		entries[i] = detail.Entry{Host: x.Host, Kind: kind, AsOf: x.AsOf, Body: x.JSON}
+		entries[i] = detail.Entry{Host: x.Host, Kind: kind, ID: x.Event, AsOf: x.AsOf, Body: x.Bytes}
 	}
 	return b.Store.PutAll(entries)
 }
 
-var kinds = map[model.ItemKind]detail.Kind{model.ItemPackages: detail.Packages, model.ItemCertificates: detail.Certificates}
+var kinds = map[model.ItemKind]detail.Kind{
+	model.ItemPackages: detail.Packages, model.ItemCertificates: detail.Certificates, model.ItemOSFacts: detail.OSFacts,
+	model.ItemOutput: detail.Output, agentd.KindRefused: detail.Audit,
+}
 
 // owner returns which agent reports a host.
 func (s *site) owner(id model.HostID) (model.NodeID, bool, error) {

@@ -204,7 +204,7 @@ func (s *site) open() (err error) {
 	if s.outbox, err = queue.Open(filepath.Join(s.Data, "outbox.db"), queue.Options{}); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	if s.detail, err = detail.Open(filepath.Join(s.Data, "detail"), detail.Options{Log: s.log}); err != nil {
+	if s.detail, err = detail.Open(filepath.Join(s.Data, "detail"), s.detailOptions()); err != nil {
 		return errors.Join(err, s.outbox.Close(), store.Close())
 	}
 	env := apply.Env{Role: model.RoleSite}
@@ -260,7 +260,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	g.Go(func() error { return s.up.Run(ctx) })
 
-	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Now: s.clock.Now, Log: log})
+	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: s.clock.Now, Log: log})
 	presence := agentd.NewPresence(agentd.PresenceConfig{
 		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Clock: s.clock.Now, Log: log,
 	})
@@ -329,12 +329,19 @@ func (s *site) joinUpper() error {
 			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
 			Propose: s.prop.Propose, Now: s.clock.Now,
 		},
-		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.answerHostDetail, model.RouteEndpoints: s.answerEndpoints},
+		Answers: s.answers(),
 		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
 		Told:    s.clock.Learn,
 		Now:     s.clock.Now, Log: s.log,
 	})
 	return nil
+}
+
+// answers are the questions that the controller may ask; nothing else is answered.
+func (s *site) answers() map[string]uplink.Answer {
+	all := drill{s}.answers()
+	all[model.RouteEndpoints] = s.answerEndpoints
+	return all
 }
 
 // answerEndpoints takes in the addresses of a controller's nodes.

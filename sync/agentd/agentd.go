@@ -1,8 +1,8 @@
 // Package agentd is the agents' door on a site.
 //
-// It owns what a site does to an agent's items before they are proposed (Door): the bodies of package
-// and certificate reports are checked against their bounds, put into canonical form and into the
-// detail tier, and replaced by references; and it owns the judgement whether each host's agent still
+// It owns what a site does to an agent's items before they are proposed (Door): the bodies of reports
+// (packages, certificates, facts of the system) and the output of commands are checked against their bounds, put into
+// canonical form and into the detail tier, and replaced by references; and it owns the judgement whether each host's agent still
 // reports (Presence). It moves no bytes itself: sync/hub runs the links and calls it.
 //
 // It never trusts an agent to speak for a host that is not its own, and never lets one bad item stop
@@ -28,26 +28,33 @@ type Detail interface {
 
 // Body is what goes into the detail tier.
 type Body struct {
-	Host model.HostID
-	Kind model.ItemKind // ItemPackages or ItemCertificates
-	AsOf model.Time
-	JSON []byte // canonical
+	Host  model.HostID
+	Kind  model.ItemKind // ItemPackages, ItemCertificates, ItemOSFacts, ItemOutput, or KindRefused
+	Event [16]byte       // of ItemOutput: the command; of KindRefused: from the digest
+	AsOf  model.Time
+	Bytes []byte // canonical JSON; of ItemOutput the text, of KindRefused what came
 }
 
-// DoorConfig is what a Door needs; all fields are required.
+// DoorConfig is what a Door needs; all fields without a stated default are required.
 type DoorConfig struct {
 	Detail Detail
 	// Owner returns which agent reports a host; false: nobody has yet.
 	Owner func(model.HostID) (model.NodeID, bool, error)
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Ordered reports whether a command was sent to a host, so that nobody fills the detail tier with the output of
+	// others; nil: everything was.
+	Ordered func(model.CommandID, model.HostID) (bool, error)
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Door prepares what agents send. It is safe for concurrent use.
-type Door struct{ c DoorConfig }
+type Door struct {
+	c       DoorConfig
+	refused refusals
+}
 
 // NewDoor returns a Door.
-func NewDoor(c DoorConfig) *Door { return &Door{c} }
+func NewDoor(c DoorConfig) *Door { return &Door{c: c} }
 
 // Transform returns the items of m as they are to be proposed: the bodies that belong into the detail
 // tier are durable there and replaced by references. An item that is refused loses its payload but
@@ -58,6 +65,7 @@ func NewDoor(c DoorConfig) *Door { return &Door{c} }
 func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) ([]model.Item, []model.Change, error) {
 	out := make([]model.Item, len(items))
 	var first error
+	var evidence model.Item // the first that was refused
 	refused := 0
 	var bodies deposit
 	for i, item := range items {
@@ -67,6 +75,10 @@ func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) 
 			item.Payload = payload
 		case itemFault(err):
 			d.c.Log.Warn("an item was refused", "member", m.Name, "item", string(item.Kind), "key", item.Key, "reason", err.Error())
+			d.refused.count(err)
+			if refused == 0 {
+				evidence = item
+			}
 			item.Payload = nil
 			if refused++; first == nil {
 				first = fmt.Errorf("%s item %q: %w", item.Kind, item.Key, err)
@@ -75,6 +87,11 @@ func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) 
 			return nil, nil, fault.Wrap("store the report of "+m.Name, err)
 		}
 		out[i] = item
+	}
+	kept := ""
+	if len(evidence.Payload) > 0 && d.refused.keep(m.ID, d.c.Now()) {
+		body := refusedBody(m, evidence)
+		bodies.add(-1, body, func(digest string) any { kept = digest; return nil })
 	}
 	if err := bodies.store(d.c.Detail, out); err != nil {
 		return nil, nil, fault.Wrap("store the report of "+m.Name, err)
@@ -86,6 +103,9 @@ func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) 
 		Stamp:  model.Stamp{Actor: "agent:" + m.ID.String(), At: model.TimeOf(d.c.Now())},
 		Action: "report.refuse", Object: m.Name, Reason: first.Error(),
 		Detail: map[string]string{"refused": fmt.Sprint(refused), "items": fmt.Sprint(len(items))},
+	}
+	if kept != "" {
+		note.Detail["body"], note.Detail["bytes"] = kept, fmt.Sprint(len(evidence.Payload))
 	}
 	return out, []model.Change{note}, nil
 }
@@ -102,7 +122,7 @@ func itemFault(err error) bool {
 // deposit is the bodies of one run, stored together for the price of one fsync.
 type deposit struct {
 	bodies []Body
-	at     []int                     // of the items they came in
+	at     []int                     // of the items they came in; negative: of none
 	refs   []func(digest string) any // what takes their place
 }
 
@@ -120,7 +140,11 @@ func (p *deposit) store(to Detail, items []model.Item) error {
 		return fault.New(fault.ReadOnly, "", "put %d bodies into the detail tier: %w", len(p.bodies), err)
 	}
 	for i, at := range p.at {
-		if items[at].Payload, err = model.Encode(p.refs[i](digests[i])); err != nil {
+		ref := p.refs[i](digests[i])
+		if at < 0 {
+			continue
+		}
+		if items[at].Payload, err = model.Encode(ref); err != nil {
 			return fmt.Errorf("encode a reference: %w", err)
 		}
 	}
@@ -131,7 +155,9 @@ func (p *deposit) store(to Detail, items []model.Item) error {
 // its reference is put into the item once they are stored.
 func (d *Door) payload(m model.Member, item model.Item, i int, bodies *deposit) ([]byte, error) {
 	switch item.Kind {
-	case model.ItemFacts, model.ItemPackages, model.ItemCertificates:
+	case model.ItemFacts, model.ItemPackages, model.ItemCertificates, model.ItemOSFacts:
+	case model.ItemOutput:
+		return nil, d.output(m, item, i, bodies)
 	default:
 		return item.Payload, nil // moves are judged by apply; so is what an agent does not send
 	}
@@ -146,7 +172,7 @@ func (d *Door) payload(m model.Member, item model.Item, i int, bodies *deposit) 
 		if err != nil {
 			return nil, err
 		}
-		b.JSON = body
+		b.Bytes = body
 		bodies.add(i, b, func(digest string) any { return model.InventoryRef{Digest: digest, PackageN: n} })
 		return nil, nil
 	case model.ItemCertificates:
@@ -154,10 +180,18 @@ func (d *Door) payload(m model.Member, item model.Item, i int, bodies *deposit) 
 		if err != nil {
 			return nil, err
 		}
-		b.JSON = body
+		b.Bytes = body
 		bodies.add(i, b, func(digest string) any {
 			return model.CertificatesRef{Digest: digest, CertificateN: n, NextExpiry: next}
 		})
+		return nil, nil
+	case model.ItemOSFacts:
+		body, err := canonicalOSFacts(item.Payload)
+		if err != nil {
+			return nil, err
+		}
+		b.Bytes = body
+		bodies.add(i, b, func(digest string) any { return model.OSFactsRef{Digest: digest} })
 		return nil, nil
 	}
 	return item.Payload, checkFacts(host, item.Payload)
@@ -170,15 +204,20 @@ func (d *Door) host(m model.Member, item model.Item) (model.HostID, error) {
 	if err != nil {
 		return id, fault.New(fault.Invalid, "", "%w", err)
 	}
+	return id, d.speaks(m, id)
+}
+
+// speaks refuses a host that m may not speak for.
+func (d *Door) speaks(m model.Member, id model.HostID) error {
 	if m.Kind == model.MemberHost && model.NodeID(id) != m.ID {
-		return id, fault.New(fault.Denied, "", "agent %q of host %s may not report host %s", m.Name, m.ID, id)
+		return fault.New(fault.Denied, "", "agent %q of host %s may not report host %s", m.Name, m.ID, id)
 	}
 	owner, known, err := d.c.Owner(id)
 	if err != nil {
-		return id, fault.New(fault.ReadOnly, "", "read the owner of host %s: %w", id, err)
+		return fault.New(fault.ReadOnly, "", "read the owner of host %s: %w", id, err)
 	}
 	if known && owner != m.ID {
-		return id, fault.New(fault.Denied, "", "host %s is reported by agent %s; %q may not report it", id, owner, m.Name)
+		return fault.New(fault.Denied, "", "host %s is reported by agent %s; %q may not report it", id, owner, m.Name)
 	}
-	return id, nil
+	return nil
 }

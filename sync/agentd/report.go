@@ -26,6 +26,55 @@ const (
 	MaxVersions = 256
 )
 
+// output puts what a command printed into bodies.
+func (d *Door) output(m model.Member, item model.Item, i int, bodies *deposit) error {
+	var o model.Output
+	if err := decode(item.Payload, &o, "the output of a command"); err != nil {
+		return err
+	}
+	if o.Command.IsZero() || item.Key != o.Command.String()+"/"+o.Host.String() {
+		return fault.New(fault.Invalid, "", "it is of command %s on host %s, its key says %q", o.Command, o.Host, clip(item.Key))
+	}
+	if len(o.Text) > model.MaxOutput {
+		return fault.New(fault.TooLarge, "", "%d bytes of output; the bound is %d", len(o.Text), model.MaxOutput)
+	}
+	if o.Size < int64(len(o.Text)) && o.Size >= 0 {
+		o.Size = int64(len(o.Text)) // characters that are no text take more room than they did
+	}
+	if o.Size < 0 {
+		return fault.New(fault.Invalid, "", "it says that %d bytes were printed", o.Size)
+	}
+	if err := d.speaks(m, o.Host); err != nil {
+		return err
+	}
+	if d.c.Ordered != nil {
+		ok, err := d.c.Ordered(o.Command, o.Host)
+		if err != nil {
+			return fault.New(fault.ReadOnly, "", "read command %s: %w", o.Command, err)
+		}
+		if !ok {
+			return fault.New(fault.Denied, "", "command %s was not sent to host %s", o.Command, o.Host)
+		}
+	}
+	b := Body{Host: o.Host, Kind: item.Kind, Event: o.Command, AsOf: item.AsOf, Bytes: []byte(o.Text)}
+	bodies.add(i, b, func(digest string) any {
+		return model.OutputRef{Command: o.Command, Host: o.Host, Digest: digest, Size: o.Size}
+	})
+	return nil
+}
+
+// canonicalOSFacts checks the facts of a system and returns their canonical bytes.
+func canonicalOSFacts(raw []byte) ([]byte, error) {
+	var f model.OSFacts
+	if err := decode(raw, &f, "facts of a system"); err != nil {
+		return nil, err
+	}
+	if err := inventory.CheckOSFacts(&f); err != nil {
+		return nil, err
+	}
+	return encode(f)
+}
+
 func checkFacts(host model.HostID, raw []byte) error {
 	var f model.Facts
 	if err := decode(raw, &f, "facts"); err != nil {
@@ -152,6 +201,9 @@ func printable(s string) string {
 func checkCertificate(c *model.Certificate) error {
 	if b, err := hex.DecodeString(c.Fingerprint); err != nil || len(b) != 32 {
 		return fault.New(fault.Invalid, "", "its fingerprint is no hexadecimal SHA-256")
+	}
+	if b, err := hex.DecodeString(c.IssuedBy); err != nil || len(b) != 32 && len(b) != 0 {
+		return fault.New(fault.Invalid, "", "the fingerprint of its issuer is no hexadecimal SHA-256")
 	}
 	if len(c.Names) > maxCertNames {
 		return fault.New(fault.TooLarge, "", "it has %d names; the bound is %d", len(c.Names), maxCertNames)
