@@ -22,7 +22,10 @@ func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 		return nil, fault.Wrap(op, err)
 	}
 	s := &snapshot{dir: dir, rows: filepath.Join(dir, "rows"), applied: f.store.Applied()}
-	if err := f.store.Checkpoint(s.rows); err != nil {
+	f.Watch.Begin("making rows durable")
+	err = f.store.Checkpoint(s.rows)
+	f.Watch.End()
+	if err != nil {
 		s.Release()
 		return nil, fault.Wrap(op, err)
 	}

@@ -276,3 +276,25 @@ func FuzzReadArchive(f *testing.F) {
 		}
 	})
 }
+
+// told keeps what a Watch was told.
+type told []string
+
+func (t *told) Begin(what string) { *t = append(*t, what) }
+func (t *told) End()              { *t = append(*t, "") }
+
+// What a snapshot makes durable could hang like any other write, while nothing is applied: whoever watches is told.
+func TestSnapshotIsWatched(t *testing.T) {
+	f, _ := newFSM(t)
+	f.ApplyBatch(history(t, rand.New(rand.NewPCG(1, 0)), 20))
+	var w told
+	f.Watch = &w
+	snap, err := f.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap.Release()
+	if len(w) != 2 || w[0] != "making rows durable" || w[1] != "" {
+		t.Errorf("it was told of %q", w)
+	}
+}

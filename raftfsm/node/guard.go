@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,11 +48,17 @@ type work struct {
 	what  string
 	began time.Time
 	looks int // of the watch, since it began
+	vain  int // those of them while this program was starved
 }
 
 // looksN is how often the watch looks within the limit. It counts looks instead of reading a clock: a
-// machine that slept sees one look, not a disk that hung.
-const looksN = 10
+// machine that slept sees one look, not a disk that hung. Those while this program waits for a processor
+// rather than for the disk do not count; but no more than graceN limits in all, since a node that gets nothing
+// done must not lead either.
+const (
+	looksN = 10
+	graceN = 2
+)
 
 func newGuard(s store, limit time.Duration, now func() time.Time, log *slog.Logger) *guard {
 	return &guard{store: s, limit: limit, now: now, log: log, failed: make(chan struct{}), stalled: make(chan struct{})}
@@ -93,32 +100,79 @@ func (g *guard) end(w *work) {
 	g.free = append(g.free, w)
 }
 
+// doing says what has begun and has not ended.
+func (g *guard) doing() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.running) == 0 {
+		return "though no write to the log or the rows was under way"
+	}
+	var all []string
+	for _, w := range g.running {
+		all = append(all, w.what)
+	}
+	return "and this was still under way: " + strings.Join(all, ", ")
+}
+
 // watch looks at what runs until quit is closed.
 func (g *guard) watch(quit <-chan struct{}) {
-	tick := time.NewTicker(max(g.limit/looksN, time.Millisecond))
+	every := max(g.limit/looksN, time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	h := hunger{every: every}
 	for {
 		select {
 		case <-tick.C:
-			g.look()
+			starved := h.look(time.Now(), g.waiting())
+			g.look(starved)
 		case <-quit:
 			return
 		}
 	}
 }
 
-// look counts a look at everything that runs, and takes for failed what had more than looksN of them.
-func (g *guard) look() {
+// waiting reports whether anything was looked at and has not ended.
+func (g *guard) waiting() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.running, func(w *work) bool { return w.looks > 0 })
+}
+
+// look counts a look at everything that runs, and takes for failed what had too many of them. starved says that this
+// program had too little time of the processors since the last look.
+func (g *guard) look(starved bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, w := range g.running {
-		if w.looks++; w.looks <= looksN || g.hangs {
+		if w.looks++; starved {
+			w.vain++
+		}
+		hangs, slow := w.looks-w.vain > looksN, w.looks > graceN*looksN
+		if g.hangs || !hangs && !slow {
 			continue
 		}
 		g.hangs = true
 		close(g.stalled)
-		g.failLocked(fault.New(fault.ReadOnly, "", "%s has not ended for more than %s: the disk hangs; nothing more is written until it is put right and the program is started again", w.what, g.limit))
+		if hangs {
+			g.failLocked(fault.New(fault.ReadOnly, "", "%s has not ended for more than %s: the disk hangs; nothing more is written until it is put right and the program is started again", w.what, g.limit))
+		} else {
+			g.failLocked(fault.New(fault.ReadOnly, "", "%s has not ended for more than %s, in which this program was given too little time by the machine: take load off it, see that its disk is well, and start the program again", w.what, graceN*g.limit))
+		}
 	}
+}
+
+// hunger tells a program that waits for a processor from one that waits for a disk.
+type hunger struct {
+	every time.Duration // from look to look
+	at    time.Time     // of the last look; zero: none
+}
+
+// look reports whether the program was starved since the last look: it came late itself, or, where it is worth a try,
+// gets less than half a processor now.
+func (h *hunger) look(now time.Time, try bool) bool {
+	late := !h.at.IsZero() && now.Sub(h.at) > h.every+h.every/2
+	h.at = now
+	return late || try && processor(h.every/10) < 0.5
 }
 
 // fail makes err the reason why nothing more is written, unless there is one, and returns the reason.

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,9 +20,19 @@ import (
 // faulty is a log whose disk can hang and fail.
 type faulty struct {
 	disk
-	mu   sync.Mutex // guards what follows
-	hang chan struct{}
-	fail map[string]bool
+	mu      sync.Mutex // guards what follows
+	hang    chan struct{}
+	fail    map[string]bool
+	read    chan struct{} // reads wait for it; nil: they do not
+	reading chan struct{} // 1; a read waits
+}
+
+// hangsReading lets reads wait until what it returns is closed.
+func (f *faulty) hangsReading() chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read, f.reading = make(chan struct{}), make(chan struct{}, 1)
+	return f.read
 }
 
 func (f *faulty) hangs() chan struct{} {
@@ -64,8 +77,15 @@ func (f *faulty) SetUint64(k []byte, v uint64) error {
 
 func (f *faulty) GetLog(i uint64, l *raft.Log) error {
 	f.mu.Lock()
-	fail := f.fail["GetLog"]
+	fail, read := f.fail["GetLog"], f.read
 	f.mu.Unlock()
+	if read != nil {
+		select {
+		case f.reading <- struct{}{}:
+		default:
+		}
+		<-read
+	}
 	if fail {
 		return errors.New("a sum is wrong")
 	}
@@ -208,6 +228,42 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// A file of a snapshot that is received, or a read, that hangs is no write that the node must leave its group for; but
+// closing does not wait for it without end, and says so.
+func TestClosingIsBounded(t *testing.T) {
+	t.Parallel()
+	w, disks := faultyTown(t)
+	l := w.awaitLeader()
+	n := w.other(l.id)
+	// The fence looks into the log.
+	free := disks[l.id].hangsReading()
+	ctx, cancel := context.WithCancel(soon(t))
+	if err := l.Propose(ctx, note(1)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = n.Fresh(ctx) }()
+	<-disks[l.id].reading
+	cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- l.Close() }()
+	select {
+	case err := <-closed:
+		if !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), "not closed within") || strings.Contains(err.Error(), "the disk hangs") {
+			t.Errorf("closing while a read hangs: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it waits without end")
+	}
+	close(free)
+	<-l.closed
+	w.mu.Lock()
+	w.seats[l.id].world = nil
+	w.mu.Unlock()
+	if err := l.store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Rows that cannot be written end the node as well.
 func TestHangingRows(t *testing.T) {
 	t.Parallel()
@@ -241,12 +297,12 @@ func TestWatch(t *testing.T) {
 	long := g.begin("something long")
 	for range looksN {
 		w := g.begin("something short")
-		g.look()
+		g.look(false)
 		g.end(w)
 	}
 	g.end(long)
 	for range 3 * looksN {
-		g.look()
+		g.look(false)
 	}
 	if g.err() != nil {
 		t.Fatal(g.err())
@@ -256,7 +312,7 @@ func TestWatch(t *testing.T) {
 	}
 	w := g.begin("something endless")
 	for range looksN + 1 {
-		g.look()
+		g.look(false)
 	}
 	select {
 	case <-g.stalled:
@@ -270,6 +326,80 @@ func TestWatch(t *testing.T) {
 	g.end(w)
 	if err := g.err(); err == nil {
 		t.Error("the failure is forgotten")
+	}
+}
+
+// A program that is given no time by the machine has no disk that hangs. It is patient for a while, and then says what
+// it was.
+func TestStarved(t *testing.T) {
+	g := newGuard(nil, time.Second, time.Now, slog.New(slog.DiscardHandler))
+	g.begin("something slow")
+	for range looksN {
+		g.look(true)
+		g.look(false)
+	}
+	if err := g.err(); err != nil {
+		t.Fatalf("%d looks of %d were in vain: %v", looksN, 2*looksN, err)
+	}
+	g.look(true)
+	if err := g.err(); !fault.Is(err, fault.ReadOnly) || strings.Contains(err.Error(), "hangs") || !strings.Contains(err.Error(), "too little time") {
+		t.Error(err)
+	}
+	g = newGuard(nil, time.Second, time.Now, slog.New(slog.DiscardHandler))
+	g.begin("something that hangs")
+	for range looksN - 1 {
+		g.look(true)
+		g.look(false)
+	}
+	for range 2 {
+		if g.err() != nil {
+			t.Fatal(g.err())
+		}
+		g.look(false)
+	}
+	if err := g.err(); err == nil || !strings.Contains(err.Error(), "the disk hangs") {
+		t.Error(err)
+	}
+}
+
+// Looks that come late are a sign of a program that is starved, and so is work that takes longer than it takes.
+func TestHunger(t *testing.T) {
+	h := hunger{every: 100 * time.Millisecond}
+	at := noon
+	for i, tc := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, false}, {100 * time.Millisecond, false}, {140 * time.Millisecond, false}, {160 * time.Millisecond, true}, {time.Hour, true}, {10 * time.Millisecond, false}} {
+		at = at.Add(tc.after)
+		if got := h.look(at, false); got != tc.want {
+			t.Errorf("look %d: %t", i, got)
+		}
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("THE SYSTEM DOES NOT SAY what share of a processor a thread gets")
+	}
+	// Eight threads for each processor.
+	n := 8 * runtime.NumCPU()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
+	var stop atomic.Bool
+	var spin sync.WaitGroup
+	for range n {
+		spin.Go(func() {
+			for !stop.Load() {
+			}
+		})
+	}
+	defer spin.Wait()
+	defer stop.Store(true)
+	h = hunger{every: 500 * time.Millisecond}
+	for tries := 1; ; tries++ {
+		h.at = time.Time{} // only what it gets counts
+		if h.look(time.Now(), true) {
+			break
+		}
+		if tries == 20 {
+			t.Fatal("it had all the time that it wanted, 20 times")
+		}
 	}
 }
 

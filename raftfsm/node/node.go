@@ -176,32 +176,39 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 
 // Close leaves the group's work (not the group): it ends Raft, closes the stream layer and the log, and
 // lets the folder go. Proposals under way get an error, though they may still happen. Closing twice
-// is allowed. Where a write hangs it returns that as an error; the folder stays locked until the write ends.
+// is allowed. Where a write hangs, or the end of Raft does not come within four of Config.StallLimit, it returns that as an
+// error; the folder stays locked until all has ended, because something may still be written.
 func (n *Node) Close() error {
 	var err error
 	n.once.Do(func() {
+		op := "close the Raft log in " + n.dir
 		n.rest()
 		n.end()
 		n.reads.close()
-		n.watched.Wait()
 		done := make(chan error, 1)
 		go func() {
-			w := n.guard.begin("ending Raft and closing its log")
+			n.watched.Wait()
 			n.snaps.stop()
 			<-n.settled
+			w := n.guard.begin("closing the Raft log")
 			err := n.disk.Close()
 			n.guard.end(w)
 			_ = n.lock.Close() // closing is what unlocks
 			close(n.closed)
 			done <- err
 		}()
+		limit := 4 * n.guard.limit
+		late := time.NewTimer(limit)
+		defer late.Stop()
 		select {
 		case e := <-done:
 			if e != nil {
-				err = fault.New(fault.Other, "close the Raft log in "+n.dir, "%w", e)
+				err = fault.New(fault.Other, op, "%w", e)
 			}
 		case <-n.guard.stalled:
-			err = fault.Wrap("close the Raft log in "+n.dir, n.guard.err())
+			err = fault.Wrap(op, n.guard.err())
+		case <-late.C:
+			err = fault.New(fault.ReadOnly, op, "it was not closed within %s, %s; what was acknowledged is durable, and the program may be ended as it is", limit, n.guard.doing())
 		}
 	})
 	return err
