@@ -138,7 +138,11 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	if k.me, err = openNode(k.Data, k.nodeName(), k.ca, k.rows.Self); err != nil {
 		return err
 	}
-	k.gate = &gate{node: k.me, member: k.rows.Member, restored: k.rows.RestoredAt, now: time.Now, log: k.log}
+	shown := k.me.Certificate()
+	k.door.Node = &shown
+	k.gate = &gate{
+		node: k.me, member: k.rows.Member, restored: k.rows.RestoredAt, others: k.others, now: time.Now, log: k.log, outcast: newOutcast(),
+	}
 	k.links = newLinks(k.me.Member.String(), func(id model.NodeID) { k.reach.Look(id) }, k.log)
 	k.mesh = k.newMesh()
 	k.links.mesh = k.mesh
@@ -321,6 +325,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })
 	g.Go(func() error { return k.tellers.run(ctx) })
+	g.Go(func() error { return k.wanted(ctx) })
 	g.Go(func() error {
 		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m model.Member) {
 			_ = k.sites.Serve(ctx, l, m) // it logs why the link ended

@@ -32,8 +32,12 @@ type gate struct {
 	node     enroll.Node
 	member   func(model.NodeID) (model.Member, bool, error) // the registry as it is here
 	restored func() (model.Time, error)                     // when the group was restored; zero: never. May be nil
+	others   func() []model.Member                          // the other controllers in the registry. May be nil
 	now      func() time.Time
 	log      *slog.Logger
+
+	outcast // whether this node itself is wanted
+	inside  // who was let in
 }
 
 // admit returns which node is at the other end, or why it is not let in. The port is open to everybody who
@@ -65,14 +69,56 @@ func (g *gate) admit(conn net.Conn) (model.NodeID, error) {
 	if err != nil {
 		return id, fault.New(fault.Denied, op, "its certificate names no node: %w", err)
 	}
+	return id, g.known(id, leaf)
+}
+
+// known refuses a node by what the registry says of it.
+func (g *gate) known(id model.NodeID, leaf *x509.Certificate) error {
 	m, known, err := g.member(id)
 	if err != nil {
-		return id, fault.New(fault.Unreachable, op, "the registry cannot be read now: %w", err)
+		return fault.New(fault.Unreachable, "admit a controller", "the registry cannot be read now: %w", err)
 	}
 	if !known {
-		return id, g.ofThisLife(leaf)
+		return g.ofThisLife(leaf)
 	}
-	return id, judge(m, known, link.PinOf(leaf))
+	return judge(m, known, link.PinOf(leaf))
+}
+
+// answers looks who answers at an address, before a byte was sent: a node that has moved to the address of another one
+// must not vote in its place. It returns which node it is; zero for one of an older version, which shows the certificate
+// of its server: that proves that it is a controller of this federation, and not which.
+func (g *gate) answers(addr string, leaf *x509.Certificate) (model.NodeID, error) {
+	id, err := model.ParseNodeID(leaf.Subject.CommonName)
+	if err != nil {
+		return model.NodeID{}, nil
+	}
+	if g.member == nil {
+		return id, nil
+	}
+	if err := g.known(id, leaf); err != nil {
+		kind := fault.KindOf(err)
+		if kind == unwanted { // it is the other node that was removed
+			kind = fault.Denied
+		}
+		return model.NodeID{}, fault.New(kind, "", "who answers at %s: %w", addr, err)
+	}
+	if g.others == nil {
+		return id, nil
+	}
+	wrong := ""
+	for _, m := range g.others() {
+		switch {
+		case m.Address != addr:
+		case m.ID == id:
+			return id, nil
+		default:
+			wrong = m.Name
+		}
+	}
+	if wrong != "" {
+		return model.NodeID{}, fault.New(fault.Denied, "", "at %s answers controller %s, and in the registry it is the address of %q: give each node an address of its own (cluster.address), or remove %q if it is no more", addr, id, wrong, wrong)
+	}
+	return id, nil
 }
 
 // ofThisLife refuses a node that is not known, and had joined before the group was restored from a backup: it may
@@ -100,7 +146,7 @@ func judge(m model.Member, known bool, pin string) error {
 	case m.Kind != model.MemberController:
 		return fault.New(fault.Denied, op, "%s is no controller here", m.ID)
 	case m.Status == model.MemberRemoved:
-		return fault.New(fault.Denied, op, "controller %q was removed from the group; join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder", m.Name)
+		return fault.New(unwanted, op, "controller %q was removed from the group; join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder", m.Name)
 	case m.Status != model.MemberEnrolled && m.Status != model.MemberPending:
 		return fault.New(fault.Denied, op, "controller %q is %s", m.Name, m.Status)
 	case m.Pin != "" && m.Pin != pin:
@@ -135,12 +181,13 @@ func (l listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := l.admit(conn); err != nil {
+		id, err := l.admit(conn)
+		if err != nil {
 			l.log.Warn("turned away from the group's own traffic", "remote", conn.RemoteAddr().String(), "err", err)
 			_ = conn.Close()
 			continue
 		}
-		return conn, nil
+		return l.entered(id, conn), nil
 	}
 }
 
@@ -158,21 +205,29 @@ func (g *gate) peers(ctx context.Context, l net.Listener, handle func(ctx contex
 		stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 		defer stop()
 		defer s.Close()
+		defer g.entered(id, conn).left() // the session closes conn
 		handle(ctx, s, id.String())
 	})
 }
 
 // dial opens a connection to another node, for Raft and for gossip.
 func (g *gate) dial(ctx context.Context, proto, addr string) (net.Conn, error) {
-	return link.DialConn(ctx, addr, g.node.DialNode(proto, g.now))
+	c := g.node.DialNode(proto, g.now)
+	c.Check = func(leaf *x509.Certificate) error { _, err := g.answers(addr, leaf); return err }
+	return link.DialConn(ctx, addr, c)
 }
 
 // dialPeer opens a session with another node; it fits peer.Config.Dial.
 func (g *gate) dialPeer(ctx context.Context, addr string) (peer.Session, error) {
-	s, err := link.Dial(ctx, addr, g.node.DialNode(link.ProtoPeer, g.now))
+	var who model.NodeID
+	c := g.node.DialNode(link.ProtoPeer, g.now)
+	c.Check = func(leaf *x509.Certificate) (err error) { who, err = g.answers(addr, leaf); return err }
+	s, err := link.Dial(ctx, addr, c)
 	if err != nil {
+		g.heard(who, fault.Is(err, unwanted))
 		return nil, err // not a nil *link.Session in an interface
 	}
+	g.heard(who, false)
 	return s, nil
 }
 

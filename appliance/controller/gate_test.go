@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,19 +51,41 @@ func (r *registry) member(id model.NodeID) (model.Member, bool, error) {
 	return m, ok, r.fail
 }
 
-// open starts a port with a gate: what is said on gossip streams comes back, and peers are told their name.
-func open(t *testing.T, me enroll.Node, r *registry) (addr string) {
+func (r *registry) others() (all []model.Member) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.rows {
+		if m.Status == model.MemberEnrolled {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// open starts a port with a gate: what is said on gossip streams comes back, and peers are told their name. It shows
+// the certificate of the node, or another one.
+func open(t *testing.T, me enroll.Node, r *registry, shown ...tls.Certificate) (addr string) {
+	t.Helper()
+	return openGate(t, me, r, nil, shown...)
+}
+
+func openGate(t *testing.T, me enroll.Node, r *registry, made func(*gate), shown ...tls.Certificate) (addr string) {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert := me.Certificate()
+	for _, cert = range shown {
+	}
 	s, err := link.NewServer(tcp, link.ServerConfig{Certificate: func(string) (*tls.Certificate, error) { return &cert, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{node: me, member: r.member, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	g := &gate{node: me, member: r.member, now: time.Now, log: discard}
+	if made != nil {
+		made(g)
+	}
 	m := peer.New(peer.Config{Dial: g.dialPeer})
 	m.Handle("who", func(_ context.Context, from string, _ []byte) ([]byte, error) { return []byte(from), nil })
 	ctx, cancel := context.WithCancel(context.Background())
@@ -140,7 +161,11 @@ func TestGate(t *testing.T) {
 		if c.want == "" && (err != nil || string(got) != two.Member.String()) {
 			t.Errorf("%s: known as %q, %v", c.name, got, err)
 		}
-		if c.want != "" && (!fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), c.want)) {
+		kind := fault.Denied
+		if c.name == "removed" { // by which it learns that it is
+			kind = unwanted
+		}
+		if c.want != "" && (!fault.Is(err, kind) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: kind %s: %v", c.name, fault.KindOf(err), err)
 		}
 		_ = m.Close()
@@ -170,6 +195,179 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// TestGateDials: who answers at an address must be a node that may be there, by its key and the registry.
+func TestGateDials(t *testing.T) {
+	ca := authority(t)
+	me, two := member(t, ca, 1), member(t, ca, 2)
+	server, err := ca.IssueServer([]string{"localhost"}, model.RoleController)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := open(t, two, &registry{})
+	plain := open(t, two, &registry{}, server)
+	node := func(n byte, status model.MemberStatus, addr string) model.Member {
+		return model.Member{ID: model.NodeID{n}, Kind: model.MemberController, Name: "n" + string('0'+rune(n)), Status: status, Address: addr}
+	}
+	for _, c := range []struct {
+		name string
+		addr string
+		rows []model.Member
+		want string // of the refusal; empty: none
+	}{
+		{"not known yet", addr, nil, ""},
+		{"known", addr, []model.Member{node(2, model.MemberEnrolled, addr)}, ""},
+		{"it has moved", addr, []model.Member{node(2, model.MemberEnrolled, "elsewhere:1")}, ""},
+		{"two have the address", addr, []model.Member{node(3, model.MemberEnrolled, addr), node(2, model.MemberEnrolled, addr)}, ""},
+		{"the address of another one", addr, []model.Member{node(2, model.MemberEnrolled, "elsewhere:1"), node(3, model.MemberEnrolled, addr)}, `the address of "n3"`},
+		{"a stranger at the address of another one", addr, []model.Member{node(3, model.MemberEnrolled, addr)}, `the address of "n3"`},
+		{"removed", addr, []model.Member{node(2, model.MemberRemoved, addr)}, `"n2" was removed from the group`},
+		{"an older version", plain, []model.Member{node(3, model.MemberEnrolled, plain)}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &registry{rows: map[model.NodeID]model.Member{}}
+			for _, m := range c.rows {
+				r.rows[m.ID] = m
+			}
+			g := &gate{node: me, member: r.member, others: r.others, now: time.Now, log: discard, outcast: newOutcast()}
+			s, err := g.dialPeer(t.Context(), c.addr)
+			if err == nil {
+				_ = s.Close()
+			}
+			conn, rerr := g.dial(t.Context(), link.ProtoGossip, c.addr)
+			if rerr == nil {
+				_ = conn.Close()
+			}
+			for _, err := range []error{err, rerr} {
+				if c.want == "" && err != nil {
+					t.Error(err)
+				}
+				if c.want != "" {
+					refused(t, c.name, err, fault.Denied, c.want)
+				}
+			}
+			if g.out([]model.NodeID{two.Member}) {
+				t.Error("a node that is turned away here counts as one that refuses this one")
+			}
+		})
+	}
+}
+
+// TestOutcast: one that was removed learns it from those that refuse it, once the rest is no majority.
+func TestOutcast(t *testing.T) {
+	ca := authority(t)
+	me := member(t, ca, 1)
+	with := func(s model.MemberStatus) *registry {
+		return &registry{rows: map[model.NodeID]model.Member{me.Member: {ID: me.Member, Kind: model.MemberController, Name: "n1", Status: s}}}
+	}
+	var addrs []string
+	var states []*registry
+	for n := byte(2); n <= 5; n++ {
+		r := with(model.MemberEnrolled)
+		addrs, states = append(addrs, open(t, member(t, ca, n), r)), append(states, r)
+	}
+	g := &gate{node: me, member: (&registry{}).member, now: time.Now, log: discard, outcast: newOutcast()}
+	call := func(i int, s model.MemberStatus) {
+		states[i].mu.Lock()
+		states[i].rows = with(s).rows
+		states[i].mu.Unlock()
+		if conn, err := g.dialPeer(t.Context(), addrs[i]); err == nil {
+			_ = conn.Close()
+		}
+	}
+	id := func(ns ...byte) (ids []model.NodeID) {
+		for _, n := range ns {
+			ids = append(ids, model.NodeID{n})
+		}
+		return ids
+	}
+	check := func(when string, want map[string][]model.NodeID, out bool) {
+		t.Helper()
+		for what, voters := range want {
+			if g.out(voters) != out {
+				t.Errorf("%s: out of %s: %v, want %v", when, what, !out, out)
+			}
+		}
+	}
+	for i := range addrs {
+		call(i, model.MemberEnrolled)
+	}
+	check("nobody refuses", map[string][]model.NodeID{"two": id(1, 2), "none": nil, "five": id(1, 2, 3, 4, 5)}, false)
+	call(0, model.MemberSuspended) // no removal
+	check("one is suspicious", map[string][]model.NodeID{"two": id(1, 2)}, false)
+	call(0, model.MemberRemoved)
+	check("one refuses", map[string][]model.NodeID{"three": id(1, 2, 3), "three without it": id(2, 3, 4), "five": id(1, 2, 3, 4, 5), "others": id(1, 3)}, false)
+	check("one refuses", map[string][]model.NodeID{"two": id(1, 2), "one without it": id(2), "two without it": id(2, 3)}, true)
+	call(1, model.MemberRemoved)
+	check("two refuse", map[string][]model.NodeID{"five": id(1, 2, 3, 4, 5)}, false)
+	check("two refuse", map[string][]model.NodeID{"three": id(1, 2, 3), "four": id(1, 2, 3, 4)}, true)
+	select {
+	case <-g.news:
+	default:
+		t.Error("nobody was told")
+	}
+	call(1, model.MemberEnrolled) // it was not so
+	check("one has come to its senses", map[string][]model.NodeID{"three": id(1, 2, 3)}, false)
+}
+
+// A node that is removed is shown out as well, whichever way it came in.
+func TestExpel(t *testing.T) {
+	ca := authority(t)
+	two := member(t, ca, 2)
+	r := &registry{}
+	var host *gate
+	addr := openGate(t, member(t, ca, 1), r, func(g *gate) { host = g })
+	g := &gate{node: two, now: time.Now, log: discard}
+	s, err := g.dialPeer(t.Context(), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	conn, err := g.dial(t.Context(), link.ProtoGossip, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	echo := func() error {
+		_, err := conn.Write([]byte("x"))
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, 1))
+		}
+		return err
+	}
+	if err := echo(); err != nil {
+		t.Fatal(err)
+	}
+	host.expel(func(id model.NodeID) bool { return id != two.Member })
+	if err := echo(); err != nil {
+		t.Errorf("another one was removed: %v", err)
+	}
+	select {
+	case <-s.Done():
+		t.Error("the session of another one was ended")
+	default:
+	}
+	eventually(t, "both are inside", 20*time.Second, func() bool {
+		host.inside.mu.Lock()
+		defer host.inside.mu.Unlock()
+		return len(host.conns) == 2
+	})
+	host.expel(func(id model.NodeID) bool { return id == two.Member })
+	if err := echo(); err == nil {
+		t.Error("its stream goes on")
+	}
+	select {
+	case <-s.Done():
+	case <-time.After(20 * time.Second):
+		t.Error("its session goes on")
+	}
+	eventually(t, "nobody is inside", 20*time.Second, func() bool {
+		host.inside.mu.Lock()
+		defer host.inside.mu.Unlock()
+		return len(host.conns) == 0
+	})
+}
+
 // Gossip shuts out who was removed, by id alone; a registry that cannot be read shuts out nobody.
 func TestGateRemoved(t *testing.T) {
 	id := model.NodeID{2}
@@ -184,7 +382,7 @@ func TestGateRemoved(t *testing.T) {
 		t.Error("what is no id was let in")
 	}
 	r.rows[id] = model.Member{ID: id, Kind: model.MemberController, Status: model.MemberRemoved, Pin: "aa"}
-	if err := g.removed(id.String()); !fault.Is(err, fault.Denied) {
+	if err := g.removed(id.String()); !fault.Is(err, unwanted) {
 		t.Errorf("removed: %v", err)
 	}
 	r.fail = io.ErrUnexpectedEOF

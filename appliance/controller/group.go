@@ -192,7 +192,8 @@ func (k *controller) registerOnce(ctx context.Context, n *node.Node) error {
 
 func (k *controller) keys() keys { return keys{rows: k.rows, group: k.me.Secrets.GroupKey} }
 
-// others are the other controllers of the group, as the registry here has them.
+// others are the other controllers of the group, as the registry here has them; as long as it has none at all, those that
+// this node was told of when it joined.
 func (k *controller) others() []model.Member {
 	v := k.rows.Store.View()
 	defer v.Close()
@@ -200,6 +201,11 @@ func (k *controller) others() []model.Member {
 	if err != nil {
 		k.log.Error("the registry cannot be read", "err", err)
 		return nil
+	}
+	if len(all) == 0 {
+		for _, n := range k.me.Secrets.Nodes {
+			all = append(all, model.Member{ID: n.ID, Kind: model.MemberController, Name: n.Name, Address: n.Address, Status: model.MemberEnrolled})
+		}
 	}
 	return slices.DeleteFunc(all, func(m model.Member) bool {
 		return m.ID == k.me.Member || m.Status != model.MemberEnrolled || m.Address == ""

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/enroll"
+	"github.com/skerryhq/skerry/sync/link"
 )
 
 // running is a controller within the test's process.
@@ -23,6 +26,7 @@ type running struct {
 	*controller
 	dir  string
 	stop func() error
+	done chan struct{} // closed when it has ended, by itself or by stop
 }
 
 func settings(dir, listen, name string) config.Config {
@@ -50,7 +54,9 @@ func runNode(t *testing.T, dir, listen, name string) *running {
 		cancel()
 		t.Fatal(name, err, k.close())
 	}
+	r := &running{controller: k, dir: dir, done: make(chan struct{})}
 	go func() {
+		defer close(r.done)
 		err := k.run(ctx)
 		if cerr := k.close(); err == nil {
 			err = cerr
@@ -58,7 +64,6 @@ func runNode(t *testing.T, dir, listen, name string) *running {
 		_ = tcp.Close()
 		ended <- err
 	}()
-	r := &running{controller: k, dir: dir}
 	var result error
 	stopped := false
 	r.stop = func() error {
@@ -120,6 +125,12 @@ func (r *running) invite(t *testing.T, name string) enroll.Token {
 // join joins a fresh folder to the group of r, and starts it.
 func (r *running) join(t *testing.T, name, listen string) *running {
 	t.Helper()
+	return runNode(t, r.enter(t, name, listen), listen, name)
+}
+
+// enter joins a fresh folder to the group of r.
+func (r *running) enter(t *testing.T, name, listen string) string {
+	t.Helper()
 	token, dir := r.invite(t, name), shortDir(t)
 	key, err := enroll.BeginNode(dir, token)
 	if err != nil {
@@ -132,7 +143,7 @@ func (r *running) join(t *testing.T, name, listen string) *running {
 	if err := enroll.SaveNode(dir, n); err != nil {
 		t.Fatal(err)
 	}
-	return runNode(t, dir, listen, name)
+	return dir
 }
 
 func freePort(t *testing.T) string {
@@ -240,13 +251,65 @@ func TestGroupOfThree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began = time.Now()
 	if err := c.note(t.Context(), "from outside"); err == nil {
 		t.Error("a removed controller wrote")
 	}
 	if n := b.notes(t, "from outside"); n != 0 {
 		t.Error("what a removed controller wrote is there")
 	}
-	if _, err := c.gate.dialPeer(t.Context(), b.address); !fault.Is(err, fault.Denied) {
+	outside := &gate{node: c.me, now: time.Now, log: discard}
+	if _, err := outside.dialPeer(t.Context(), b.address); !fault.Is(err, unwanted) {
 		t.Errorf("a removed controller was let in: %v", err)
+	}
+	c.endsRemoved(t)
+	t.Logf("it ended %v after it had been removed", time.Since(began).Round(time.Millisecond))
+	// So does one that was away when it was removed.
+	runNode(t, c.dir, c.Listen, "gamma").endsRemoved(t)
+}
+
+// TestRemovedBeforeItsFirstStart: it knows nobody but those that it was told of when it joined.
+func TestRemovedBeforeItsFirstStart(t *testing.T) {
+	a, listen := runNode(t, shortDir(t), freePort(t), "alpha"), freePort(t)
+	dir := a.enter(t, "beta", listen)
+	n, err := enroll.LoadNode(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (cluster{a.controller}).Remove(t.Context(), n.Member.String()); err != nil {
+		t.Fatal(err)
+	}
+	runNode(t, dir, listen, "beta").endsRemoved(t)
+}
+
+// endsRemoved waits until a controller ends by itself, and checks what it says.
+func (r *running) endsRemoved(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.done:
+		if err := r.stop(); !errors.Is(err, errRemoved) {
+			t.Errorf("the removed controller ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("a removed controller does not learn that it is")
+	}
+}
+
+// TestNodeShowsItsOwnCertificate: who dials a node on the ways between nodes sees which one answers; a browser and a site
+// see the server.
+func TestNodeShowsItsOwnCertificate(t *testing.T) {
+	r := runNode(t, shortDir(t), freePort(t), "alpha")
+	for proto, own := range map[string]bool{link.ProtoRaft: true, link.ProtoPeer: true, link.ProtoGossip: true, link.ProtoLink: false, link.ProtoEnroll: false} {
+		shown := ""
+		c := r.me.DialNode(proto, nil)
+		c.Check = func(leaf *x509.Certificate) error { shown = leaf.Subject.CommonName; return nil }
+		conn, err := link.DialConn(t.Context(), r.address, c)
+		if err != nil {
+			t.Fatalf("%s: %v", proto, err)
+		}
+		_ = conn.Close()
+		if (shown == r.me.Member.String()) != own {
+			t.Errorf("%s shows %q", proto, shown)
+		}
 	}
 }

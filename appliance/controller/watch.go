@@ -2,12 +2,12 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -17,9 +17,6 @@ const (
 	tellTimeout = 10 * time.Second // for a site to take in where the controllers are
 	maxTold     = 16               // sites that are told at once
 )
-
-// errRemoved ends the run of a node that the group does not want any more.
-var errRemoved = errors.New("this controller was removed from its group; to use it again, move its data folder away and join it with a new token (`skerry cluster join-token`)")
 
 // watch follows the registry: it listens to every other controller, and has the sites told where the controllers
 // are when that changes.
@@ -44,6 +41,7 @@ func (k *controller) watch(ctx context.Context) error {
 		if m, ok, err := k.rows.Member(k.me.Member); err == nil && ok && m.Status == model.MemberRemoved {
 			return errRemoved
 		}
+		k.gate.expel(func(id model.NodeID) bool { return fault.Is(k.gate.removed(id.String()), unwanted) })
 		others := k.others()
 		now := map[model.NodeID]string{}
 		for _, m := range others {

@@ -59,6 +59,7 @@ func (r *register) add(id model.NodeID) {
 func (r *register) watching(self model.NodeID) (*controller, chan error) {
 	k := newController(config.Default(model.RoleController), Options{Log: discard})
 	k.rows, k.address, k.me.Member = serve.Rows{Store: r.store}, string('a'+rune(self[0]))+":1", self
+	k.gate = &gate{member: k.rows.Member}
 	k.links = newLinks(self.String(), func(model.NodeID) {}, k.log)
 	k.links.mesh = meshOf{&controllers{cut: map[string]bool{"b:1": true, "c:1": true, "d:1": true}}, k.address}
 	ended := make(chan error, 1)

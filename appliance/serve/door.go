@@ -49,6 +49,9 @@ type Door struct {
 	Web    net.Listener // HTTP/2 and HTTP/1.1
 	// Fresh, if set, returns when the rows hold all that any server of this tier has acknowledged.
 	Fresh func(ctx context.Context) error
+	// Node, if set before the first connection, is what this server shows to the other nodes of its group, who look which
+	// of them it is.
+	Node *tls.Certificate
 }
 
 // OpenDoor puts the protocols on tcp, which it takes over.
@@ -62,10 +65,16 @@ func OpenDoor(tcp net.Listener, ca *enroll.CA, c config.Config, log *slog.Logger
 		}
 		web = func() (*tls.Certificate, error) { return &cert, nil }
 	}
+	d := &Door{CA: ca}
 	s, err := link.NewServer(tcp, link.ServerConfig{
 		Certificate: func(proto string) (*tls.Certificate, error) {
-			if proto == "h2" || proto == "http/1.1" || proto == "" {
+			switch proto {
+			case "h2", "http/1.1", "":
 				return web()
+			case link.ProtoRaft, link.ProtoPeer, link.ProtoGossip:
+				if d.Node != nil {
+					return d.Node, nil
+				}
 			}
 			return own.Get()
 		},
@@ -74,10 +83,8 @@ func OpenDoor(tcp net.Listener, ca *enroll.CA, c config.Config, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	return &Door{
-		CA: ca, Server: s,
-		Links: s.Listen(link.ProtoLink), Joins: s.Listen(link.ProtoEnroll), Web: s.Listen("h2", "http/1.1"),
-	}, nil
+	d.Server, d.Links, d.Joins, d.Web = s, s.Listen(link.ProtoLink), s.Listen(link.ProtoEnroll), s.Listen("h2", "http/1.1")
+	return d, nil
 }
 
 // Unenrolled closes the door to members: a server without an identity has none to let in, and says so in
