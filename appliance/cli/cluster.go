@@ -20,6 +20,9 @@ func (a *app) cluster() *cobra.Command {
 	if a.offline.Join != nil {
 		children = append(children, a.clusterJoin())
 	}
+	if a.offline.Rejoin != nil {
+		children = append(children, a.clusterRejoin())
+	}
 	children = append(children, a.clusterTransfer(), a.clusterRemove(), a.clusterBackup())
 	if a.offline.Restore != nil && a.offline.VerifyBackup != nil {
 		children = append(children, a.clusterRestore())

@@ -217,6 +217,10 @@ func TestOnThisMachine(t *testing.T) {
 			did = append(did, "join "+token+" "+from+" "+address+" "+filepath.Base(c.Data)+" "+version)
 			return joinedNode{Name: "c", Group: "hq"}, fails
 		},
+		Rejoin: func(_ context.Context, c config.Config, token, from, address, version string) (joinedNode, error) {
+			did = append(did, "rejoin "+token+" "+from+" "+address+" "+filepath.Base(c.Data)+" "+version)
+			return joinedNode{Name: "c", Group: "hq", Kept: "data/replaced-1"}, fails
+		},
 		VerifyBackup: func(_ context.Context, path string) (backupInfo, error) {
 			did = append(did, "verify "+path)
 			return info, fails
@@ -240,6 +244,8 @@ func TestOnThisMachine(t *testing.T) {
 		{"join TOK --from http://hq --config " + conf, exitUsage, "", "want https://HOST:PORT"},
 		{"join TOK --from https://hq --config " + site, exitUsage, "", "only controllers are in a group"},
 		{"join TOK --from https://hq", exitUsage, "", "needs --config FILE"},
+		{"rejoin TOK --from https://hq:8443 --config " + conf, 0, "rejoin TOK https://hq:8443  data " + versionText(), "What it had before is in data/replaced-1"},
+		{"rejoin TOK --config " + conf, exitUsage, "", "--from URL"},
 		{"backup verify f", 0, "verify f", "123,456"},
 		{"backup verify f -o yaml", 0, "verify f", "applied: 77"},
 		{"backup verify f -o xml", exitUsage, "", "want one of"},

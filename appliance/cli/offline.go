@@ -20,6 +20,8 @@ type offline struct {
 	// Join makes an empty data folder that of a new node of the group that token is of. from is the URL of a
 	// controller, address HOST:PORT where the others reach this one, "" what the configuration says.
 	Join func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)
+	// Rejoin does the same where the data folder is of a damaged node of that group, and keeps what it had.
+	Rejoin func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)
 	// VerifyBackup reads a whole backup and holds it against its signature and digests.
 	VerifyBackup func(ctx context.Context, path string) (backupInfo, error)
 	// Restore makes the data folder that of a group of one with what is in a backup, of which it has verified all
@@ -39,6 +41,10 @@ func onThisMachine() offline {
 			n, err := controller.Join(ctx, c, token, from, address, version)
 			return joinedNode{Name: n.Name, Group: n.Group}, err
 		},
+		Rejoin: func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error) {
+			n, kept, err := controller.Rejoin(ctx, c, token, from, address, version)
+			return joinedNode{Name: n.Name, Group: n.Group, Kept: kept}, err
+		},
 		VerifyBackup: func(ctx context.Context, path string) (backupInfo, error) {
 			return told(controller.VerifyBackup(ctx, path, ""))
 		},
@@ -52,6 +58,7 @@ func onThisMachine() offline {
 type joinedNode struct {
 	Name  string `json:"name"`
 	Group string `json:"group"`
+	Kept  string `json:"kept,omitempty"` // folder with what a node had that was replaced
 }
 
 // backupInfo is what a backup says of itself.
@@ -67,8 +74,24 @@ type backupInfo struct {
 }
 
 func (a *app) clusterJoin() *cobra.Command {
+	return a.joining("join", "Make this machine a node of a group of controllers, before its first start", "", a.offline.Join)
+}
+
+func (a *app) clusterRejoin() *cobra.Command {
+	return a.joining("rejoin", "Make this machine, whose data is damaged, a new node of its group", `
+
+Everything comes from the other controllers. The token is made on one of them, with the name of this node: "skerry cluster join-token
+--name NODE". The new node takes the place of the damaged one, which leaves the group. What the damaged one had is kept in a folder
+beside it, to be removed once the new one is well. The server must not run meanwhile.`, a.offline.Rejoin)
+}
+
+// joining is a command that makes the machine a node of a group, by a token.
+func (a *app) joining(name, short, long string, do func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)) *cobra.Command {
 	var from, address, tokenFile string
-	c := leaf("join TOKEN --from URL --config FILE", "Make this machine a node of a group of controllers, before its first start", 0, 1, nil)
+	c := leaf(name+" TOKEN --from URL --config FILE", short, 0, 1, nil)
+	if long != "" {
+		c.Long = short + "." + long
+	}
 	f := a.formatted(c)
 	c.Flags().StringVar(&from, "from", "", "a controller of the group, https://HOST:PORT")
 	c.Flags().StringVar(&address, "address", "", "HOST:PORT where the others reach this one; as the configuration says if absent")
@@ -94,12 +117,15 @@ func (a *app) clusterJoin() *cobra.Command {
 		if u, err := parseServer(from); err != nil || u.Scheme != "https" {
 			return usagef("--from: %q is no controller: want https://HOST:PORT", from)
 		}
-		done, err := a.offline.Join(c.Context(), conf, token, from, address, versionText())
+		done, err := do(c.Context(), conf, token, from, address, versionText())
 		if err != nil {
 			return err
 		}
 		a.say("This machine is node %s of the group %s. Start it: `skerry serve --config %s`.",
 			fault.Printable(done.Name), fault.Printable(done.Group), a.flagOr(a.config, "SKERRY_CONFIG"))
+		if done.Kept != "" {
+			a.say("What it had before is in %s: remove that once `skerry cluster peers` shows the node as up and not behind.", done.Kept)
+		}
 		if f.kind == "table" {
 			return nil // the message says it all
 		}

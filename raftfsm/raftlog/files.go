@@ -106,7 +106,7 @@ func (l *Log) begin() error {
 	}
 	for _, e := range names {
 		if isFile.MatchString(e.Name()) {
-			return fault.New(fault.Corrupt, "", "there are entries and no file %q; this node must get its rows and its log from the others: remove it from the group and join it anew", stateFile)
+			return fault.New(fault.Corrupt, "", "there are entries and no file %q", stateFile)
 		}
 	}
 	tmp := filepath.Join(l.dir, stateFile+".tmp")
@@ -131,7 +131,7 @@ func (l *Log) load(one segmentState) error {
 	s := &segment{id: one.ID, base: one.Base, seed: seedOf(one.ID), sealed: one.Last != 0, index: one.Index}
 	var err error
 	if s.f, err = os.OpenFile(filepath.Join(l.dir, s.name()), os.O_RDWR, 0); errors.Is(err, os.ErrNotExist) {
-		return fault.New(fault.Corrupt, "", "%s is missing; this node must get its rows and its log from the others: remove it from the group and join it anew", s.name())
+		return fault.New(fault.Corrupt, "", "%s is missing", s.name())
 	} else if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (l *Log) load(one segmentState) error {
 		return s.readIndex(b, one.Last-one.Base+1)
 	}
 	if s.size < one.Size || s.size < headSize {
-		return fault.New(fault.Corrupt, "", "%s has %d bytes of %d; this node must get its rows and its log from the others: remove it from the group and join it anew", s.name(), s.size, one.Size)
+		return fault.New(fault.Corrupt, "", "%s has %d bytes of %d", s.name(), s.size, one.Size)
 	}
 	if err := s.checkHead(b[:headSize]); err != nil {
 		return err

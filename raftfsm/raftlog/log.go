@@ -103,7 +103,7 @@ func (l *Log) GetLog(index uint64, out *raft.Log) error {
 	}
 	s := l.segs[l.holder(index)]
 	if err := s.read(index, out); err != nil {
-		return fault.Wrap("read the Raft log", err)
+		return fault.Wrap("read the Raft log in "+l.dir, err)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func (s *segment) read(index uint64, out *raft.Log) error {
 }
 
 func (s *segment) damaged(index uint64, why error) error {
-	return fault.New(fault.Corrupt, "", "entry %d in %s is damaged (%w); this node must get its rows and its log from the others: remove it from the group and join it anew", index, s.name(), why)
+	return fault.New(fault.Corrupt, "", "entry %d in %s is damaged (%w)", index, s.name(), why)
 }
 
 // scan finds the entries of an unsealed segment from its bytes. durable is an offset up to which the state knows
@@ -228,7 +228,7 @@ func (s *segment) appendIndex() []byte {
 
 // readIndex takes the first n offsets of a sealed segment from the bytes of its index.
 func (s *segment) readIndex(b []byte, n uint64) error {
-	bad := fault.New(fault.Corrupt, "", "the index of %s is damaged; this node must get its rows and its log from the others: remove it from the group and join it anew", s.name())
+	bad := fault.New(fault.Corrupt, "", "the index of %s is damaged", s.name())
 	if len(b) < indexHead || binary.BigEndian.Uint32(b) != indexMagic {
 		return bad
 	}
@@ -255,7 +255,7 @@ func (s *segment) readIndex(b []byte, n uint64) error {
 // checkHead compares the head of a file with what the state says.
 func (s *segment) checkHead(b []byte) error {
 	if !bytes.Equal(b, head(s.id, s.base)) {
-		return fault.New(fault.Corrupt, "", "the head of %s is damaged; this node must get its rows and its log from the others: remove it from the group and join it anew", s.name())
+		return fault.New(fault.Corrupt, "", "the head of %s is damaged", s.name())
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func readState(dir string) (s state, gen uint64, found bool, err error) {
 		}
 	}
 	if !found {
-		return s, 0, false, fault.New(fault.Corrupt, "", "neither copy of the state in %s can be read; this node must get its rows and its log from the others: remove it from the group and join it anew", f.Name())
+		return s, 0, false, fault.New(fault.Corrupt, "", "neither copy of the state in %s can be read", f.Name())
 	}
 	return s, gen, true, nil
 }
