@@ -88,12 +88,17 @@ func (c Config) check() error {
 		return wrong("agents", "a controller has no agents: they enroll at a site")
 	case c.Role == model.RoleController && c.Detail != Detail{}:
 		return wrong("detail", "a controller holds no detail of hosts: their sites do")
+	case c.Role == model.RoleController && !c.Uplink.zero():
+		return wrong("uplink", "a controller has no uplink: only sites have")
 	case c.Role == model.RoleSite && c.Cluster != Cluster{}:
 		return wrong("cluster", "a site is in no group: only controllers are")
 	case c.Role == model.RoleController:
 		return c.Cluster.check()
 	case c.Role == model.RoleSite:
 		if err := c.Detail.Retention.check(); err != nil {
+			return err
+		}
+		if err := c.Uplink.check(); err != nil {
 			return err
 		}
 		return checkInterval("agents.interval", c.Agents.Interval)

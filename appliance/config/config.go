@@ -45,6 +45,8 @@ type Config struct {
 	Agents Agents `yaml:"agents,omitempty"`
 	// Detail is what is kept of hosts beyond the directory; a site only.
 	Detail Detail `yaml:"detail,omitempty"`
+	// Uplink is the line to the controller; a site only.
+	Uplink Uplink `yaml:"uplink,omitempty"`
 }
 
 // Log says what is logged, to standard error.

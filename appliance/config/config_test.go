@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	_ "time/tzdata" // as the program has
 
 	"github.com/rogpeppe/go-internal/txtar"
 

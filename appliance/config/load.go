@@ -68,6 +68,8 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.text("cluster.address", "SKERRY_CLUSTER_ADDRESS", &c.Cluster.Address)
 	over.path("metrics.token_file", "SKERRY_METRICS_TOKEN_FILE", &c.Metrics.TokenFile)
 	over.duration("agents.interval", "SKERRY_AGENTS_INTERVAL", &c.Agents.Interval)
+	over.bandwidth("uplink.bandwidth", "SKERRY_UPLINK_BANDWIDTH", &c.Uplink.Bandwidth)
+	over.split("uplink.window", "SKERRY_UPLINK_WINDOW", ";", &c.Uplink.Window) // commas stand between days
 	over.detail(&c.Detail.Retention)
 	if over.err != nil {
 		return Config{}, over.err
@@ -354,10 +356,12 @@ func (o *overlay) path(key, name string, to *string) {
 	}
 }
 
-func (o *overlay) list(key, name string, to *[]string) {
+func (o *overlay) list(key, name string, to *[]string) { o.split(key, name, ",", to) }
+
+func (o *overlay) split(key, name, by string, to *[]string) {
 	if v, ok := o.get(key, name); ok {
 		*to = nil
-		for part := range strings.SplitSeq(v, ",") {
+		for part := range strings.SplitSeq(v, by) {
 			*to = append(*to, strings.TrimSpace(part))
 		}
 	}
@@ -370,5 +374,15 @@ func (o *overlay) duration(key, name string, to *Duration) {
 			o.err = fault.New(fault.Invalid, "", "environment variable %s: %w", name, err)
 		}
 		*to = d
+	}
+}
+
+func (o *overlay) bandwidth(key, name string, to *Bandwidth) {
+	if v, ok := o.get(key, name); ok {
+		b, err := parseBandwidth(v)
+		if err != nil && o.err == nil {
+			o.err = fault.New(fault.Invalid, "", "environment variable %s: %w", name, err)
+		}
+		*to = b
 	}
 }

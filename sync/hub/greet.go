@@ -3,11 +3,13 @@ package hub
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/exchange"
+	"github.com/skerryhq/skerry/sync/health"
 	"github.com/skerryhq/skerry/sync/wire"
 )
 
@@ -155,8 +157,16 @@ func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end co
 	}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	mine.judge = new(health.Judge)
+	mine.heard.Store(h.Now().UnixNano())
 	old := h.links[m.ID]
 	h.links[m.ID] = mine
+	if old != nil {
+		mine.judge, mine.breaks = old.judge, slices.Clone(old.breaks)
+		if old.state.Up { // its other end came back before this one noticed
+			mine.brokeLocked(h.Now())
+		}
+	}
 	if old == nil {
 		none := make(chan struct{})
 		close(none)
@@ -172,9 +182,17 @@ func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end co
 func (h *Hub) leave(id model.NodeID, e *entry) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e.sess, e.end = nil, nil
+	e.sess, e.end, e.sent = nil, nil, nil
 	close(e.gone)
 	if h.links[id] == e {
 		e.state.Up, e.state.Since = false, h.Now()
+		e.brokeLocked(h.Now())
 	}
+}
+
+func (e *entry) brokeLocked(now time.Time) {
+	if len(e.breaks) == maxBreaks {
+		e.breaks = e.breaks[1:]
+	}
+	e.breaks = append(e.breaks, now)
 }

@@ -11,13 +11,16 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/exchange"
+	"github.com/skerryhq/skerry/sync/health"
 	"github.com/skerryhq/skerry/sync/wire"
 )
 
@@ -69,11 +72,13 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	// Keepalive and Silence are as in exchange.Config; AskTimeout bounds a question whose ctx has no
-	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (10 s if zero).
+	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (20 s if zero).
 	Keepalive, Silence, AskTimeout, HelloTimeout time.Duration
 	// Settle is the least time between two looks for directives of one link, so that a busy store does
 	// not wake every link at every commit; 25 ms if zero.
 	Settle time.Duration
+	// Jitter returns a random duration from zero up to the limit; uniform if nil.
+	Jitter func(limit time.Duration) time.Duration
 }
 
 // LinkState is whether a member's link is open, and since when it is or is not.
@@ -82,6 +87,9 @@ type LinkState struct {
 	Since    time.Time // when it went up or, if down, when it was last up
 	Remote   string    // network address of the present or last link
 	Software string    // what the member said it runs
+	// Late is why a link that is up is degraded; empty: it is not. LateSince is since when.
+	Late      string
+	LateSince time.Time
 }
 
 // Hub is safe for concurrent use.
@@ -89,6 +97,7 @@ type Hub struct {
 	Config
 
 	spool *exchange.Spool // of what comes up in parts
+	news  *news           // of directives
 
 	mu    sync.Mutex // guards links
 	links map[model.NodeID]*entry
@@ -101,7 +110,21 @@ type entry struct {
 	sess  exchange.Session // nil when down
 	end   context.CancelCauseFunc
 	gone  chan struct{} // closed when the link has left: nothing of it is under way any more
+
+	// What the judge sees. An entry takes the judge and the breaks of the one before it over.
+	judge  *health.Judge
+	breaks []time.Time  // when links of this member broke, lately; at most maxBreaks
+	heard  atomic.Int64 // when the last frame came, in Unix nanoseconds
+	sent   []sending    // directives on the way
 }
+
+// sending is a run on the way.
+type sending struct {
+	through model.Seq
+	at      time.Time
+}
+
+const maxBreaks = 16
 
 // spoolBytes bounds what is kept of large items that are not whole yet, over all members.
 const spoolBytes = 64 << 20
@@ -111,7 +134,7 @@ func New(c Config) *Hub {
 	for _, d := range []struct {
 		at    *time.Duration
 		value time.Duration
-	}{{&c.AskTimeout, 30 * time.Second}, {&c.HelloTimeout, 10 * time.Second}, {&c.Settle, 25 * time.Millisecond}} {
+	}{{&c.AskTimeout, 30 * time.Second}, {&c.HelloTimeout, 20 * time.Second}, {&c.Settle, 25 * time.Millisecond}} {
 		if *d.at == 0 {
 			*d.at = d.value
 		}
@@ -119,7 +142,10 @@ func New(c Config) *Hub {
 	if c.Heard == nil {
 		c.Heard = func(model.Member) {}
 	}
-	return &Hub{Config: c, spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	if c.Jitter == nil {
+		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
+	}
+	return &Hub{Config: c, news: newNews(), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
 }
 
 // Live returns the state of a member's link; false where it has had none since this server started.
@@ -130,7 +156,42 @@ func (h *Hub) Live(id model.NodeID) (LinkState, bool) {
 	if !ok {
 		return LinkState{}, false
 	}
-	return e.state, true
+	s := e.state
+	if v := e.judgeLocked(h.Now()); v.Word == health.Degraded {
+		s.Late, s.LateSince = v.Reason, v.Since
+	}
+	return s, true
+}
+
+// judgeLocked finds the word for the link.
+func (e *entry) judgeLocked(now time.Time) health.Health {
+	for len(e.breaks) > 0 && now.Sub(e.breaks[0]) > health.BreaksWithin {
+		e.breaks = e.breaks[1:]
+	}
+	s := health.Sight{Now: now, Tried: true, Online: e.state.Up, Since: e.state.Since, Breaks: len(e.breaks), Heard: time.Unix(0, e.heard.Load())}
+	if len(e.sent) > 0 {
+		s.Sent = e.sent[0].at
+	}
+	return e.judge.Look(s)
+}
+
+// sends notes that a run of directives leaves, and taken that the member holds what is through.
+func (h *Hub) sends(e *entry, through model.Seq) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e.sent = append(e.sent, sending{through, h.Now()})
+}
+
+func (h *Hub) taken(e *entry, through model.Seq) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for n < len(e.sent) && e.sent[n].through <= through {
+		n++
+	}
+	if e.sent = e.sent[n:]; len(e.sent) == 0 {
+		e.sent = nil
+	}
 }
 
 // Known returns the members that have or had a link since this server started, in no order.
@@ -144,8 +205,20 @@ func (h *Hub) Known() []model.NodeID {
 // session. A newer session of the same member takes the place of this one.
 func (h *Hub) Serve(ctx context.Context, s exchange.Session, m model.Member) error {
 	defer s.Close()
-	ctx, end := context.WithCancelCause(ctx)
+	outer := ctx
+	ctx, end := context.WithCancelCause(context.WithoutCancel(outer))
 	defer end(nil)
+	defer context.AfterFunc(outer, func() { end(h.stopping()) })()
+	// On a thin line a write may be stuck behind much else: whoever is told to go goes all the same.
+	defer context.AfterFunc(ctx, func() {
+		t := time.NewTimer(lastWord)
+		defer t.Stop()
+		select {
+		case <-s.Done():
+		case <-t.C:
+			s.Close()
+		}
+	})()
 	log := h.Log.With("member", m.Name, "kind", string(m.Kind), "remote", s.Peer().Remote)
 	err := h.serve(ctx, end, s, m, log)
 	if ctx.Err() != nil {
@@ -154,6 +227,22 @@ func (h *Hub) Serve(ctx context.Context, s exchange.Session, m model.Member) err
 	log.Info("link closed", "reason", reason(err))
 	return err
 }
+
+// lastWord is how long a link that was told to end may take over saying why.
+const lastWord = 2 * time.Second
+
+// stopping is what the members are told when this server stops: to come back when it is there again, and not
+// all at once.
+func (h *Hub) stopping() error {
+	h.mu.Lock()
+	n := len(h.links)
+	h.mu.Unlock()
+	spread := time.Second + time.Duration(n)*perLink
+	return fault.Later(fault.New(fault.Unreachable, "", "this server is stopping; the link comes back by itself"), time.Second+h.Jitter(spread))
+}
+
+// perLink is about what it costs to take one link back.
+const perLink = 2 * time.Millisecond
 
 func reason(err error) string {
 	if err == nil {
@@ -197,10 +286,10 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	}
 	_ = stream.SetDeadline(time.Time{})
 	return exchange.Run(ctx, stream, exchange.Config{
-		Source: &directives{Hub: h, to: m.ID, epoch: epoch}, Sink: sink,
+		Source: &directives{Hub: h, to: m.ID, epoch: epoch, mine: mine}, Sink: sink,
 		PeerEpoch: hello.Epoch, PeerHeld: hello.Held, PeerBegun: hello.Begun,
 		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID,
-		Heard: func() { h.Heard(m) },
+		Heard: func() { mine.heard.Store(h.Now().UnixNano()); h.Heard(m) },
 		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,
 	})
 }

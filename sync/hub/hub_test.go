@@ -244,7 +244,7 @@ func TestSilentDialler(t *testing.T) {
 		_, a := linktest.Pair("p", "q", linktest.Faults{})
 		began := time.Now()
 		err := newHub(&rows{}).Serve(t.Context(), a, site)
-		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 10*time.Second {
+		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 20*time.Second {
 			t.Errorf("no stream: %v after %v", err, time.Since(began))
 		}
 		d, a := linktest.Pair("p", "q", linktest.Faults{})
@@ -253,7 +253,7 @@ func TestSilentDialler(t *testing.T) {
 		}
 		began = time.Now()
 		err = newHub(&rows{}).Serve(t.Context(), a, site)
-		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 10*time.Second {
+		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 20*time.Second {
 			t.Errorf("no hello: %v after %v", err, time.Since(began))
 		}
 	})

@@ -28,27 +28,3 @@ func (l *Link) reconcile(ctx context.Context, held model.Position) error {
 		"held", uint64(from), "acknowledged", uint64(dropped))
 	return fault.Wrap("send everything again", l.Resync(ctx))
 }
-
-// outbox is an Outbox as an exchange.Source.
-type outbox struct{ Outbox }
-
-// Next implements exchange.Source. What is missing between two numbers was replaced by a newer item,
-// so the last item's number is the place reached.
-func (o outbox) Next(ctx context.Context, after model.Seq, maxItems, maxBytes int) ([]model.Item, model.Seq, error) {
-	for {
-		head := o.Head() // before the items are read, so that one appended meanwhile ends the wait
-		items, err := o.After(after, maxItems, maxBytes)
-		if err != nil {
-			return nil, 0, err
-		}
-		if n := len(items); n > 0 {
-			return items, items[n-1].Seq, nil
-		}
-		if err := o.Wait(ctx, max(after, head)); err != nil {
-			return nil, 0, err
-		}
-	}
-}
-
-// Acked implements exchange.Source.
-func (o outbox) Acked(_ context.Context, at model.Position) error { return o.DropThrough(at.Seq) }

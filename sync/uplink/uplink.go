@@ -38,6 +38,13 @@ type Outbox interface {
 // Answer answers one question of the upper tier with a value to be encoded as JSON.
 type Answer func(ctx context.Context, params map[string]string) (any, error)
 
+// Window is a schedule; sync/window satisfies it.
+type Window interface {
+	Open(now time.Time) bool
+	// Next returns when Open next becomes another; zero: never.
+	Next(now time.Time) time.Time
+}
+
 // Config is what a Link needs. Fields without a note are required.
 type Config struct {
 	Self     model.NodeID // this site or agent
@@ -60,13 +67,18 @@ type Config struct {
 	Changed func(State)
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Window says when the line may be used for all that waits; nil: always. While it is closed only events and
+	// the kinds for which Urgent says so go up, with what is older than they are.
+	Window Window
+	Urgent func(model.ItemKind) bool
 	// BackoffBase and BackoffCap bound the pause before the next dial: the n-th pause in a row is random
-	// between zero and the lesser of the cap and base * 2^n. 500 ms and 60 s if zero.
+	// between zero and the lesser of the cap and base * 2^n. 500 ms and 30 s if zero. Where the upper tier says when
+	// to try again, that holds instead.
 	BackoffBase, BackoffCap time.Duration
 	// Jitter returns a random duration from zero up to the limit; uniform if nil.
 	Jitter func(limit time.Duration) time.Duration
 	// Keepalive and Silence are as in exchange.Config; HelloTimeout bounds dialling and the greeting
-	// together (20 s if zero).
+	// together (45 s if zero).
 	Keepalive, Silence, HelloTimeout time.Duration
 }
 
@@ -82,6 +94,7 @@ type State struct {
 type Link struct {
 	Config
 	spool *exchange.Spool // of what comes down in parts
+	seen  sightings
 
 	mu    sync.Mutex // guards state
 	state State
@@ -95,7 +108,7 @@ func New(c Config) *Link {
 	for _, d := range []struct {
 		at    *time.Duration
 		value time.Duration
-	}{{&c.BackoffBase, 500 * time.Millisecond}, {&c.BackoffCap, time.Minute}, {&c.HelloTimeout, 20 * time.Second}} {
+	}{{&c.BackoffBase, 500 * time.Millisecond}, {&c.BackoffCap, 30 * time.Second}, {&c.HelloTimeout, 45 * time.Second}} {
 		if *d.at == 0 {
 			*d.at = d.value
 		}
@@ -137,6 +150,7 @@ func (l *Link) Run(ctx context.Context) error {
 	for n := 0; ; n++ {
 		began := time.Now()
 		err := l.once(ctx)
+		l.seen.ended(l.Now(), l.State().Online)
 		if ctx.Err() != nil {
 			l.set(false, "", "")
 			return nil
@@ -149,7 +163,7 @@ func (l *Link) Run(ctx context.Context) error {
 			n = 0
 		}
 		l.set(false, "", err.Error())
-		pause := l.Jitter(backoff(l.BackoffBase, l.BackoffCap, n) + 1)
+		pause := l.pause(err, n)
 		l.Log.Warn("link down", "reason", err.Error(), "retry_in", pause.Round(time.Millisecond).String())
 		t := time.NewTimer(pause)
 		select {
@@ -158,6 +172,22 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 		t.Stop()
 	}
+}
+
+// Bounds of what the upper tier may say of when to try again.
+const (
+	leastRetry = time.Second
+	mostRetry  = 10 * time.Minute
+)
+
+// pause returns how long to wait after the n-th failure in a row: as long as the upper tier asks for and up to
+// half as long again, or a random part of what backoff allows.
+func (l *Link) pause(err error, n int) time.Duration {
+	if d, ok := fault.RetryAfter(err); ok {
+		d = min(max(d, leastRetry), mostRetry)
+		return d + l.Jitter(d/2+1)
+	}
+	return l.Jitter(backoff(l.BackoffBase, l.BackoffCap, n) + 1)
 }
 
 // backoff returns the limit of the n-th pause in a row, n from 0.
@@ -189,10 +219,20 @@ func (l *Link) once(ctx context.Context) error {
 	l.Log.Info("link up", "upper", welcome.Name, "software", welcome.Software, "remote", sess.Peer().Remote,
 		"held", uint64(welcome.Held.Seq), "skew", welcome.Now.Std().Sub(l.Now()).Round(time.Second).String())
 
+	// On a thin line a write may be stuck behind much else: a node that is to stop does all the same.
+	defer context.AfterFunc(ctx, func() {
+		t := time.NewTimer(lastWord)
+		defer t.Stop()
+		select {
+		case <-sess.Done():
+		case <-t.C:
+			sess.Close()
+		}
+	})()
 	var answering sync.WaitGroup
 	answering.Go(func() { l.answer(ctx, sess) })
 	err = exchange.Run(ctx, stream, exchange.Config{
-		Source: outbox{l.Outbox}, Sink: l.Sink,
+		Source: source{l.Outbox, l}, Sink: l.Sink,
 		PeerEpoch: welcome.Epoch, PeerHeld: welcome.Held, PeerBegun: welcome.Begun,
 		Version: welcome.MaxVersion, Spool: l.spool, Origin: l.Upper,
 		Log: l.Log, Keepalive: l.Keepalive, Silence: l.Silence,
@@ -201,6 +241,9 @@ func (l *Link) once(ctx context.Context) error {
 	answering.Wait()
 	return err
 }
+
+// lastWord is how long a link that is to end may take over saying so.
+const lastWord = 2 * time.Second
 
 // open dials and greets. On success the caller closes the session.
 func (l *Link) open(ctx context.Context) (exchange.Session, net.Conn, wire.Welcome, error) {

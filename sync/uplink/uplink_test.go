@@ -48,6 +48,8 @@ func (b *box) add() {
 	b.change = make(chan struct{})
 }
 
+func (b *box) waiting() int { b.mu.Lock(); defer b.mu.Unlock(); return int(b.head - b.dropped) }
+
 func (b *box) Epoch() model.Epoch { return b.epoch }
 
 func (b *box) Head() model.Seq { b.mu.Lock(); defer b.mu.Unlock(); return b.head }
@@ -259,12 +261,12 @@ func TestStatesAndReasons(t *testing.T) {
 		// A dial that is answered by nobody.
 		<-u.dials
 		down := u.link.State().Since
-		time.Sleep(25 * time.Second)
+		time.Sleep(50 * time.Second)
 		u.stop()
 		want := []string{
 			"online at controller: ", "offline: the other side gave up: site oslo is suspended",
 			"online at controller: ", "offline: the other side ended the link",
-			"offline: open the link: the other side did not answer within 20s",
+			"offline: open the link: the other side did not answer within 45s",
 		}
 		if len(states) < 5 || !reflect.DeepEqual(states[:5], want) {
 			t.Errorf("states %q", states)
@@ -302,7 +304,7 @@ func TestBackoff(t *testing.T) {
 		<-enough
 		u.stop()
 		var want []time.Duration
-		for _, s := range []float64{.5, 1, 2, 4, 8, 16, 32, 60, 60, 60, 60, .5, 1, 2} {
+		for _, s := range []float64{.5, 1, 2, 4, 8, 16, 30, 30, 30, 30, 30, .5, 1, 2} {
 			want = append(want, time.Duration(s*float64(time.Second)))
 		}
 		if !reflect.DeepEqual(limits, want) {
@@ -313,5 +315,56 @@ func TestBackoff(t *testing.T) {
 				t.Errorf("pause %d was %v, the limit is %v", i, pause, want[i-1])
 			}
 		}
+	})
+}
+
+// What the upper tier says of when to try again holds, within bounds, and with a random part on top.
+func TestRetryAfter(t *testing.T) {
+	for _, c := range []struct{ said, least, most time.Duration }{
+		{time.Second, time.Second, 1500 * time.Millisecond},
+		{90 * time.Second, 90 * time.Second, 135 * time.Second},
+		{20 * time.Hour, 10 * time.Minute, 15 * time.Minute},
+	} {
+		for _, dice := range []float64{0, 0.999999} {
+			synctest.Test(t, func(t *testing.T) {
+				var at []time.Duration
+				began := time.Now()
+				enough := make(chan struct{})
+				u := newTier(t, uplink.Config{
+					Outbox: newBox(1, 0, 0),
+					Jitter: func(limit time.Duration) time.Duration { return time.Duration(dice * float64(limit)) },
+					Dial: func(context.Context) (exchange.Session, error) {
+						if at = append(at, time.Since(began)); len(at) == 2 {
+							close(enough)
+						}
+						return nil, fault.Wrap("dial", fault.Later(fault.New(fault.Busy, "", "full"), c.said))
+					},
+				})
+				<-enough
+				u.stop()
+				pause := at[1] - at[0]
+				want := c.least
+				if dice > 0 {
+					want = c.most
+				}
+				if d := pause - want; d < -time.Millisecond || d > time.Millisecond {
+					t.Errorf("told to wait %v with the dice at %v it waited %v, want %v", c.said, dice, pause, want)
+				}
+			})
+		}
+	}
+	// The upper tier says it in a Fault as well.
+	synctest.Test(t, func(t *testing.T) {
+		u := newTier(t, uplink.Config{Outbox: newBox(1, 0, 0), Jitter: func(time.Duration) time.Duration { return 0 }})
+		s, _ := u.welcome(wire.Welcome{})
+		if err := wire.WriteFault(s, fault.Later(fault.New(fault.Unreachable, "", "stopping"), 7*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now()
+		<-u.dials
+		if took := time.Since(at); took != 7*time.Second {
+			t.Errorf("it came back after %v", took)
+		}
+		u.stop()
 	})
 }

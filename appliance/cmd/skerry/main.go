@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // an appliance may have no time zones of its own
 
 	"github.com/skerryhq/skerry/appliance/cli"
 )
