@@ -19,6 +19,9 @@ func (a cpu) minus(b cpu) cpu { return cpu{a.server - b.server, a.client - b.cli
 // each says what one of n answers took, in microseconds.
 func (a cpu) each(n float64) string {
 	us := func(d time.Duration) float64 { return float64(d.Microseconds()) / max(n, 1) }
+	if a.server == 0 { // all of it is in this process
+		return fmt.Sprintf("%.1f", us(a.client))
+	}
 	return fmt.Sprintf("%.0f+%.0f", us(a.server), us(a.client))
 }
 

@@ -57,33 +57,62 @@ func (b *bench) traffic(writers, batches int) traffic {
 // deliver sends the traffic to an engine, each writer its list, and returns how long that took. Everything is
 // made ready before the clock runs. rate bounds the rows a second of all writers together; 0: no bound.
 func deliver(ctx context.Context, e Engine, t traffic, rate float64) (took time.Duration, err error) {
-	sends := make([][]func(context.Context) error, len(t))
+	r, err := makeReady(ctx, e, t)
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	return r.send(ctx, rate)
+}
+
+// ready is traffic that has only to be sent.
+type ready struct {
+	t       traffic
+	writers []Writer
+	sends   [][]func(context.Context) error // by writer
+}
+
+func (r *ready) close() {
+	for _, w := range r.writers {
+		w.Close()
+	}
+}
+
+func makeReady(ctx context.Context, e Engine, t traffic) (*ready, error) {
+	r := &ready{t: t, sends: make([][]func(context.Context) error, len(t))}
 	for w, list := range t {
 		writer, err := e.Writer(ctx)
 		if err != nil {
-			return 0, err
+			r.close()
+			return nil, err
 		}
-		defer writer.Close()
+		r.writers = append(r.writers, writer)
 		for _, d := range list {
 			send, err := writer.Prepare(d)
 			if err != nil {
-				return 0, err
+				r.close()
+				return nil, err
 			}
-			sends[w] = append(sends[w], send)
+			r.sends[w] = append(r.sends[w], send)
 		}
 	}
+	return r, nil
+}
+
+// send sends it; see deliver.
+func (r *ready) send(ctx context.Context, rate float64) (took time.Duration, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
-	for w := range sends {
+	for w := range r.sends {
 		g.Go(func() error {
 			due := began
-			for i, send := range sends[w] {
+			for i, send := range r.sends[w] {
 				if rate > 0 {
 					// Who is behind does not wait.
 					if err := pause(ctx, time.Until(due)); err != nil {
 						return err
 					}
-					due = due.Add(time.Duration(float64(len(t[w][i].Deltas)*len(t)) / rate * float64(time.Second)))
+					due = due.Add(time.Duration(float64(len(r.t[w][i].Deltas)*len(r.t)) / rate * float64(time.Second)))
 				}
 				if err := send(ctx); err != nil {
 					return err

@@ -18,22 +18,25 @@ type tapped interface {
 	Raw(dir string) (commit func(batch []byte) error, closeDB func() error, err error)
 }
 
-// raw writes the bytes of one of our own runs by Pebble alone and compares the rates, ours being the best of
-// those measured before.
+// raw has Pebble alone write what one of our own runs wrote, in each of the readings of it (shape), and compares the
+// rates, ours being the best of those measured before.
 func (b *bench) raw(best float64) error {
 	s, ok := any(b.sk.store).(tapped)
 	if !ok {
 		b.printf("raw Pebble: NOT MEASURED, the store does not hand out what it writes\n")
 		return nil
 	}
-	var batches [][]byte
-	size := 0
-	s.Tap(func(batch []byte) {
-		batches = append(batches, slices.Clone(batch))
-		size += len(batch)
-	})
 	t := b.traffic(1, ingestRows/batchSize)
-	_, err := deliver(b.ctx, b.sk, t, 0)
+	r, err := makeReady(b.ctx, b.sk, t)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	var batches [][]byte
+	s.Tap(func(batch []byte) { batches = append(batches, slices.Clone(batch)) })
+	before := b.spent(b.sk)
+	_, err = r.send(b.ctx, 0)
+	own := b.spent(b.sk).minus(before)
 	s.Tap(nil)
 	if err != nil {
 		return err
@@ -43,31 +46,43 @@ func (b *bench) raw(best float64) error {
 			return err
 		}
 	}
-	b.printf("%-36s", "raw Pebble, the same bytes")
-	alone := 0.0
-	for _, n := range writerCounts {
-		took, err := b.rawRun(s, batches, n)
-		if err != nil {
-			return err
-		}
-		rate := float64(t.rows()) / took.Seconds()
-		alone = max(alone, rate)
-		b.printf(" %10.0f", rate)
+	shapes, err := shapesOf(t[0], batches, named(b.fleet, t[0]))
+	if err != nil {
+		return err
 	}
-	b.printf("   (%d batches, %.0f bytes a row)\n", len(batches), float64(size)/float64(t.rows()))
-	b.figure(best >= alone/2, "ingest >= 50 % of raw Pebble writing the same bytes", "%.0f %%, the best of 1, 2 and 8 writers each", 100*best/alone)
+	rows := float64(t.rows())
+	b.printf("raw Pebble, an fsync for each batch; our own CPU is %s us a row, written by one\n", own.each(rows))
+	for _, shape := range shapes {
+		b.printf("  %-34s", shape.name)
+		alone, alike := 0.0, cpu{}
+		for _, n := range writerCounts {
+			took, work, err := b.rawRun(s, shape.batches, n)
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				alike = work
+			}
+			rate := rows / took.Seconds()
+			alone = max(alone, rate)
+			b.printf(" %10.0f", rate)
+		}
+		b.printf("   (%d batches, %.0f bytes and %s us of CPU a row; ours is %.0f %% of the best)\n",
+			len(shape.batches), shape.size(t.rows()), alike.each(rows), 100*best/alone)
+		b.figure(best >= alone/2, "ingest >= 50 % of raw Pebble writing "+shape.name, "%.0f %%, the best of 1, 2 and 8 writers each", 100*best/alone)
+	}
 	return nil
 }
 
 // rawRun writes the batches by so many writers in turn, each of them synced.
-func (b *bench) rawRun(s tapped, batches [][]byte, writers int) (took time.Duration, err error) {
+func (b *bench) rawRun(s tapped, batches [][]byte, writers int) (took time.Duration, work cpu, err error) {
 	dir := filepath.Join(b.dir, "raw")
 	commit, closeDB, err := s.Raw(dir)
 	if err != nil {
-		return 0, err
+		return 0, work, err
 	}
 	g, ctx := errgroup.WithContext(b.ctx)
-	began := time.Now()
+	before, began := b.spent(b.sk), time.Now()
 	for w := range writers {
 		g.Go(func() error {
 			for i := w; i < len(batches); i += writers {
@@ -82,12 +97,12 @@ func (b *bench) rawRun(s tapped, batches [][]byte, writers int) (took time.Durat
 		})
 	}
 	err = g.Wait()
-	took = time.Since(began)
+	took, work = time.Since(began), b.spent(b.sk).minus(before)
 	if err2 := closeDB(); err == nil {
 		err = err2
 	}
 	if err2 := os.RemoveAll(dir); err == nil {
 		err = err2
 	}
-	return took, err
+	return took, work, err
 }
