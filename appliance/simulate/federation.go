@@ -217,7 +217,7 @@ func (r *federation) link(ctx context.Context, s *site) error {
 		Dial:    func(ctx context.Context) (exchange.Session, error) { return r.dial(ctx, s.id) },
 		Outbox:  s.log,
 		Sink:    s.down,
-		Answers: map[string]uplink.Answer{model.RouteHostDetail: s.log.detail},
+		Answers: s.log.answers(),
 		// What the controller lost is computed again from where it now is.
 		Resync: func(context.Context) error { return nil },
 		Changed: func(st uplink.State) {

@@ -77,6 +77,11 @@ func (f *Fleet) Host(n int) (model.Facts, []byte, error) {
 	return facts, i.encoded, nil
 }
 
+// System returns the facts of host n's system, which are those of the host that Host returns.
+func (f *Fleet) System(n int, facts model.Facts) model.OSFacts {
+	return systemOf(rand.New(rand.NewPCG(f.seed, 1<<33+uint64(n))), facts)
+}
+
 // Inventoried returns how many of the first hosts of a seed's fleet have an inventory, which a site can match.
 func Inventoried(seed uint64, hosts int) (int, error) {
 	f, err := NewFleet(seed, "", model.NodeID{}, time.Time{})

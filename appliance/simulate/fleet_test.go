@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -77,6 +78,10 @@ func TestSkew(t *testing.T) {
 		owners[facts.Owner]++
 		for _, tag := range facts.Tags {
 			tags[tag]++
+		}
+		system := f.System(n, facts)
+		if err := inventory.CheckOSFacts(&system); err != nil || !reflect.DeepEqual(system, f.System(n, facts)) || len(system.Interfaces) != 1 {
+			t.Fatalf("the system of host %d: %+v, %v", n, system, err)
 		}
 		if facts.Hostname == "" || facts.FQDN == "" || len(facts.IPv4) != 1 || !facts.Simulated || facts.BootedAt > model.TimeOf(start) {
 			t.Fatalf("host %d: %+v", n, facts)
@@ -152,7 +157,7 @@ func TestOutboxNumbersEveryItemOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after != o.Head() || seen[model.ItemFacts] != hosts || seen[model.ItemPackages] != packages || packages == hosts || seen[model.ItemMove] != 1 {
+	if after != o.Head() || seen[model.ItemFacts] != hosts || seen[model.ItemPackages] != packages || seen[model.ItemOSFacts] != hosts || packages == hosts || seen[model.ItemMove] != 1 {
 		t.Fatalf("ended at %d of %d: %v; %d hosts have packages", after, o.Head(), seen, packages)
 	}
 	acked := 0

@@ -8,9 +8,9 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// outbox is what a real agent keeps on disk, computed instead: its first items are the facts (2n+1) and the
-// inventory (2n+2, where it has one) of each host in turn, made when they are asked for; behind them stand
-// the results of commands, in memory.
+// outbox is what a real agent keeps on disk, computed instead: its first items are the facts (3n+1), the
+// inventory (3n+2, where it has one) and the facts of the system (3n+3) of each host in turn, made when they are asked
+// for; behind them stand the results of commands, in memory.
 type outbox struct {
 	fleet *Fleet
 	hosts int
@@ -25,16 +25,14 @@ type outbox struct {
 	acked   func(sent, total int)
 }
 
+// perHost is how many numbers each host has.
+const perHost = 3
+
 func newOutbox(f *Fleet, hosts int, epoch model.Epoch, asOf model.Time, acked func(sent, total int)) (*outbox, error) {
-	_, packages, err := f.Host(hosts - 1)
-	if err != nil {
+	if _, _, err := f.Host(hosts - 1); err != nil {
 		return nil, err
 	}
-	fixed := model.Seq(2 * hosts)
-	if packages == nil {
-		fixed--
-	}
-	return &outbox{fleet: f, hosts: hosts, fixed: fixed, epoch: epoch, asOf: asOf, grown: make(chan struct{}), acked: acked}, nil
+	return &outbox{fleet: f, hosts: hosts, fixed: perHost * model.Seq(hosts), epoch: epoch, asOf: asOf, grown: make(chan struct{}), acked: acked}, nil
 }
 
 // Epoch implements uplink.Outbox.
@@ -83,17 +81,21 @@ func (o *outbox) item(seq model.Seq) (model.Item, bool, error) {
 		defer o.mu.Unlock()
 		return o.moves[seq-o.fixed-1], true, nil
 	}
-	n := int(seq-1) / 2
+	n := int(seq-1) / perHost
 	facts, packages, err := o.fleet.Host(n)
 	item := model.Item{Seq: seq, Kind: model.ItemFacts, Key: o.fleet.ID(n).String(), AsOf: o.asOf}
 	if err != nil {
 		return item, false, err
 	}
-	if seq%2 == 0 {
+	var payload any = facts
+	switch (seq - 1) % perHost {
+	case 1:
 		item.Kind, item.Payload = model.ItemPackages, packages
 		return item, packages != nil, nil
+	case 2:
+		item.Kind, payload = model.ItemOSFacts, o.fleet.System(n, facts)
 	}
-	if item.Payload, err = model.Encode(facts); err != nil {
+	if item.Payload, err = model.Encode(payload); err != nil {
 		return item, false, fmt.Errorf("encode simulated host %d: %w", n, err)
 	}
 	return item, true, nil
@@ -115,10 +117,7 @@ func (o *outbox) append(moves []model.Item) {
 func (o *outbox) DropThrough(seq model.Seq) error {
 	o.mu.Lock()
 	o.dropped = max(o.dropped, seq)
-	hosts := int(min(o.dropped, o.fixed)) / 2
-	if o.dropped >= o.fixed {
-		hosts = o.hosts
-	}
+	hosts := int(min(o.dropped, o.fixed)) / perHost
 	o.mu.Unlock()
 	if o.acked != nil {
 		o.acked(hosts, o.hosts)
