@@ -66,6 +66,9 @@ func (i inventories) Inventory(digest string) (model.Inventory, bool, error) {
 func (s *site) hostDetail(_ context.Context, id model.HostID) (model.HostDetail, error) {
 	const op = "read host"
 	d := model.HostDetail{At: model.TimeOf(s.clock.Now())}
+	if s.detail == nil {
+		return d, s.damaged
+	}
 	v := s.rows.Store.View()
 	defer v.Close()
 	h, ok, err := v.Host(id)

@@ -46,6 +46,9 @@ func (d drill) answer(ctx context.Context, route string, params map[string]strin
 	if !ok {
 		return nil, fault.New(fault.NotFound, "answer", "this site does not answer %q", route)
 	}
+	if d.detail == nil {
+		return nil, d.damaged
+	}
 	return fn(ctx, params)
 }
 

@@ -9,17 +9,22 @@ import (
 
 // sources is what this site tells Prometheus.
 func (s *site) sources() serve.Sources {
-	return serve.Sources{
+	out := serve.Sources{
 		Disk: func() serve.DiskState {
 			st := s.space.State()
 			return serve.DiskState{Free: st.Free, Level: int(st.Level)}
 		},
 		Links:    s.linkCounts,
 		ReadOnly: s.readOnly,
-		Outbox:   func() serve.OutboxState { return serve.OutboxState{Items: s.outbox.Len(), Bytes: s.outbox.Bytes()} },
 		Clock:    func() bool { return s.clock.State().Judged == clock.Believed },
-		Hosts:    func() map[string]int64 { return s.rows.HostsByStatus(nil) },
 	}
+	if s.outbox != nil {
+		out.Outbox = func() serve.OutboxState { return serve.OutboxState{Items: s.outbox.Len(), Bytes: s.outbox.Bytes()} }
+	}
+	if s.rows.Store != nil {
+		out.Hosts = func() map[string]int64 { return s.rows.HostsByStatus(nil) }
+	}
+	return out
 }
 
 // readOnly says why nothing can be changed here now, of serve.ReadOnlyReasons.
@@ -27,7 +32,7 @@ func (s *site) readOnly() (why []string) {
 	if s.space.Err(space.Low) != nil {
 		why = append(why, "disk_full")
 	}
-	if s.prop.Err() != nil {
+	if s.damaged != nil || s.prop.Err() != nil {
 		why = append(why, "disk_failed")
 	}
 	return why

@@ -122,8 +122,11 @@ type site struct {
 	outbox  *queue.Queue
 	up      *uplink.Link      // nil while not enrolled
 	ends    *uplink.Endpoints // of the controller; nil while not enrolled
-	prop    *uplink.Proposer
+	line    line              // to the controller
+	prop    *uplink.Proposer  // nil where the rows are damaged
+	damaged error             // why this site is in safe mode; nil: it is not
 	hub     *hub.Hub
+	alerts  *alerter      // nil while not enrolled
 	enroll  chan struct{} // closed when an identity was saved
 
 	joining sync.Mutex // one enrollment at a time; guards what follows
@@ -164,15 +167,19 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 			return nil
 		}
 	})
-	// The writer outlives the parts that propose: they are waited for first.
-	writer, stopWriter := context.WithCancel(context.WithoutCancel(ctx))
-	written := make(chan error, 1)
-	go func() { written <- s.prop.Run(writer) }()
-	defer func() {
-		stopWriter()
-		err = errors.Join(err, <-written)
-	}()
-	g.Go(func() error { return s.detail.RunGC(ctx) })
+	if s.prop != nil {
+		// The writer outlives the parts that propose: they are waited for first.
+		writer, stopWriter := context.WithCancel(context.WithoutCancel(ctx))
+		written := make(chan error, 1)
+		go func() { written <- s.prop.Run(writer) }()
+		defer func() {
+			stopWriter()
+			err = errors.Join(err, <-written)
+		}()
+	}
+	if s.damaged == nil {
+		g.Go(func() error { return s.detail.RunGC(ctx) })
+	}
 	g.Go(func() error { return s.space.Run(ctx) })
 	g.Go(func() error { _ = s.clock.Run(ctx); return nil }) // it has said what is wrong; a site serves without a floor
 	if err := s.serve(ctx, g, door, socket); err != nil {
@@ -190,35 +197,61 @@ func (s *site) open() (err error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
 	}
+	if err := interrupted(s.Data); err != nil {
+		return err
+	}
 	s.clock = clock.Open(clock.Config{
-		Path: filepath.Join(s.Data, "clock.json"), Evidence: []time.Time{s.id.EnrolledAt.Std()}, Wall: s.opts.Wall, Log: s.log,
+		Path: clockPath(s.Config), Evidence: []time.Time{s.id.EnrolledAt.Std()}, Wall: s.opts.Wall, Log: s.log,
 	})
 	if s.space, err = space.Open(space.Config{Dir: s.Data, Log: s.log}); err != nil {
 		return err
 	}
-	store, err := index.Open(filepath.Join(s.Data, "index"), index.Options{Log: s.log})
+	store, err := index.Open(storePath(s.Data, storeIndex), index.Options{Log: s.log})
 	if err != nil {
-		return err
+		return s.hurt(storeIndex, err)
 	}
 	s.rows = serve.Rows{Store: store}
-	if s.outbox, err = queue.Open(filepath.Join(s.Data, "outbox.db"), queue.Options{}); err != nil {
-		return errors.Join(err, store.Close())
+	var out uplink.Appender
+	if s.outbox, err = queue.Open(storePath(s.Data, storeOutbox), queue.Options{Log: s.log}); err == nil {
+		out = s.outbox
+	} else if err = s.hurt(storeOutbox, err); err != nil {
+		return errors.Join(err, s.close())
+	} else {
+		out = still{model.Seq(store.Applied()), s.damaged}
 	}
-	if s.detail, err = detail.Open(filepath.Join(s.Data, "detail"), s.detailOptions()); err != nil {
-		return errors.Join(err, s.outbox.Close(), store.Close())
+	if s.detail, err = detail.Open(storePath(s.Data, storeDetail), s.detailOptions()); err != nil {
+		if err = s.hurt(storeDetail, err); err != nil {
+			return errors.Join(err, s.close())
+		}
 	}
 	env := apply.Env{Role: model.RoleSite}
 	s.prop = uplink.NewProposer(uplink.ProposerConfig{
-		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: s.outbox,
+		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: out,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
-		Room:  func() error { return s.space.Err(space.Low) },
-		Now:   s.clock.Now, Log: s.log,
+		Room: func() error {
+			if s.damaged != nil {
+				return s.damaged
+			}
+			return s.space.Err(space.Low)
+		},
+		Now: s.clock.Now, Log: s.log,
 	})
 	return nil
 }
 
+// close closes what is open; a store that is damaged never was.
 func (s *site) close() error {
-	return errors.Join(s.detail.Close(), s.outbox.Close(), s.rows.Close())
+	var errs []error
+	if s.detail != nil {
+		errs = append(errs, s.detail.Close())
+	}
+	if s.outbox != nil {
+		errs = append(errs, s.outbox.Close())
+	}
+	if s.rows.Store != nil {
+		errs = append(errs, s.rows.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (s *site) enrolled() bool { return !s.id.Member.IsZero() }
@@ -237,11 +270,15 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	a := api.Config{
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
-		Store: s.rows, Directory: s.rows.Store, Check: s.rows.Check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Upper: upper{s},
-		Ready: s.notReady, Now: s.clock.Now, Log: log,
+		Store: s.rows, Directory: s.rows.Store, Check: s.rows.Check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
+		Ready: s.notReady, Clock: ticks{s.clock}, Now: s.clock.Now, Log: log,
 		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered,
 	}
 	s.metrics.From(s.sources())
+	if s.damaged != nil {
+		s.serveSafe(ctx, g, door, socket, a)
+		return nil
+	}
 	if !s.enrolled() {
 		log.Warn("this site is not enrolled; make a token at the controller with `skerry sites enroll NAME` and run `skerry federation enroll` here")
 		a.Links = noLinks{}
@@ -255,10 +292,13 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	if err := s.prop.Propose(ctx, model.Found{Stamp: s.stamp(), Self: s.id.Member, Role: model.RoleSite, Name: s.id.Name}); err != nil {
 		return err
 	}
+	s.alerts = &alerter{store: s.rows.Store, propose: s.prop.Propose, figures: s.figuresNow, now: s.clock.Now, log: log}
+	a.Alerts = s.listAlerts
 	if err := s.joinUpper(); err != nil {
 		return err
 	}
 	g.Go(func() error { return s.up.Run(ctx) })
+	g.Go(func() error { return s.line.monitor.Run(ctx) })
 
 	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: s.clock.Now, Log: log})
 	presence := agentd.NewPresence(agentd.PresenceConfig{
@@ -273,6 +313,8 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	a.Links, a.Tokens = serve.Links{Hub: s.hub}, door
 	g.Go(func() error { return presence.Run(ctx) })
 	g.Go(func() error { return s.expire(ctx) })
+	g.Go(func() error { return s.keepRegistry(ctx) })
+	g.Go(func() error { return s.alerts.Run(ctx) })
 	g.Go(func() error {
 		return recalc.Run(ctx, recalc.Config{
 			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
@@ -317,6 +359,9 @@ func (s *site) joinUpper() error {
 			return err
 		}
 	}
+	if s.line, err = openLine(s.Uplink); err != nil {
+		return err
+	}
 	// Beside the identity: the addresses belong to the controller that it is of.
 	s.ends = uplink.OpenEndpoints(filepath.Join(identityDir(s.Config), "endpoints.json"), addr)
 	s.up = uplink.New(uplink.Config{
@@ -332,8 +377,10 @@ func (s *site) joinUpper() error {
 		Answers: s.answers(),
 		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
 		Told:    s.clock.Learn,
-		Now:     s.clock.Now, Log: s.log,
+		Window:  s.line.window(), Urgent: urgent,
+		Now: s.clock.Now, Log: s.log,
 	})
+	s.line.monitor = uplink.NewMonitor(s.up)
 	return nil
 }
 
@@ -341,6 +388,7 @@ func (s *site) joinUpper() error {
 func (s *site) answers() map[string]uplink.Answer {
 	all := drill{s}.answers()
 	all[model.RouteEndpoints] = s.answerEndpoints
+	all[model.RouteAlertsList] = s.answerAlerts
 	return all
 }
 
@@ -351,12 +399,15 @@ func (s *site) answerEndpoints(_ context.Context, params map[string]string) (any
 
 func (s *site) dial(ctx context.Context, addr string) (exchange.Session, error) {
 	c := s.id.Dial(s.clock.Now)
-	c.Log = s.log
+	c.Log, c.Wrap = s.log, s.line.wrap()
 	return link.Dial(ctx, addr, c)
 }
 
 func (s *site) notReady() []string {
 	var why []string
+	if s.damaged != nil {
+		return []string{s.damaged.Error()}
+	}
 	if !s.enrolled() {
 		why = append(why, "not enrolled: run `skerry federation enroll`")
 	}
@@ -367,22 +418,6 @@ func (s *site) notReady() []string {
 		why = append(why, err.Error())
 	}
 	return why
-}
-
-func (s *site) uplinkState() *schema.Uplink {
-	if !s.enrolled() {
-		return &schema.Uplink{State: "unenrolled"}
-	}
-	st := s.up.State()
-	out := &schema.Uplink{State: "offline", Controller: s.id.URL, Pending: s.outbox.Len(), LastError: st.LastError}
-	if st.Online {
-		out.State = "online"
-	}
-	if !st.Since.IsZero() {
-		at := st.Since.UTC()
-		out.Since = &at
-	}
-	return out
 }
 
 // upper enrolls this site while it runs.
@@ -401,6 +436,21 @@ func (u upper) Enroll(ctx context.Context, url, token string) (schema.Enrolled, 
 		close(u.site.enroll)
 	}
 	return schema.Enrolled{SiteID: id.Member.String(), Name: id.Name, Controller: id.UpperName}, nil
+}
+
+// ticks is the clock as the API shows it.
+type ticks struct{ *clock.Clock }
+
+// State implements api.Clock.
+func (t ticks) State() schema.Clock {
+	st := t.Clock.State()
+	return schema.Clock{Now: st.Now.UTC(), Wall: st.Wall.UTC(), Judged: string(st.Judged)}
+}
+
+// Accept implements api.Clock.
+func (t ticks) Accept() (schema.Clock, error) {
+	_, err := t.Clock.Accept()
+	return t.State(), err
 }
 
 type noLinks struct{}

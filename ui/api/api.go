@@ -46,9 +46,19 @@ type Config struct {
 	Check func(context.Context) (schema.StorageReport, error)
 	// Detail is what a site holds of one host (site only). It fails with NotFound for an unknown one.
 	Detail func(ctx context.Context, host model.HostID) (model.HostDetail, error)
+	// Answer answers a question about a host by its route, as the link does (site only). The answer is of the type
+	// that model says beside the route.
+	Answer func(ctx context.Context, route string, params map[string]string) (any, error)
+	// Alerts is a page of a site's alerts (site only); nil: it is not enrolled.
+	Alerts func(context.Context, model.AlertFilter) (model.AlertPage, error)
 	Keys   Keyring         // nil: the folder Data/keys
 	Upper  Upper           // site only: enrolls this site; nil: not possible while running
+	Clock  Clock           // site only; nil: this server goes by its machine's
 	Ready  func() []string // why this server is not ready; nil: it is ready once it serves
+
+	// Damaged says which of the stores is damaged, and what to do. Nothing is changed then; and where Store is nil, because
+	// it is the rows that are damaged, nothing but that is answered. nil: all is well.
+	Damaged error
 
 	// Group is the controller group that this server is a node of; nil: there is none.
 	Group Group
@@ -141,6 +151,9 @@ func New(c Config) *Server {
 		}
 		e.ServeHTTP(w, r)
 	}))
+	if c.Damaged != nil {
+		s.handler = s.safe(s.handler)
+	}
 	return s
 }
 

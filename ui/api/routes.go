@@ -23,6 +23,8 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/login", "login", "Open a session", s.login, public)
 	op(s, http.MethodPost, "/logout", "logout", "End this session", s.logout)
 	op(s, http.MethodGet, "/node", "node", "Which server this is and who is asking", s.node)
+	op(s, http.MethodGet, "/node/clock", "clock", "What this site thinks of its machine's clock", s.clock)
+	op(s, http.MethodPost, "/node/clock", "accept-clock", "Take the machine's clock for the truth", s.acceptClock)
 	op(s, http.MethodGet, "/overview", "overview", "Totals over everything this server knows", s.overview)
 
 	raw(s, "/sites", "list-sites", "All sites", nil, map[string]*huma.MediaType{"application/json": jsonOf[[]schema.Site](s)}, s.listSites)
@@ -35,6 +37,8 @@ func (s *Server) routes() {
 	s.directoryRoutes()
 	op(s, http.MethodGet, "/hosts/{host}", "get-host", "One host, by id or unique host name", s.getHost)
 	op(s, http.MethodGet, "/hosts/{host}/detail", "get-host-detail", "What only the host's site holds, asked of that site", s.hostDetail)
+
+	s.drillRoutes()
 
 	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
 	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
@@ -59,6 +63,7 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/agents/{agent}/token", "regenerate-agent-token", "Void a pending agent's token and make another", s.regenerateAgentToken)
 
 	s.clusterRoutes()
+	s.alertRoutes()
 
 	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
 	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)

@@ -1,0 +1,209 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/sync/durable"
+)
+
+// The registry is what a site keeps twice: the rows that neither an agent nor the controller could bring again, in a
+// file beside the stores. `skerry site rebuild` reads it. It is small, and written anew when it has changed.
+//
+//	zstd of JSON of registry, with a frame checksum
+const (
+	registryVersion = 1
+	registryEvery   = 10 * time.Second
+	maxRegistry     = 256 << 20 // bytes of JSON
+)
+
+// registry is the rows that a site keeps twice.
+type registry struct {
+	Version  int                 `json:"version"`
+	Self     model.Found         `json:"self"`
+	Epoch    model.Epoch         `json:"epoch"` // of the outbox
+	Members  []model.Member      `json:"members,omitzero"`
+	Accounts []model.Account     `json:"accounts,omitzero"`
+	Signers  []model.SignerKey   `json:"signers,omitzero"`
+	Searches []model.SavedSearch `json:"searches,omitzero"`
+	Rules    []model.Rule        `json:"rules,omitzero"`
+	Policies []model.Policy      `json:"policies,omitzero"`
+	// Audit is the newest entry of the audit record, so that what a new record follows is known.
+	Audit model.AuditEntry `json:"audit,omitzero"`
+}
+
+func registryPath(data string) string { return filepath.Join(data, "registry.zst") }
+
+// keepRegistry writes the registry now and then, where it has changed, until ctx ends.
+func (s *site) keepRegistry(ctx context.Context) error {
+	var last [sha256.Size]byte
+	seen, failed := uint64(0), false
+	for {
+		var err error
+		if seen, err = s.rows.Wait(ctx, seen); err != nil {
+			if ctx.Err() != nil {
+				_ = s.writeRegistry(&last) // who was added in the last moments
+			}
+			return nil // the end, of ctx or of the store
+		}
+		if err = s.writeRegistry(&last); err != nil && !failed {
+			s.log.Warn("the copy of the registry cannot be written; a rebuild would go by an older one", "reason", err.Error())
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			_ = s.writeRegistry(&last) // who was added in the last moments
+			return nil
+		case <-time.After(registryEvery):
+		}
+	}
+}
+
+// writeRegistry writes the registry unless it is the one with that digest.
+func (s *site) writeRegistry(last *[sha256.Size]byte) error {
+	v := s.rows.Store.View()
+	r, err := readRegistry(v)
+	_ = v.Close()
+	if err != nil {
+		return err
+	}
+	r.Epoch = s.outbox.Epoch()
+	audit := r.Audit
+	r.Audit = model.AuditEntry{} // that alone is no reason to write
+	raw, err := model.Encode(r)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(raw)
+	if sum == *last {
+		return nil
+	}
+	r.Audit = audit
+	if raw, err = model.Encode(r); err != nil {
+		return err
+	}
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(true), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := durable.Write(registryPath(s.Data), w.EncodeAll(raw, nil), 0o600); err != nil {
+		return err
+	}
+	*last = sum
+	return nil
+}
+
+func readRegistry(v *index.View) (r registry, err error) {
+	r.Version = registryVersion
+	if r.Self, _, err = v.Self(); err != nil {
+		return r, err
+	}
+	for _, kind := range []model.MemberKind{model.MemberHost, model.MemberGateway} {
+		members, err := v.Members(kind)
+		if err != nil {
+			return r, err
+		}
+		r.Members = append(r.Members, members...)
+	}
+	if r.Accounts, err = v.Accounts(); err != nil {
+		return r, err
+	}
+	if r.Signers, err = v.Signers(); err != nil {
+		return r, err
+	}
+	if r.Searches, err = v.Searches(); err != nil {
+		return r, err
+	}
+	if r.Rules, err = v.Rules(); err != nil {
+		return r, err
+	}
+	if r.Policies, err = v.Policies(); err != nil {
+		return r, err
+	}
+	r.Audit, _, err = v.LastAudit()
+	return r, err
+}
+
+// loadRegistry reads the registry of a data folder; NotFound where there is none.
+func loadRegistry(data string) (registry, error) {
+	path := registryPath(data)
+	op := "read " + path
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return registry{}, fault.New(fault.NotFound, op, "it is not there")
+	}
+	if err != nil {
+		return registry{}, fault.New(fault.ReadOnly, op, "%w", err)
+	}
+	r, err := decodeRegistry(raw)
+	return r, fault.Wrap(op, err)
+}
+
+func decodeRegistry(raw []byte) (r registry, err error) {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxRegistry), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return r, err
+	}
+	defer d.Close()
+	plain, err := d.DecodeAll(raw, nil)
+	if err != nil {
+		return r, fault.New(fault.Corrupt, "", "it does not decompress: %w", err)
+	}
+	if err := model.Decode(plain, &r); err != nil {
+		return r, fault.New(fault.Corrupt, "", "%w", err)
+	}
+	if r.Version != registryVersion {
+		return r, fault.New(fault.Version, "", "its version is %d; this program reads %d", r.Version, registryVersion)
+	}
+	return r, nil
+}
+
+// put writes the rows of a registry into an empty store.
+func (r registry) put(tx apply.Tx) error {
+	if err := tx.PutSelf(r.Self); err != nil {
+		return err
+	}
+	for _, m := range r.Members {
+		if err := tx.PutMember(m); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Accounts {
+		if err := tx.PutAccount(a); err != nil {
+			return err
+		}
+	}
+	for _, k := range r.Signers {
+		if err := tx.PutSigner(k); err != nil {
+			return err
+		}
+	}
+	for _, q := range r.Searches {
+		if err := tx.PutSearch(q); err != nil {
+			return err
+		}
+	}
+	for _, x := range r.Rules {
+		if err := tx.PutRule(x); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.Policies {
+		if err := tx.PutPolicy(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
