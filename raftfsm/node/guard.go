@@ -179,6 +179,10 @@ func (h *hunger) look(now time.Time, try bool) bool {
 func (g *guard) fail(what string, err error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if fault.Is(err, fault.Corrupt) {
+		g.failLocked(fault.New(fault.ReadOnly, "", "%s failed: %w", what, err))
+		return g.cause
+	}
 	g.failLocked(fault.New(fault.ReadOnly, "", "%s failed (%w); nothing more is written until the disk is put right and the program is started again", what, err))
 	return g.cause
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/raftfsm"
+	"github.com/skerryhq/skerry/storage/index"
 )
 
 const scratchName = "scratch"
@@ -96,6 +97,7 @@ func (n *Node) open(c Config) (err error) {
 	}
 	undo = append(undo, n.snaps.stop)
 	n.snaps.incoming.room = n.guard.room
+	n.snaps.tables = index.CheckTables
 	// Whatever is made durable below stands in folders that may be new.
 	for _, dir := range []string{n.dir, filepath.Dir(n.dir)} {
 		if err := raftfsm.SyncDir(dir); err != nil {
@@ -118,6 +120,7 @@ func (n *Node) open(c Config) (err error) {
 	n.trans = newSender(raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.gate, MaxPool: 3, Timeout: netTimeout, Logger: logger.Named("net"),
 	}), n.snaps, c.Streams)
+	n.trans.damaged = func(err error) { _ = n.guard.fail("reading a snapshot for another node", err) }
 	undo = append(undo, func() { _ = n.trans.Close() })
 	if c.Bootstrap {
 		if err := bootstrap(conf, n.disk, n.snaps, n.trans); err != nil {

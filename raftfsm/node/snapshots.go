@@ -61,7 +61,9 @@ type folderMeta struct {
 	Size    int64                `json:"size"`    // bytes of all rows
 	Servers []folderServer       `json:"servers"`
 	Since   uint64               `json:"servers_index"` // entry that made Servers
-	Sum     string               `json:"sum"`
+	// Lists are the files of rows but its tables, which have sums of their own; none in snapshots of earlier versions.
+	Lists []raftfsm.File `json:"lists,omitempty"`
+	Sum   string         `json:"sum"`
 }
 
 type folderServer struct {
@@ -95,6 +97,8 @@ type snapshots struct {
 	incoming *receiver
 	log      *slog.Logger
 	now      func() time.Time
+	// tables holds the tables in a folder against their sums.
+	tables func(ctx context.Context, dir string) error
 
 	ctx    context.Context // of what is sent; ended by stop
 	cancel context.CancelFunc
@@ -105,7 +109,7 @@ type snapshots struct {
 
 // openSnapshots prepares the folders below dir, removes what a crash left in them, and unpacks a snapshot of the earlier form.
 func openSnapshots(dir string, log *slog.Logger) (*snapshots, error) {
-	s := &snapshots{dir: dir, log: log, now: time.Now, open: map[string]int{}}
+	s := &snapshots{dir: dir, log: log, now: time.Now, open: map[string]int{}, tables: func(context.Context, string) error { return nil }}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.incoming = newReceiver(filepath.Join(dir, incomingName), s.donors, log)
 	for _, name := range []string{snapshotsName, incomingName} {

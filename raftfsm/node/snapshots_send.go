@@ -70,13 +70,14 @@ type Streamer interface {
 type sender struct {
 	*raft.NetworkTransport
 	store   *snapshots
-	streams Streamer // nil: none
+	streams Streamer    // nil: none
+	damaged func(error) // told of a snapshot here that is damaged
 }
 
 // newSender puts snapshots of store on streams; all else is left to t.
 func newSender(t *raft.NetworkTransport, store *snapshots, streams Streamer) *sender {
 	t.TimeoutScale = restoreScale
-	return &sender{t, store, streams}
+	return &sender{NetworkTransport: t, store: store, streams: streams, damaged: func(error) {}}
 }
 
 // InstallSnapshot implements raft.Transport.
@@ -90,11 +91,20 @@ func (t *sender) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, ar
 		return fault.New(fault.Conflict, op, "this node was started without streams to other nodes; it can lead a group of one only")
 	}
 	body, m, err := r.manifest()
+	if fault.Is(err, fault.Corrupt) {
+		t.damaged(err)
+	}
 	if err != nil {
 		return fault.Wrap(op, err)
 	}
 	began := t.store.now()
 	sent, err := t.offer(string(target), body, m, r.rows)
+	if fault.Is(err, fault.Corrupt) {
+		// What the other end got was not what the manifest says. Perhaps the files have changed since it was made.
+		if err := r.check(); err != nil && t.store.ctx.Err() == nil {
+			t.damaged(err)
+		}
+	}
 	if err != nil {
 		t.store.log.Debug("a snapshot was not sent to its end", "to", id, "id", m.ID, "bytes", sent, "err", err)
 		return fault.Wrap(op, err)

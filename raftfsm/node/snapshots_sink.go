@@ -2,10 +2,12 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -14,6 +16,11 @@ import (
 )
 
 var _ raftfsm.Taker = (*sink)(nil)
+
+// tableEnd is how the names of tables end.
+const tableEnd = ".sst"
+
+var errSum = errors.New("it does not fit its sum")
 
 // sink is a snapshot that is being made, from one of three things: a checkpoint that Take is given, the manifest of
 // files that a leader has sent before, or an archive. It is for one goroutine.
@@ -143,6 +150,14 @@ func (k *sink) finish() error {
 			return fault.New(fault.ReadOnly, "", "%w", err)
 		}
 		k.meta.Size += info.Size()
+		if strings.HasSuffix(e.Name(), tableEnd) {
+			continue
+		}
+		f, err := raftfsm.HashFile(filepath.Join(k.rows(), e.Name()))
+		if err != nil {
+			return fault.New(fault.ReadOnly, "", "%w", err)
+		}
+		k.meta.Lists = append(k.meta.Lists, f)
 	}
 	k.meta.Sum = k.meta.sum()
 	b, err := model.Encode(k.meta)
@@ -226,6 +241,17 @@ func (r *folderReader) Close() error {
 	return nil
 }
 
+// check reads the whole snapshot and holds it against its sums: fault.Corrupt names what does not fit.
+func (r *folderReader) check() error {
+	for _, f := range r.meta.Lists {
+		path := filepath.Join(r.rows, f.Name)
+		if got, err := raftfsm.HashFile(path); err != nil || got != f {
+			return fault.New(fault.Corrupt, "", "%s of the snapshot %s is damaged (%v)", path, r.meta.ID, cmp.Or(err, errSum))
+		}
+	}
+	return r.store.tables(r.store.ctx, r.rows)
+}
+
 // manifest returns the list of the snapshot's files, encoded. The first time it reads all of them, and keeps the
 // list beside them.
 func (r *folderReader) manifest() ([]byte, *raftfsm.Manifest, error) {
@@ -235,6 +261,10 @@ func (r *folderReader) manifest() ([]byte, *raftfsm.Manifest, error) {
 		if m, err := raftfsm.ReadManifest(b); err == nil && m.ID == r.meta.ID && m.Applied == r.meta.Applied && m.Bytes() == r.meta.Size {
 			return b, m, nil
 		}
+	}
+	// Other nodes must not be sent what is damaged here: they would have sums of it.
+	if err := r.check(); err != nil {
+		return nil, nil, err
 	}
 	m, err := raftfsm.MakeManifest(r.store.ctx, r.rows, r.meta.ID, r.meta.Applied)
 	if err != nil {
