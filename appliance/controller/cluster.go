@@ -192,13 +192,29 @@ func (c cluster) Backup(ctx context.Context, w io.Writer) error {
 	return err
 }
 
+// age is how old the rows here may be. A node that has not reached its group since it was started has what it had
+// before: it cannot know for how long that has been so, but what was recorded last it had when that happened.
+func (k *controller) age() time.Duration {
+	age := k.group.Load().Age()
+	if age < time.Since(k.opened) {
+		return age
+	}
+	v := k.rows.Store.View()
+	defer v.Close()
+	last, err := v.Audit(0, 1)
+	if err != nil || len(last) == 0 {
+		return age
+	}
+	return max(age, time.Since(last[0].At.Std()))
+}
+
 // sources is what this node tells Prometheus.
 func (k *controller) sources() serve.Sources {
 	n := k.group.Load()
 	return serve.Sources{
 		Group: func() serve.GroupState {
 			f := n.Figures()
-			s := serve.GroupState{Leader: f.Leader, Term: f.Term, Commit: f.Commit, Applied: f.Applied, LastContact: n.Age(), SnapshotAge: -1, Followers: f.Lag}
+			s := serve.GroupState{Leader: f.Leader, Term: f.Term, Commit: f.Commit, Applied: f.Applied, LastContact: k.age(), SnapshotAge: -1, Followers: f.Lag}
 			if !f.Snapshot.IsZero() {
 				s.SnapshotAge = max(time.Since(f.Snapshot), 0)
 			}

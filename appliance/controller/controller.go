@@ -97,6 +97,7 @@ type controller struct {
 	address string // HOST:PORT where the other nodes and the sites reach this one
 	mesh    *peer.Mesh
 	group   atomic.Pointer[node.Node] // nil until it is open: the mesh may be asked before
+	opened  time.Time                 // when group was
 	gossip  *gossip.Gossip
 	sites   *hub.Hub
 	links   *links
@@ -156,6 +157,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	if err != nil {
 		return err
 	}
+	k.opened = time.Now()
 	k.group.Store(n)
 	k.later(n.Close)
 	k.door.Fresh = n.Fresh
@@ -320,7 +322,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
-		Group: cluster{k}, Fresh: n.Fresh, Age: n.Age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
+		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
 	})
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })

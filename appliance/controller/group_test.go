@@ -266,6 +266,17 @@ func TestGroupOfThree(t *testing.T) {
 	t.Logf("it ended %v after it had been removed", time.Since(began).Round(time.Millisecond))
 	// So does one that was away when it was removed.
 	runNode(t, c.dir, c.Listen, "gamma").endsRemoved(t)
+
+	// One that is started alone knows nothing newer than what was recorded last, however short a time it runs.
+	for _, r := range []*running{again, b} {
+		if err := r.stop(); err != nil {
+			t.Errorf("stopped: %v", err)
+		}
+	}
+	alone := runNode(t, b.dir, b.Listen, "beta")
+	if age, least := alone.age(), time.Since(began)-time.Second; age < least {
+		t.Errorf("what it has is said to be %v old, and is %v at least", age, least)
+	}
 }
 
 // TestRemovedBeforeItsFirstStart: it knows nobody but those that it was told of when it joined.

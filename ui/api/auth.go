@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -13,6 +14,10 @@ import (
 
 // cookieName has the prefix that makes browsers insist on Secure, Path=/ and this very host.
 const cookieName = "__Host-skerry"
+
+// staleLogins is how old the rows may be by which a login is judged. A node of a group that has not heard from the others
+// for longer does not know who has been locked out meanwhile, and answers nobody but who comes by its local socket.
+const staleLogins = 5 * time.Minute
 
 // actor is who sent a request.
 type actor struct {
@@ -98,8 +103,16 @@ func (s *Server) session(r *http.Request) (actor, error) {
 	return actor{}, fault.New(fault.Login, "", "log in again: this session has ended or never was")
 }
 
-// sessionOf returns whose a login is; false: it has ended, or never was.
+// sessionOf returns whose a login is; false: it has ended, or never was. It fails where the rows here are too old to
+// tell.
 func (s *Server) sessionOf(id model.SessionID) (actor, bool, error) {
+	if s.c.Age != nil {
+		if age := s.c.Age(); age > staleLogins {
+			return actor{}, false, fault.New(fault.ReadOnly, "",
+				"this server may not have heard from its group for %v, and does not judge logins by what it knew so long ago (%v at most): ask another controller, or this one by its local socket",
+				age.Round(time.Second), staleLogins)
+		}
+	}
 	now := s.c.Now()
 	if a, ok := s.sessions.find(id, now, s.c.Store.Version); ok {
 		return a, true, nil

@@ -205,3 +205,52 @@ func TestLaneAsksTheGroup(t *testing.T) {
 		}
 	}
 }
+
+// TestLoginsAreNotJudgedByOldRows: a node that has not heard from its group for long does not know who was locked out
+// meanwhile, and lets nobody in by a login that it cannot judge: neither for what it has nor for what it says of itself.
+func TestLoginsAreNotJudgedByOldRows(t *testing.T) {
+	age := time.Duration(0)
+	f := newFresh(t)
+	f.server.c.Age = func() time.Duration { return age }
+	f.server.c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	token := f.mem.login("admin")
+	f.err = noLeader
+	paths := []string{"/api/v1/sites?consistency=stale", "/api/v1/hosts?consistency=stale", "/api/v1/cluster", "POST /api/v1/storage/check", "/metrics"}
+	f.server.c.Check = func(context.Context) (schema.StorageReport, error) { return schema.StorageReport{}, nil }
+	who := actor{name: "account:admin", account: "admin"}
+	who.session, _ = sessionID(token)
+	for _, c := range []struct {
+		age time.Duration
+		in  bool
+	}{{time.Second, true}, {staleLogins, true}, {staleLogins + time.Second, false}, {time.Second, true}} {
+		age = c.age
+		for _, path := range paths {
+			method := http.MethodGet
+			if to, posted := strings.CutPrefix(path, "POST "); posted {
+				method, path = http.MethodPost, to
+			}
+			w := f.as(token, method, path, nil)
+			if c.in && w.Code != 200 {
+				t.Errorf("%s after %v: %d %s", path, c.age, w.Code, w.Body)
+			}
+			if !c.in {
+				f.refused(w, 503, fault.ReadOnly, "5m1s")
+			}
+			if w := f.do(method, path, nil); w.Code != 200 { // the local socket: no login, and nothing to judge
+				t.Errorf("%s by the local socket after %v: %d %s", path, c.age, w.Code, w.Body)
+			}
+		}
+		if f.server.stillIn(who) != c.in {
+			t.Errorf("after %v somebody who watches is in: %v", c.age, !c.in)
+		}
+	}
+	// An account that is locked out is out for as long as that is known here, which is at once.
+	f.mem.edit(func() { f.mem.accounts["admin"] = model.Account{Name: "admin", Disabled: true} })
+	f.refused(f.as(token, "GET", paths[0], nil), 401, fault.Login, "log in again")
+	// In a group that answers, the age is of the last answer, and nobody is turned away.
+	f.err, age = nil, 0
+	f.mem.edit(func() { f.mem.accounts["admin"] = model.Account{Name: "admin"} })
+	if w := f.as(token, "GET", "/api/v1/sites", nil); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
