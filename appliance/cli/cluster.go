@@ -325,7 +325,7 @@ func (a *app) clusterBackup() *cobra.Command {
 	c := leaf("backup FILE", "Write everything that the group has to a file, while it runs; - is standard output", 1, 1, nil)
 	c.Long = c.Short + `.
 
-The file is there when this command succeeds, and not before. It holds the secrets of the group, sealed with the group's key.`
+The file is there when this command succeeds, and not before. It holds the keys of the federation: keep it as you would keep those.`
 	c.RunE = func(c *cobra.Command, args []string) error {
 		file := args[0]
 		if file != "-" {

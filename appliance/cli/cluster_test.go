@@ -221,7 +221,10 @@ func TestOnThisMachine(t *testing.T) {
 			did = append(did, "rejoin "+token+" "+from+" "+address+" "+filepath.Base(c.Data)+" "+version)
 			return joinedNode{Name: "c", Group: "hq", Kept: "data/replaced-1"}, fails
 		},
-		VerifyBackup: func(_ context.Context, path string) (backupInfo, error) {
+		VerifyBackup: func(_ context.Context, path, data string) (backupInfo, error) {
+			if data != "" {
+				path += " beside " + filepath.Base(data)
+			}
 			did = append(did, "verify "+path)
 			return info, fails
 		},
@@ -247,10 +250,13 @@ func TestOnThisMachine(t *testing.T) {
 		{"rejoin TOK --from https://hq:8443 --config " + conf, 0, "rejoin TOK https://hq:8443  data " + versionText(), "What it had before is in data/replaced-1"},
 		{"rejoin TOK --config " + conf, exitUsage, "", "--from URL"},
 		{"backup verify f", 0, "verify f", "123,456"},
+		{"backup verify f", 0, "verify f", "was not checked: compare its CA pin, or give --config"},
+		{"backup verify f --config " + conf, 0, "verify f beside data", "data holds no keys of a group"},
+		{"backup verify f --config " + site, exitUsage, "", "only controllers"},
 		{"backup verify f -o yaml", 0, "verify f", "applied: 77"},
 		{"backup verify f -o xml", exitUsage, "", "want one of"},
-		{"restore f --yes --config " + conf, 0, "verify f, restore f data", "What came after the backup is gone"},
-		{"restore f --config " + conf, exitUsage, "verify f", "give --yes"},
+		{"restore f --yes --config " + conf, 0, "verify f beside data, restore f data", "What came after the backup is gone"},
+		{"restore f --config " + conf, exitUsage, "verify f beside data", "give --yes"},
 		{"restore f --yes --config " + site, exitUsage, "", "only controllers"},
 	} {
 		did = nil
@@ -264,7 +270,7 @@ func TestOnThisMachine(t *testing.T) {
 	fails = fault.New(fault.Corrupt, "verify backup", "the digest of rows/000012.sst does not hold")
 	did = nil
 	out.Reset()
-	if code := a.run(t.Context(), []string{"cluster", "restore", "f", "--yes", "--config", conf}); code != 1 || strings.Join(did, ", ") != "verify f" || !strings.Contains(out.String(), "does not hold") {
+	if code := a.run(t.Context(), []string{"cluster", "restore", "f", "--yes", "--config", conf}); code != 1 || strings.Join(did, ", ") != "verify f beside data" || !strings.Contains(out.String(), "does not hold") {
 		t.Errorf("a damaged backup: %d, did %q: %s", code, did, out)
 	}
 }

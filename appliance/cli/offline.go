@@ -22,8 +22,9 @@ type offline struct {
 	Join func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)
 	// Rejoin does the same where the data folder is of a damaged node of that group, and keeps what it had.
 	Rejoin func(ctx context.Context, c config.Config, token, from, address, version string) (joinedNode, error)
-	// VerifyBackup reads a whole backup and holds it against its signature and digests.
-	VerifyBackup func(ctx context.Context, path string) (backupInfo, error)
+	// VerifyBackup reads a whole backup and holds it against its signature and digests, and its keys against those in the
+	// data folder of a controller, where data names one.
+	VerifyBackup func(ctx context.Context, path, data string) (backupInfo, error)
 	// Restore makes the data folder that of a group of one with what is in a backup, of which it has verified all
 	// before it changes anything.
 	Restore func(ctx context.Context, c config.Config, path string) (backupInfo, error)
@@ -34,6 +35,7 @@ func onThisMachine() offline {
 	told := func(b controller.BackupInfo, err error) (backupInfo, error) {
 		return backupInfo{
 			Group: b.Group.String(), Name: b.Name, Node: b.Node, At: b.At.Std(), Applied: b.Applied, Bytes: b.Bytes, Files: b.Files, Version: b.Program,
+			CAPin: b.CAPin, Own: b.Own,
 		}, err
 	}
 	return offline{
@@ -45,8 +47,8 @@ func onThisMachine() offline {
 			n, kept, err := controller.Rejoin(ctx, c, token, from, address, version)
 			return joinedNode{Name: n.Name, Group: n.Group, Kept: kept}, err
 		},
-		VerifyBackup: func(ctx context.Context, path string) (backupInfo, error) {
-			return told(controller.VerifyBackup(ctx, path, ""))
+		VerifyBackup: func(ctx context.Context, path, data string) (backupInfo, error) {
+			return told(controller.VerifyBackup(ctx, path, data))
 		},
 		Restore: func(ctx context.Context, c config.Config, path string) (backupInfo, error) {
 			return told(controller.Restore(ctx, c, path))
@@ -71,6 +73,8 @@ type backupInfo struct {
 	Bytes   int64     `json:"bytes"`
 	Files   int       `json:"files"`
 	Version string    `json:"version"` // of the program that wrote it
+	CAPin   string    `json:"ca_pin"`  // of the authority in it, which signed it
+	Own     bool      `json:"own"`     // that authority and the group's key are those of the controller it was held against
 }
 
 func (a *app) clusterJoin() *cobra.Command {
@@ -148,15 +152,33 @@ func (a *app) controllerConfig(c *cobra.Command) (config.Config, error) {
 }
 
 func (a *app) clusterBackupVerify() *cobra.Command {
-	c := leaf("verify FILE", "Check a backup from its first to its last byte, without a server", 1, 1, nil)
+	c := leaf("verify FILE [--config FILE]", "Check a backup from its first to its last byte, without a server", 1, 1, nil)
 	f := a.formatted(c)
+	c.Long = c.Short + `.
+
+With --config of a controller on this machine it must be a backup of that controller's group. Without, its keys can only be held
+against each other: then compare the CA pin with the one that "skerry cluster join-token" prints.`
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {
 			return err
 		}
-		info, err := a.offline.VerifyBackup(c.Context(), args[0])
+		data := ""
+		if a.flagOr(a.config, "SKERRY_CONFIG") != "" {
+			conf, err := a.controllerConfig(c)
+			if err != nil {
+				return err
+			}
+			data = conf.Data
+		}
+		info, err := a.offline.VerifyBackup(c.Context(), args[0], data)
 		if err != nil {
 			return err
+		}
+		switch {
+		case data != "" && !info.Own:
+			a.say("note: %s holds no keys of a group: whether this is a backup of yours was not checked; compare its CA pin", data)
+		case !info.Own:
+			a.say("note: whether this is a backup of yours was not checked: compare its CA pin, or give --config of a controller of the group")
 		}
 		return f.print(info, func() view { return backupView(info) })
 	}
@@ -174,7 +196,11 @@ func backupView(b backupInfo) view {
 	row("Files", b.Files)
 	row("Bytes", grouped(int(b.Bytes)))
 	row("Written by", "skerry "+b.Version)
+	row("CA pin", b.CAPin)
 	row("Whole", "yes")
+	if b.Own {
+		row("Of this group", "yes")
+	}
 	return v
 }
 
@@ -196,7 +222,7 @@ backup send what is missing.`
 		if err != nil {
 			return err
 		}
-		info, err := a.offline.VerifyBackup(c.Context(), args[0])
+		info, err := a.offline.VerifyBackup(c.Context(), args[0], conf.Data)
 		if err != nil {
 			return err
 		}

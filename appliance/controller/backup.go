@@ -79,6 +79,7 @@ type BackupInfo struct {
 
 	Files   int         `json:"-"`
 	Bytes   int64       `json:"-"` // of the files
+	Own     bool        `json:"-"` // its keys are those of the data folder that it was held against; set by VerifyBackup
 	Life    model.Epoch `json:"-"` // of the group from now on; set by Restore
 	NewNode string      `json:"-"` // name of the node that was restored; set by Restore
 }

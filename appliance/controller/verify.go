@@ -22,8 +22,9 @@ import (
 )
 
 // VerifyBackup reads the whole backup at path, and says what it is of where it is whole, unaltered and signed by
-// the authority whose pin it names. Whether that is the right authority is for who knows the pin; where
-// the folder data, which may be "", belongs to a controller, it must be that one's. The kinds: fault.Corrupt for what is
+// the authority whose pin it names. Where the folder data belongs to a controller, both that authority and the group's
+// key must be that one's, and Own is set. Where it does not, or is "", whether they are the right ones is for who knows
+// the pin. The kinds: fault.Corrupt for what is
 // truncated, altered or no backup, fault.Conflict for one of another federation, fault.Version for one of a newer
 // version, fault.NotFound where there is no such file.
 func VerifyBackup(ctx context.Context, path, data string) (BackupInfo, error) {
@@ -32,7 +33,8 @@ func VerifyBackup(ctx context.Context, path, data string) (BackupInfo, error) {
 	if err != nil {
 		return b.info, fault.Wrap(op, err)
 	}
-	return b.info, fault.Wrap(op, b.ours(data))
+	err = b.ours(data)
+	return b.info, fault.Wrap(op, err)
 }
 
 // content is a backup that was read.
@@ -198,7 +200,7 @@ func parseCert(raw []byte) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// ours compares the authority with that of the data folder, where there is one.
+// ours compares the keys with those in the data folder, as far as there are any.
 func (b *content) ours(data string) error {
 	if data == "" {
 		return nil
@@ -218,5 +220,16 @@ func (b *content) ours(data string) error {
 	if pin := link.PinOf(mine); pin != b.info.CAPin {
 		return fault.New(fault.Conflict, "", "the backup is of another federation: its authority has the pin %s, that of %s has %s", b.info.CAPin, data, pin)
 	}
+	path = filepath.Join(data, theGroup)
+	group, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // no controller yet, or one that was alone and is of an older version
+		return nil
+	case err != nil:
+		return fault.New(fault.Denied, "", "%w", err)
+	case !bytes.Equal(group, b.group):
+		return fault.New(fault.Conflict, "", "the backup has another key of the group than %s, so that what is sealed in it does not open with that one: take the backup from a node of this group", path)
+	}
+	b.info.Own = true
 	return nil
 }

@@ -160,6 +160,7 @@ func TestVerifyRefuses(t *testing.T) {
 		refused(t, c.name, check(c.b), c.kind, c.text)
 	}
 	// Whole, and of another federation than this machine.
+	alike := t.TempDir()
 	if err := os.WriteFile(path+"2", theirs, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +169,29 @@ func TestVerifyRefuses(t *testing.T) {
 	if i, err := VerifyBackup(t.Context(), path+"2", t.TempDir()); err != nil || i.CAPin != other.ca.Pin() {
 		t.Errorf("a foreign one on an empty machine: %+v, %v", i, err)
 	}
+	if i, err := VerifyBackup(t.Context(), path, h.data); err != nil || !i.Own {
+		t.Errorf("of this controller: own %v, %v", i.Own, err)
+	}
+	for _, data := range []string{"", t.TempDir()} {
+		if i, err := VerifyBackup(t.Context(), path, data); err != nil || i.Own {
+			t.Errorf("nothing to hold it against in %q: own %v, %v", data, i.Own, err)
+		}
+	}
+	// The authority of this controller and the key of another group: secrets in it would not open.
+	for _, name := range []string{theCACert, theGroup} {
+		b, err := os.ReadFile(filepath.Join(h.data, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == theGroup {
+			b[0] ^= 1
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Join(alike, filepath.Dir(name)), 0o700), os.WriteFile(filepath.Join(alike, name), b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = VerifyBackup(t.Context(), path, alike)
+	refused(t, "another group's key", err, fault.Conflict, "another key of the group")
 	_, err = VerifyBackup(t.Context(), path+"3", "")
 	refused(t, "no file", err, fault.NotFound, "no such file")
 	ctx, cancel := context.WithCancel(t.Context())
