@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) commands() *cobra.Command {
-	return a.group("commands", "Orders to hosts and what became of them", a.commandsDispatch(), a.commandsList(), a.commandsGet())
+	return a.group("commands", "Orders to hosts and what became of them", a.commandsDispatch(), a.commandsList(), a.commandsGet(), a.commandsOutput())
 }
 
 func (a *app) commandsDispatch() *cobra.Command {

@@ -117,17 +117,10 @@ func detailBody(d model.HostDetail, host schema.Host, site string) schema.HostDe
 		Findings:     make([]schema.Finding, 0, len(d.Findings)),
 	}
 	for _, p := range d.Packages {
-		body.Packages = append(body.Packages, schema.Package{
-			Manager: p.Manager, Name: p.Name, Version: p.Version,
-			Arch: p.Arch, Source: p.Source, SourceVersion: p.SourceVersion,
-		})
+		body.Packages = append(body.Packages, packageRow(p))
 	}
 	for _, c := range d.Certificates {
-		body.Certificates = append(body.Certificates, schema.Certificate{
-			Path: c.Path, Subject: c.Subject, Issuer: c.Issuer,
-			Serial: c.Serial, Names: c.Names, NotBefore: c.NotBefore.Std(), NotAfter: c.NotAfter.Std(),
-			Fingerprint: c.Fingerprint, SelfSigned: c.SelfSigned, CA: c.CA,
-		})
+		body.Certificates = append(body.Certificates, certificateRow(c))
 	}
 	for _, f := range d.Findings {
 		body.Findings = append(body.Findings, schema.Finding{
@@ -155,7 +148,7 @@ func commandRow(c model.Command, site string, now time.Time) schema.Command {
 func taskRow(t model.Task, hostname string) schema.Task {
 	row := schema.Task{
 		HostID: t.Host.String(), Hostname: hostname, State: string(t.State), Reason: t.Reason,
-		Output: t.Output, History: make([]schema.Step, 0, len(t.History)),
+		Output: t.Output, OutputSize: t.OutputSize, History: make([]schema.Step, 0, len(t.History)),
 	}
 	for _, step := range t.History {
 		row.History = append(row.History, schema.Step{State: string(step.State), At: step.At.Std()})

@@ -184,6 +184,7 @@ type Certificate struct {
 	Fingerprint string    `json:"fingerprint"`
 	SelfSigned  bool      `json:"self_signed,omitempty"`
 	CA          bool      `json:"ca,omitempty"`
+	IssuedBy    string    `json:"issued_by,omitempty" doc:"fingerprint of the certificate on the host that issued it"`
 }
 
 // Finding is one vulnerability in one package of a host.
@@ -307,8 +308,10 @@ type Task struct {
 	Hostname string `json:"hostname"`
 	State    string `json:"state"`
 	Reason   string `json:"reason,omitempty"`
-	Output   string `json:"output,omitempty"`
-	History  []Step `json:"history"`
+	Output   string `json:"output,omitempty" doc:"at most its first 4,096 bytes"`
+	// OutputSize is there where the site holds more of it.
+	OutputSize int64  `json:"output_size,omitempty" doc:"bytes that the command printed, where that is more than output"`
+	History    []Step `json:"history"`
 }
 
 // Step is one move of a task.
