@@ -119,7 +119,7 @@ func (a *app) warnDown(ctx context.Context, server *client, plan schema.Command)
 	if server.call(ctx, http.MethodGet, "/node", nil, nil, &node) != nil || node.Role != string(model.RoleController) {
 		return // a site's own hosts need no link
 	}
-	if server.call(ctx, http.MethodGet, "/sites/"+url.PathEscape(plan.Site), nil, nil, &site) != nil || site.Link == "up" {
+	if server.call(ctx, http.MethodGet, "/sites/"+url.PathEscape(plan.Site), nil, nil, &site) != nil || site.Link == "up" || site.Link == "degraded" {
 		return
 	}
 	since := "never up yet"

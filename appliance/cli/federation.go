@@ -146,6 +146,9 @@ func (a *app) federationStatus() *cobra.Command {
 		v.add("", "Version", n.Version)
 		if u := n.Uplink; u != nil {
 			v.add("", "Link to controller", u.State)
+			if u.Reason != "" {
+				v.add("", "Why", u.Reason)
+			}
 			v.add("", "Since", u.Since)
 			v.add("", "Controller", u.Controller)
 			v.add("", "Not yet acknowledged", u.Pending)

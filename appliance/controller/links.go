@@ -59,6 +59,7 @@ type links struct {
 
 	mu    sync.Mutex                           // guards what follows
 	told  map[model.NodeID]bool                // what listeners know of the links here
+	late  map[model.NodeID]bool                // those of them that were degraded then
 	ears  map[*ear]struct{}                    // the other controllers that listen
 	away  map[string]map[model.NodeID]linkLine // by the controller that holds them
 	addrs map[string]string                    // of the other controllers
@@ -71,11 +72,12 @@ type linkLine struct {
 	Since    model.Time   `json:"since,omitzero"`
 	Remote   string       `json:"remote,omitzero"`
 	Software string       `json:"software,omitzero"`
+	Late     string       `json:"late,omitzero"` // as of when the line was written
 	Whole    bool         `json:"whole,omitzero"`
 }
 
 func (l linkLine) state() hub.LinkState {
-	return hub.LinkState{Up: l.Up, Since: l.Since.Std(), Remote: l.Remote, Software: l.Software}
+	return hub.LinkState{Up: l.Up, Since: l.Since.Std(), Remote: l.Remote, Software: l.Software, Late: l.Late}
 }
 
 // ear is one that listens to what happens to the links here.
@@ -86,7 +88,7 @@ type ear struct {
 
 func newLinks(self string, looked func(model.NodeID), log *slog.Logger) *links {
 	return &links{
-		self: self, looked: looked, log: log, told: map[model.NodeID]bool{}, ears: map[*ear]struct{}{},
+		self: self, looked: looked, log: log, told: map[model.NodeID]bool{}, late: map[model.NodeID]bool{}, ears: map[*ear]struct{}{},
 		away: map[string]map[model.NodeID]linkLine{}, addrs: map[string]string{},
 	}
 }
@@ -125,8 +127,11 @@ func (l *links) look(id model.NodeID) {
 	l.mu.Lock()
 	state, _ := l.hub.Live(id) // under the lock: of two looks the later one has the last word
 	changed := l.told[id] != state.Up
-	if changed {
+	if changed || l.late[id] != (state.Late != "") {
 		l.told[id] = state.Up
+		if delete(l.late, id); state.Late != "" {
+			l.late[id] = true
+		}
 		for e := range l.ears {
 			e.hear(id)
 		}
@@ -170,7 +175,7 @@ func (l *links) holder(id model.NodeID) (at string, state hub.LinkState, ok bool
 // Live implements api.Links.
 func (l *links) Live(id model.NodeID) (api.Link, bool) {
 	_, s, ok := l.holder(id)
-	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote, Software: s.Software}, ok
+	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote, Software: s.Software, Late: s.Late}, ok
 }
 
 // up reports whether a member's link is open anywhere.
@@ -260,7 +265,7 @@ func (l *links) say(conn net.Conn, ids []model.NodeID, whole bool) error {
 	lines := make([]linkLine, 0, len(ids)+1)
 	for _, id := range ids {
 		if s, ok := l.hub.Live(id); ok {
-			lines = append(lines, linkLine{ID: id, Up: s.Up, Since: model.TimeOf(s.Since), Remote: s.Remote, Software: s.Software})
+			lines = append(lines, linkLine{ID: id, Up: s.Up, Since: model.TimeOf(s.Since), Remote: s.Remote, Software: s.Software, Late: s.Late})
 		}
 	}
 	if whole || len(lines) == 0 {

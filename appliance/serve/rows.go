@@ -94,5 +94,5 @@ type Links struct{ *hub.Hub }
 // Live implements api.Links.
 func (l Links) Live(id model.NodeID) (api.Link, bool) {
 	s, ok := l.Hub.Live(id)
-	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote}, ok
+	return api.Link{Up: s.Up, Since: s.Since, Remote: s.Remote, Software: s.Software, Late: s.Late}, ok
 }

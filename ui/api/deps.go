@@ -104,6 +104,7 @@ type Link struct {
 	Remote   string    // network address of the present or last link
 	Software string    // what the member said it runs
 }
+	Late     string    // why a link that is up is degraded; empty: it is not
 
 // Links knows the links of the members of this tier; false: none since this process started.
 type Links interface {

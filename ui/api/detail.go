@@ -29,7 +29,7 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 	d, err := s.detail(ctx, host)
 	switch {
 	case err == nil:
-	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && link.word != linkUp):
+	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && !link.up()):
 		return nil, s.unreachable(host, site, link, err)
 	case s.c.Role == model.RoleController && fault.Is(err, fault.Login):
 		// The kind is the site's word; to the one who asked here it would say that his own login has ended.
@@ -75,6 +75,8 @@ func (s *Server) unreachable(host model.Host, site string, link reach, cause err
 	switch link.word {
 	case linkNever:
 		why = "no link from it has been seen"
+	case linkUnknown:
+		why = "its link has not come back yet since this server started"
 	case linkDown:
 		why = "its link is down"
 		if !link.since.IsZero() {

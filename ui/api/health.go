@@ -11,7 +11,9 @@ import (
 
 // The words for a link.
 const (
-	linkUp    = "up"
+	linkUp      = "up"
+	linkLate    = "degraded" // up, but something is late
+	linkUnknown = "unknown"  // this server started too short a time ago to say
 	linkDown  = "down"
 	linkNever = "never"
 )
@@ -22,14 +24,34 @@ const patience = 3 * time.Minute
 
 // reach is what this server knows of its way to a member.
 type reach struct {
-	word  string    // up, down, never
+	word  string    // up, degraded, down, unknown, never
 	since time.Time // when the link went up, or was last known up; zero: unknown
+	late  string    // why it is degraded
+}
+
+// up reports whether the link is open now.
+func (r reach) up() bool { return r.word == linkUp || r.word == linkLate }
+
+// settling is how long after the start of a controller a site that had a link before may take to come back,
+// until it counts as one whose link is down.
+const settling = time.Minute
+
+// before is the state of a link that was not open since this server started, of a site whose newest fact is of
+// that time; zero: it never sent any.
+func (s *Server) before(last model.Time) reach {
+	switch {
+	case last.IsZero():
+		return reach{word: linkNever}
+	case s.c.Now().Sub(s.started) < settling:
+		return reach{word: linkUnknown, since: last.Std()}
+	}
+	return reach{word: linkDown, since: last.Std()}
 }
 
 // lost reports whether the link has been down for longer than a restart takes.
 func (r reach) lost(now, started time.Time) bool {
 	switch {
-	case r.word == linkUp:
+	case r.up(), r.word == linkUnknown:
 		return false
 	case r.since.IsZero():
 		return now.Sub(started) > patience
@@ -52,10 +74,10 @@ func (s *Server) reach(v View, m model.Member) (reach, error) {
 	if err != nil {
 		return reach{}, err
 	}
-	if ok && !n.LastItem.IsZero() {
-		return reach{linkDown, n.LastItem.Std()}, nil
+	if !ok {
+		return reach{word: linkNever}, nil
 	}
-	return reach{word: linkNever}, nil
+	return s.before(n.LastItem), nil
 }
 
 // upward is the state of this site's link to its controller. Its own rows do not depend on it.
@@ -65,8 +87,13 @@ func (s *Server) upward() reach {
 		return reach{word: linkNever}
 	}
 	r := reach{word: linkDown}
-	if up.State == "online" {
+	switch up.State {
+	case "online":
 		r.word = linkUp
+	case "degraded":
+		r.word, r.late = linkLate, up.Reason
+	case "unknown":
+		r.word = linkUnknown
 	}
 	if up.Since != nil {
 		r.since = *up.Since
@@ -113,7 +140,7 @@ func (s *Server) siteLinked(v View, row model.Site) (schema.Site, reach, error) 
 		}
 	}
 	site.Sums = sumsOf(n)
-	if s.c.Role == model.RoleController && link.word != linkUp && n.Hosts > 0 {
+	if s.c.Role == model.RoleController && !link.up() && n.Hosts > 0 {
 		site.HostsBy = map[string]int64{string(model.HostUnknown): n.Hosts}
 	}
 	e, ok, err := v.Exposure(row.ID)
@@ -183,12 +210,18 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 	case link.lost(s.c.Now(), s.started):
 		return "down", "its link has been down" + since + "; what is shown is of before"
 	case link.word == linkDown:
+	case s.c.Role == model.RoleSite && link.word == linkUnknown:
+		return "degraded", "no link to the controller yet; this site works on its own"
 		return "degraded", "its link is down" + since
 	case site.Hosts == 0:
+	case link.word == linkUnknown:
+		return "unknown", "its link has not come back yet since this server started; what is shown is of before"
 		return "unknown", "no host reports to it yet"
 	case site.HostsBy[string(model.HostDown)] > 0:
 		return "degraded", fmt.Sprintf("%d of %d hosts do not report", site.HostsBy[string(model.HostDown)], site.Hosts)
 	case site.HostsBy[string(model.HostLate)] > 0:
+	case link.word == linkLate:
+		return "degraded", "its link is slow: " + link.late
 		return "degraded", fmt.Sprintf("%d of %d hosts are late with a report", site.HostsBy[string(model.HostLate)], site.Hosts)
 	case site.HostsBy[string(model.HostUp)] < site.Hosts:
 		return "degraded", fmt.Sprintf("%d of %d hosts have not been judged", site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts)

@@ -185,7 +185,7 @@ func (s *Server) row(h model.Host) (schema.Host, error) {
 	p := placeOf(by, h.Site)
 	why := reasons{s: s}
 	row := hostRow(h, p.Site, why.of(h.Status, p))
-	if statusOf(h.Status) != model.HostUnknown || s.linkOf(p).word == linkUp {
+	if statusOf(h.Status) != model.HostUnknown || s.linkOf(p).up() {
 		return row, nil
 	}
 	v, done := s.c.Store.View()

@@ -54,7 +54,7 @@ func (s *Server) overview(_ context.Context, _ *none) (*out[schema.Overview], er
 		AdvisoryN: shelf.AdvisoryN, Cursor: s.reaches(shelf).String(),
 	}
 	for _, site := range sites {
-		if site.Link == linkUp {
+		if site.Link == linkUp || site.Link == linkLate {
 			sum.SitesUp++
 		}
 		sum.Hosts += site.Hosts

@@ -114,15 +114,15 @@ func (s *Server) linkOf(p *place) reach {
 			return reachOf(l)
 		}
 	}
-	if p.lastItem.IsZero() {
-		return reach{word: linkNever}
-	}
-	return reach{linkDown, p.lastItem.Std()}
+	return s.before(p.lastItem)
 }
 
 func reachOf(l Link) reach {
-	r := reach{linkDown, l.Since.UTC().Truncate(time.Millisecond)}
-	if l.Up {
+	r := reach{word: linkDown, since: l.Since.UTC().Truncate(time.Millisecond)}
+	switch {
+	case l.Up && l.Late != "":
+		r.word, r.late = linkLate, l.Late
+	case l.Up:
 		r.word = linkUp
 	}
 	return r
@@ -144,7 +144,7 @@ func (r *reasons) of(s model.HostStatus, p *place) string {
 		return text
 	}
 	text := "its site has not judged it yet"
-	if link := r.s.linkOf(p); link.word != linkUp {
+	if link := r.s.linkOf(p); !link.up() {
 		text = "site " + p.Name + " cannot be reached"
 		if !link.since.IsZero() {
 			text += " since " + link.since.UTC().Format(time.RFC3339)

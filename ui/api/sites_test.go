@@ -48,7 +48,8 @@ func TestHealthNeverFlatters(t *testing.T) {
 		"no hosts":             {nil, &Link{Up: true}, "unknown", "no host reports"},
 		"a blip":               {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Second)}, "degraded", "its link is down"},
 		"down for long":        {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Hour)}, "down", "since 2026-03-01T11:00:00Z"},
-		"not seen since start": {[]model.HostStatus{up}, nil, "degraded", "its link is down"},
+		"the link is slow":     {[]model.HostStatus{up}, &Link{Up: true, Late: "nothing was heard for 16s"}, "degraded", "its link is slow: nothing was heard for 16s"},
+		"not seen since start": {[]model.HostStatus{up}, nil, "unknown", "has not come back yet since this server started"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -62,6 +63,12 @@ func TestHealthNeverFlatters(t *testing.T) {
 			}
 			if s.Link != linkUp && s.Health == "ok" {
 				t.Error("ok without a link")
+			}
+			if name == "not seen since start" { // it is not unknown for ever
+				r.pass(settling)
+				if s = read[schema.Site](r, r.do("GET", "/api/v1/sites/berlin", nil), 200); s.Link != linkDown || s.Health != "degraded" {
+					t.Errorf("a minute later: %s, %s", s.Link, s.Health)
+				}
 			}
 		})
 	}

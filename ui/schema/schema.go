@@ -54,11 +54,14 @@ type Node struct {
 
 // Uplink is the state of a site's link to its controller.
 type Uplink struct {
-	State      string     `json:"state" enum:"online,offline,unenrolled"`
-	Since      *time.Time `json:"since,omitempty" doc:"when the state began"`
-	Controller string     `json:"controller,omitempty"`
-	Pending    int        `json:"pending" doc:"items in the outbox, not yet acknowledged"`
-	LastError  string     `json:"last_error,omitempty"`
+	State       string     `json:"state" enum:"online,degraded,offline,unknown,unenrolled" doc:"degraded: the link is open but something is late; unknown: no attempt has ended since the start"`
+	Since       *time.Time `json:"since,omitempty" doc:"when the state began"`
+	Reason      string     `json:"reason,omitempty" doc:"why the state is what it is, in words"`
+	Controller  string     `json:"controller,omitempty"`
+	Pending     int        `json:"pending" doc:"items in the outbox, not yet acknowledged"`
+	LastError   string     `json:"last_error,omitempty"`
+	Bandwidth   int64      `json:"bandwidth,omitempty" doc:"the most bits a second in each direction; absent: no bound"`
+	WindowOpens *time.Time `json:"window_opens,omitempty" doc:"when what is not urgent may go up; absent: now"`
 }
 
 // Site is one site as the controller knows it (or, at a site, that site itself). Lifecycle status,
@@ -73,7 +76,7 @@ type Site struct {
 	Lat          *float64         `json:"lat,omitempty"`
 	Lng          *float64         `json:"lng,omitempty"`
 	Status       string           `json:"status" enum:"pending,enrolled,suspended,quarantined,removed" doc:"lifecycle"`
-	Link         string           `json:"link" enum:"up,down,never" doc:"is a link from the site open now"`
+	Link         string           `json:"link" enum:"up,degraded,down,unknown,never" doc:"is a link from the site open now; degraded: it is, but something is late; unknown: this server started too short a time ago to say"`
 	LinkSince    *time.Time       `json:"link_since,omitempty" doc:"when the link went up, or was last seen up"`
 	Health       string           `json:"health" enum:"ok,degraded,down,unknown" doc:"one word for the traffic light; never ok while the link is down"`
 	HealthReason string           `json:"health_reason,omitempty"`
@@ -149,7 +152,7 @@ type Member struct {
 	EnrolledAt   *time.Time `json:"enrolled_at,omitempty"`
 	TokenExpires *time.Time `json:"token_expires,omitempty"`
 	Pin          string     `json:"pin,omitempty"`
-	Link         string     `json:"link" enum:"up,down,never"`
+	Link         string     `json:"link" enum:"up,degraded,down,unknown,never"`
 }
 
 // HostDetail is a host with what only its site holds.
