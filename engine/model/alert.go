@@ -1,5 +1,11 @@
 package model
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // AlertSeverity is how urgent an alert is. The words are stored: add, never rename.
 type AlertSeverity string
 
@@ -185,4 +191,118 @@ func (n *AlertCounts) Add(a *Alert, by int) {
 // SameSums reports whether n and d count the same, whatever their site, time and newest alert.
 func (n AlertCounts) SameSums(d AlertCounts) bool {
 	return n.Critical == d.Critical && n.Warning == d.Warning && n.Info == d.Info && n.Acknowledged == d.Acknowledged && n.Ended == d.Ended
+}
+
+// AlertFilter chooses alerts. What is empty chooses all.
+type AlertFilter struct {
+	States   []AlertState // also more than one
+	Severity AlertSeverity
+	Host     HostID
+	Rule     string
+	After    AlertID // the cursor of the page before
+	Limit    int     // 1 to MaxAlertPage
+}
+
+// MaxAlertPage bounds the alerts of one page.
+const MaxAlertPage = 1000
+
+// AlertPage is alerts, the newest first. It answers RouteAlertsList.
+type AlertPage struct {
+	At     Time    `json:"at"`     // when the site answered
+	Judged Time    `json:"judged"` // when it last brought its alerts up to date; zero: not since it started
+	Alerts []Alert `json:"alerts"`
+	Next   AlertID `json:"next,omitzero"` // the cursor of the next page; zero: this was the last. A page may be short
+}
+
+// The parameters of RouteAlertsList.
+const (
+	ParamAlertStates   = "states" // with commas between them
+	ParamAlertSeverity = "severity"
+	ParamAlertRule     = "rule"
+	ParamAlertAfter    = "after"
+	ParamAlertLimit    = "limit"
+)
+
+// RouteAlertsList asks a site for an AlertPage, RoutePolicyResults for a PolicyResults.
+const (
+	RouteAlertsList    = "alerts.list"
+	RoutePolicyResults = "policy.results"
+)
+
+// Open reports whether the filter leaves the resolved alerts out.
+func (f *AlertFilter) Open() bool {
+	for _, s := range f.States {
+		if s == AlertResolved {
+			return false
+		}
+	}
+	return len(f.States) > 0
+}
+
+// Match reports whether an alert is chosen.
+func (f *AlertFilter) Match(a *Alert) bool {
+	in := len(f.States) == 0
+	for _, s := range f.States {
+		in = in || s == a.State
+	}
+	return in && (f.Severity == "" || f.Severity == a.Severity) && (f.Host.IsZero() || f.Host == a.Host) && (f.Rule == "" || f.Rule == a.Rule)
+}
+
+// Params returns the filter as the parameters of a question.
+func (f *AlertFilter) Params() map[string]string {
+	p := map[string]string{ParamAlertLimit: strconv.Itoa(f.Limit)}
+	put := func(name, v string) {
+		if v != "" {
+			p[name] = v
+		}
+	}
+	var states []string
+	for _, s := range f.States {
+		states = append(states, string(s))
+	}
+	put(ParamAlertStates, strings.Join(states, ","))
+	put(ParamAlertSeverity, string(f.Severity))
+	put(ParamAlertRule, f.Rule)
+	if !f.Host.IsZero() {
+		p[ParamHost] = f.Host.String()
+	}
+	if !f.After.IsZero() {
+		p[ParamAlertAfter] = f.After.String()
+	}
+	return p
+}
+
+// ReadAlertFilter reads what Params wrote. The error says which parameter is wrong.
+func ReadAlertFilter(p map[string]string) (f AlertFilter, err error) {
+	if v := p[ParamAlertStates]; v != "" {
+		for _, s := range strings.Split(v, ",") {
+			switch s := AlertState(s); s {
+			case AlertOpen, AlertAcknowledged, AlertResolved:
+				f.States = append(f.States, s)
+			default:
+				return f, fmt.Errorf("there is no state %q of alerts: they are open, acknowledged or resolved", clip(string(s)))
+			}
+		}
+	}
+	switch f.Severity = AlertSeverity(p[ParamAlertSeverity]); f.Severity {
+	case "", AlertInfo, AlertWarning, AlertCritical:
+	default:
+		return f, fmt.Errorf("there is no severity %q of alerts: they are info, warning or critical", clip(string(f.Severity)))
+	}
+	f.Rule = p[ParamAlertRule]
+	if v := p[ParamHost]; v != "" {
+		if f.Host, err = ParseHostID(v); err != nil {
+			return f, err
+		}
+	}
+	if v := p[ParamAlertAfter]; v != "" {
+		if f.After, err = ParseAlertID(v); err != nil {
+			return f, err
+		}
+	}
+	f.Limit, err = strconv.Atoi(p[ParamAlertLimit])
+	if err != nil || f.Limit < 1 || f.Limit > MaxAlertPage {
+		return f, fmt.Errorf("a page has 1 to %d alerts", MaxAlertPage)
+	}
+	return f, nil
 }

@@ -49,9 +49,6 @@ type Config struct {
 	// Answer answers a question about a host by its route, as the link does (site only). The answer is of the type
 	// that model says beside the route.
 	Answer func(ctx context.Context, route string, params map[string]string) (any, error)
-	// Answer answers a question about a host by its route, as the link does (site only). The answer is of the type
-	// that model says beside the route.
-	Answer func(ctx context.Context, route string, params map[string]string) (any, error)
 	// Alerts is a page of a site's alerts (site only); nil: it is not enrolled.
 	Alerts func(context.Context, model.AlertFilter) (model.AlertPage, error)
 	Keys   Keyring         // nil: the folder Data/keys

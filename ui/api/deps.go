@@ -17,6 +17,7 @@ type View interface {
 	ShelfView
 	WorkView
 	PeopleView
+	AlertView
 }
 
 // DirectoryView is the part of View about members, sites and hosts.
@@ -103,8 +104,8 @@ type Link struct {
 	Since    time.Time // when it went up or, if down, when it was last up
 	Remote   string    // network address of the present or last link
 	Software string    // what the member said it runs
-}
 	Late     string    // why a link that is up is degraded; empty: it is not
+}
 
 // Links knows the links of the members of this tier; false: none since this process started.
 type Links interface {

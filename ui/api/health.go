@@ -151,6 +151,11 @@ func (s *Server) siteLinked(v View, row model.Site) (schema.Site, reach, error) 
 		x := exposureRow(e, row.Name)
 		site.Exposure = &x
 	}
+	alerts, _, err := v.AlertCounts(row.ID)
+	if err != nil {
+		return site, reach{}, err
+	}
+	site.Alerts = siteAlerts(alerts)
 	site.Health, site.HealthReason = s.health(m, link, site)
 	return site, link, nil
 }
@@ -205,23 +210,23 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 	switch {
 	case s.c.Role == model.RoleSite && link.word == linkDown:
 		return "degraded", "no link to the controller" + since + "; this site works on its own"
+	case s.c.Role == model.RoleSite && link.word == linkUnknown:
+		return "degraded", "no link to the controller yet; this site works on its own"
 	case link.word == linkNever:
 		return "unknown", "no link from it has been seen"
+	case link.word == linkUnknown:
+		return "unknown", "its link has not come back yet since this server started; what is shown is of before"
 	case link.lost(s.c.Now(), s.started):
 		return "down", "its link has been down" + since + "; what is shown is of before"
 	case link.word == linkDown:
-	case s.c.Role == model.RoleSite && link.word == linkUnknown:
-		return "degraded", "no link to the controller yet; this site works on its own"
 		return "degraded", "its link is down" + since
+	case link.word == linkLate:
+		return "degraded", "its link is slow: " + link.late
 	case site.Hosts == 0:
-	case link.word == linkUnknown:
-		return "unknown", "its link has not come back yet since this server started; what is shown is of before"
 		return "unknown", "no host reports to it yet"
 	case site.HostsBy[string(model.HostDown)] > 0:
 		return "degraded", fmt.Sprintf("%d of %d hosts do not report", site.HostsBy[string(model.HostDown)], site.Hosts)
 	case site.HostsBy[string(model.HostLate)] > 0:
-	case link.word == linkLate:
-		return "degraded", "its link is slow: " + link.late
 		return "degraded", fmt.Sprintf("%d of %d hosts are late with a report", site.HostsBy[string(model.HostLate)], site.Hosts)
 	case site.HostsBy[string(model.HostUp)] < site.Hosts:
 		return "degraded", fmt.Sprintf("%d of %d hosts have not been judged", site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts)

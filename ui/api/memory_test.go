@@ -43,6 +43,7 @@ type memory struct {
 	audit      []model.AuditEntry
 	searches   map[string]model.SavedSearch
 	trends     map[trendOf][]model.TrendSlot
+	guidance
 	directory
 }
 
@@ -59,7 +60,7 @@ func newMemory() *memory {
 		removed:   map[model.AdvisoryKey]model.Cursor{},
 		exposures: map[model.SiteID]model.Exposure{}, commands: map[model.CommandID]model.Command{},
 		tasks: map[model.CommandID][]model.Task{}, accounts: map[string]model.Account{}, sessions: map[model.SessionID]model.Session{},
-		searches: map[string]model.SavedSearch{}, trends: map[trendOf][]model.TrendSlot{},
+		searches: map[string]model.SavedSearch{}, trends: map[trendOf][]model.TrendSlot{}, guidance: newGuidance(),
 	}
 }
 
@@ -110,6 +111,9 @@ func (m *memory) Propose(_ context.Context, changes ...model.Change) (err error)
 }
 
 func (m *memory) apply(c model.Change) error {
+	if err, done := m.guide(c); done {
+		return err
+	}
 	switch c := c.(type) {
 	case model.PutAccount:
 		m.accounts[c.Account.Name] = c.Account

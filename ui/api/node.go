@@ -61,6 +61,7 @@ func (s *Server) overview(_ context.Context, _ *none) (*out[schema.Overview], er
 		for status, n := range site.HostsBy {
 			sum.HostsBy[status] += n
 		}
+		addAlerts(&sum.Alerts, site.Alerts)
 	}
 	return &out[schema.Overview]{Body: sum}, nil
 }

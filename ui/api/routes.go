@@ -40,8 +40,6 @@ func (s *Server) routes() {
 
 	s.drillRoutes()
 
-	s.drillRoutes()
-
 	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
 	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
 	op(s, http.MethodPost, "/advisories/ingest", "ingest-advisories", "Store OSV records (a tar.zst of JSON files)", s.ingest, takes("application/zstd"))

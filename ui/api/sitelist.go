@@ -159,6 +159,28 @@ func appendSite(b []byte, x *schema.Site) []byte {
 	if x.Exposure != nil {
 		b = appendExposure(append(b, `,"exposure":`...), x.Exposure)
 	}
+	if x.Alerts != nil {
+		b = appendAlerts(append(b, `,"alerts":`...), x.Alerts)
+	}
+	return append(b, '}')
+}
+
+func appendAlerts(b []byte, x *schema.SiteAlerts) []byte {
+	b = append(b, '{')
+	if x.AsOf != nil {
+		b = append(appendStd(b, `"as_of":`, x.AsOf), ',')
+	}
+	b = strconv.AppendInt(append(b, `"critical":`...), int64(x.Critical), 10)
+	b = strconv.AppendInt(append(b, `,"warning":`...), int64(x.Warning), 10)
+	b = strconv.AppendInt(append(b, `,"info":`...), int64(x.Info), 10)
+	b = strconv.AppendInt(append(b, `,"acknowledged":`...), int64(x.Acknowledged), 10)
+	if r := x.Newest; r != nil {
+		b = appendText(append(b, `,"newest":{"id":`...), r.ID)
+		b = appendText(append(b, `,"rule":`...), r.Rule)
+		b = appendText(append(b, `,"severity":`...), r.Severity)
+		b = appendText(append(b, `,"label":`...), r.Label)
+		b = append(appendStd(b, `,"opened_at":`, &r.OpenedAt), '}')
+	}
 	return append(b, '}')
 }
 

@@ -44,6 +44,13 @@ func TestSitesAreWrittenAsTheirTypeIs(t *testing.T) {
 			}
 			x.Exposure = &e
 		}
+		if rapid.Bool().Draw(t, "alerts") {
+			i := rapid.IntRange(0, 5)
+			x.Alerts = &schema.SiteAlerts{AsOf: maybe(t, "counted", instant), Critical: i.Draw(t, "critical"), Warning: i.Draw(t, "warning"), Info: i.Draw(t, "info"), Acknowledged: i.Draw(t, "acknowledged")}
+			if rapid.Bool().Draw(t, "newest") {
+				x.Alerts.Newest = &schema.AlertRef{ID: text.Draw(t, "alert"), Rule: text.Draw(t, "rule"), Severity: text.Draw(t, "how"), Label: text.Draw(t, "label"), OpenedAt: instant.Draw(t, "opened")}
+			}
+		}
 		if got, want := append(appendSite(nil, &x), '\n'), plain(t, x); !bytes.Equal(got, want) {
 			t.Fatalf("written:\n%s\nby its type:\n%s", got, want)
 		}

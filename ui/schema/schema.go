@@ -88,6 +88,7 @@ type Site struct {
 	HostsBy      map[string]int64 `json:"hosts_by_status" doc:"status -> hosts"`
 	Sums         SiteSums         `json:"sums" doc:"over the hosts, as the site last said"`
 	Exposure     *Exposure        `json:"exposure,omitempty"`
+	Alerts       *SiteAlerts      `json:"alerts,omitempty" doc:"absent: the site has not said"`
 }
 
 // SiteSums is what the hosts of a site come to. It is kept as they change, so that asking for it costs the same
@@ -410,6 +411,7 @@ type Overview struct {
 	HostsBy   map[string]int64 `json:"hosts_by_status"`
 	AdvisoryN int              `json:"advisory_n"`
 	Cursor    string           `json:"cursor" doc:"how far the advisories here reach"`
+	Alerts    SiteAlerts       `json:"alerts" doc:"over all sites, as each last said; newest is that of any"`
 }
 
 // SyncStatus says how far the bundles of each origin were imported here.
