@@ -32,7 +32,7 @@ func (s *site) readOnly() (why []string) {
 	if s.space.Err(space.Low) != nil {
 		why = append(why, "disk_full")
 	}
-	if s.damaged != nil || s.prop.Err() != nil {
+	if s.unwell() != nil || s.prop.Err() != nil {
 		why = append(why, "disk_failed")
 	}
 	return why

@@ -11,6 +11,7 @@ import (
 
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/storage/detail"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -161,4 +162,47 @@ func FuzzRegistry(f *testing.F) {
 			t.Fatalf("%q was read", raw)
 		}
 	})
+}
+
+// TestTheSelfCheck finds what no start reads: a body in the detail tier that is not what it was.
+func TestTheSelfCheck(t *testing.T) {
+	c := configOf(t)
+	enrolled(t, c)
+	dir := t.TempDir()
+	r := runSite(t, c, Options{})
+	id := r.enrollAgent(dir, "till-1")
+	stop := r.runAgent(dir, id)
+	eventually(t, "the detail is there", func() bool { return r.ask(http.MethodGet, "/api/v1/hosts/till-1/detail", nil, nil) == nil })
+	stop()
+	r.stop()
+	store, err := detail.Open(storePath(c.Data, storeDetail), detail.Options{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Verify(t.Context()); err != nil {
+		t.Fatalf("whole: %v", err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(storePath(c.Data, storeDetail), "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal("no table", err)
+	}
+	raw, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)/8] ^= 1
+	if err := os.WriteFile(tables[0], raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = runSite(t, c, Options{})
+	eventually(t, "it says so", func() bool {
+		err := r.ask(http.MethodGet, "/readyz", nil, nil)
+		return err != nil && strings.Contains(err.Error(), "safe mode") && strings.Contains(err.Error(), "detail")
+	})
+	if err := r.ask(http.MethodPost, "/api/v1/agents", map[string]any{"name": "till-2"}, nil); err == nil || !strings.Contains(err.Error(), "safe mode") {
+		t.Errorf("writing: %v", err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,8 +38,7 @@ func (s *site) hurt(store string, err error) error {
 		return err
 	}
 	s.log.Error("a store of this site is damaged; serving in safe mode, which changes nothing", "store", store, "reason", err.Error())
-	s.damaged = errors.Join(s.damaged, fault.New(fault.ReadOnly, "", "this site is in safe mode and changes nothing: its store %q is damaged (%w). "+
-		"Stop the server and run `skerry site rebuild` with its configuration: agents and controller bring again what they have", store, err))
+	s.damaged = errors.Join(s.damaged, damage(store, err))
 	return nil
 }
 
@@ -66,4 +66,48 @@ func (s *site) serveSafe(ctx context.Context, g *errgroup.Group, door *serve.Doo
 	g.Go(func() error { return door.Server.Run(ctx) })
 	g.Go(func() error { return server.Serve(ctx, door.Web) })
 	g.Go(func() error { return server.ServeSocket(ctx, socket) })
+}
+
+// selfCheck reads the index and the detail tier whole, once, while the site serves: what no start reads may be damaged
+// as well. From the moment that it finds something, nothing is changed any more.
+func (s *site) selfCheck(ctx context.Context) {
+	began := time.Now()
+	for _, store := range []struct {
+		name string
+		read func() error
+	}{
+		{storeIndex, func() error { _, err := s.rows.Store.Check(ctx); return errors.Join(err, s.rows.Store.Err()) }},
+		{storeDetail, func() error { return s.detail.Verify(ctx) }},
+	} {
+		err := store.read()
+		if ctx.Err() != nil {
+			return
+		}
+		if fault.Is(err, fault.Corrupt) {
+			why := damage(store.name, err)
+			s.log.Error("a store of this site is damaged; nothing is changed any more", "store", store.name, "reason", err.Error())
+			s.later.Store(&why)
+			return
+		}
+		if err != nil {
+			s.log.Warn("a store could not be read whole", "store", store.name, "reason", err.Error())
+		}
+	}
+	s.log.Info("every store was read whole", "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// unwell says why this site is in safe mode, since its start or since the self-check found something; nil: it is not.
+func (s *site) unwell() error {
+	if s.damaged != nil {
+		return s.damaged
+	}
+	if why := s.later.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+func damage(store string, err error) error {
+	return fault.New(fault.ReadOnly, "", "this site is in safe mode and changes nothing: its store %q is damaged (%w). "+
+		"Stop the server and run `skerry site rebuild` with its configuration: agents and controller bring again what they have", store, err)
 }

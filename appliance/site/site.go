@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -120,11 +121,12 @@ type site struct {
 	rows    serve.Rows
 	detail  *detail.Store
 	outbox  *queue.Queue
-	up      *uplink.Link      // nil while not enrolled
-	ends    *uplink.Endpoints // of the controller; nil while not enrolled
-	line    line              // to the controller
-	prop    *uplink.Proposer  // nil where the rows are damaged
-	damaged error             // why this site is in safe mode; nil: it is not
+	up      *uplink.Link          // nil while not enrolled
+	ends    *uplink.Endpoints     // of the controller; nil while not enrolled
+	line    line                  // to the controller
+	prop    *uplink.Proposer      // nil where the rows are damaged
+	damaged error                 // why this site is in safe mode since its start; see unwell
+	later   atomic.Pointer[error] // the same, as the self-check found
 	hub     *hub.Hub
 	alerts  *alerter      // nil while not enrolled
 	enroll  chan struct{} // closed when an identity was saved
@@ -229,8 +231,8 @@ func (s *site) open() (err error) {
 		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: out,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
 		Room: func() error {
-			if s.damaged != nil {
-				return s.damaged
+			if err := s.unwell(); err != nil {
+				return err
 			}
 			return s.space.Err(space.Low)
 		},
@@ -314,6 +316,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return presence.Run(ctx) })
 	g.Go(func() error { return s.expire(ctx) })
 	g.Go(func() error { return s.keepRegistry(ctx) })
+	g.Go(func() error { s.selfCheck(ctx); return nil })
 	g.Go(func() error { return s.alerts.Run(ctx) })
 	g.Go(func() error {
 		return recalc.Run(ctx, recalc.Config{
@@ -405,8 +408,8 @@ func (s *site) dial(ctx context.Context, addr string) (exchange.Session, error) 
 
 func (s *site) notReady() []string {
 	var why []string
-	if s.damaged != nil {
-		return []string{s.damaged.Error()}
+	if err := s.unwell(); err != nil {
+		return []string{err.Error()}
 	}
 	if !s.enrolled() {
 		why = append(why, "not enrolled: run `skerry federation enroll`")
