@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"iter"
 	"sync"
 
@@ -43,6 +44,15 @@ func (s *Store) recall(l *life) error {
 	}
 	l.journal.ids = max(l.journal.ids, l.memory.Len())
 	return nil
+}
+
+// memoryOf returns an index in memory without hosts, which knows of sites what was said and what their rows say.
+func (s *Store) memoryOf(r *Reader) (*search.Index, error) {
+	m := s.newMemory()
+	if err := r.sites(m); err != nil {
+		return nil, err
+	}
+	return m, r.judgements(m)
 }
 
 // newMemory returns an index in memory without hosts, which knows what was said of sites so far.
@@ -97,39 +107,33 @@ func (r *Reader) sinceCheckpoint(limit int) (x since, ids map[model.HostID]struc
 	return x, ids, err
 }
 
-// recallCheckpoint loads a checkpoint, reads the rows of ids again, and takes the beats from their rows.
+// recallCheckpoint loads a checkpoint with the beats from their rows, and reads the rows of ids again.
 func (s *Store) recallCheckpoint(l *life, r *Reader, h head, ids map[model.HostID]struct{}) error {
-	m := s.newMemory()
-	if err := r.sites(m); err != nil {
+	m, err := s.memoryOf(r)
+	if err != nil {
 		return err
 	}
-	// The beats are read while the parts are loaded.
+	middle, err := r.middleHost()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	beats := make(chan []search.Change, 16)
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	var failed error
-	reading.Go(func() {
-		defer close(beats)
-		failed = r.beats(ctx, beats)
-	})
-	if err := m.Load(r.partsAhead(ctx, &reading, h)); err != nil {
+	n, err := m.Load(r.partsAhead(ctx, &reading, h), r.beats(beatKey(key.SpaceHost.Prefix()), beatKey(middle)), r.beats(beatKey(middle), key.After(key.SpaceHostBeat.Prefix())))
+	if err != nil {
 		return err
 	}
 	if err := r.again(m, ids); err != nil {
 		return err
-	}
-	n := m.LoadBeats(beats)
-	if failed != nil {
-		return failed
 	}
 	// Each host has one beat: where the numbers agree, and all that changed was applied, none is missing.
 	if known := m.Len(); n != known {
 		return fault.New(fault.Corrupt, "load the checkpoint of the search index", "%d hosts are in it, and there are %d", known, n)
 	}
 	l.memory = m
-	return r.judgements(m)
+	return nil
 }
 
 // partsAhead gives the parts of a checkpoint while the next ones are read by a goroutine in reading, until ctx ends.
@@ -190,43 +194,37 @@ func (r *Reader) again(m *search.Index, ids map[model.HostID]struct{}) error {
 	return nil
 }
 
-// beats sends the beat of every host.
-func (r *Reader) beats(ctx context.Context, out chan<- []search.Change) error {
-	const batch = 8192
-	var changes []search.Change
-	var beats []model.HostBeat
-	send := func() error {
-		select {
-		case out <- changes:
-			changes, beats = nil, nil
+// beats gives the beats whose keys are in a range, in batches that are written over by the next.
+func (r *Reader) beats(lower, upper []byte) iter.Seq2[[]search.Change, error] {
+	return func(yield func([]search.Change, error) bool) {
+		const batch = 1024
+		changes, beats := make([]search.Change, 0, batch), make([]model.HostBeat, batch)
+		err := r.scanRange(lower, upper, func(k, v []byte) error {
+			id, err := key.ReadHostBeat(k)
+			if err != nil {
+				return err
+			}
+			n := len(changes)
+			if beats[n], err = compact.ReadBeat(v); err != nil {
+				return readError(k, err)
+			}
+			if changes = append(changes, search.Change{ID: id, Beat: &beats[n]}); n+1 < batch {
+				return nil
+			}
+			if !yield(changes, nil) {
+				return errEnough
+			}
+			changes = changes[:0]
 			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		})
+		switch {
+		case errors.Is(err, errEnough): // nobody wants more
+		case err != nil:
+			yield(nil, err)
+		case len(changes) > 0:
+			yield(changes, nil)
 		}
 	}
-	err := r.scan(key.SpaceHostBeat.Prefix(), func(k, v []byte) error {
-		if changes == nil {
-			changes, beats = make([]search.Change, 0, batch), make([]model.HostBeat, 0, batch)
-		}
-		id, err := key.ReadHostBeat(k)
-		if err != nil {
-			return err
-		}
-		b, err := compact.ReadBeat(v)
-		if err != nil {
-			return readError(k, err)
-		}
-		beats = append(beats, b)
-		changes = append(changes, search.Change{ID: id, Beat: &beats[len(beats)-1]})
-		if len(changes) == batch {
-			return send()
-		}
-		return nil
-	})
-	if err == nil && changes != nil {
-		err = send()
-	}
-	return err
 }
 
 // sites tells the index in memory what the sites are called and where they are.
@@ -257,8 +255,8 @@ func (r *Reader) judgements(m *search.Index) error {
 
 // rebuild makes the index in memory from the rows. Two goroutines read them, one half of the keys each.
 func (s *Store) rebuild(l *life, r *Reader) error {
-	m := s.newMemory()
-	if err := r.sites(m); err != nil {
+	m, err := s.memoryOf(r)
+	if err != nil {
 		return err
 	}
 	middle, err := r.middleHost()
@@ -287,7 +285,7 @@ func (s *Store) rebuild(l *life, r *Reader) error {
 		return err
 	}
 	l.memory = m
-	return r.judgements(m)
+	return nil
 }
 
 // batches sends the hosts of a range of keys.

@@ -127,13 +127,13 @@ func (x *Index) setAddresses(ord uint32, now addresses) {
 	if slices.Equal(old.v4, now.v4) && slices.Equal(old.v6, now.v6) && slices.Equal(old.mac, now.mac) {
 		return
 	}
-	swap(x.v4, ord, old.v4, now.v4)
-	swap(x.v6, ord, old.v6, now.v6)
-	swap(x.mac, ord, old.mac, now.mac)
+	swap(&x.v4, ord, old.v4, now.v4)
+	swap(&x.v6, ord, old.v6, now.v6)
+	swap(&x.mac, ord, old.mac, now.mac)
 	x.keepAddresses(ord, now)
 }
 
-func swap[K comparable](in *sorted[K], ord uint32, old, now []K) {
+func swap[K comparable](in *addressList[K], ord uint32, old, now []K) {
 	for _, k := range old {
 		if !slices.Contains(now, k) {
 			in.remove(k, ord)

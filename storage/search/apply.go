@@ -39,27 +39,38 @@ func (x *Index) Apply(changes []Change) {
 // beatRun is how many beats in a row are looked up together.
 const beatRun = 32
 
-// beats applies the beats that changes begin with, at most beatRun of them, and returns how many those are. They
-// come by the million when a checkpoint is read, and looking one up is waiting for memory twice; looking many
-// up at once is waiting for all of them together.
-func (x *Index) beats(changes []Change) int {
-	changes = changes[:min(beatRun, len(changes))]
-	var slots [beatRun]uint32
-	n := 0
-	if x.byID.n > 0 {
-		for n < len(changes) && changes[n].Beat != nil {
-			slots[n] = x.byID.slots[x.byID.home(&changes[n].ID)]
-			n++
+// noOrdinal is what no host has.
+const noOrdinal = ^uint32(0)
+
+// ordinals finds the hosts of at most beatRun changes; noOrdinal where there is no such host. Looking one up is waiting for
+// memory twice, looking many up at once is waiting for all of them together: beats come by the hundred in a commit, and
+// by the million at a start.
+func (x *Index) ordinals(changes []Change, ords *[beatRun]uint32) {
+	for i := range changes {
+		ords[i] = x.byID.first(&changes[i].ID)
+	}
+	for i := range changes {
+		if ord := ords[i]; ord == noOrdinal || x.ids[ord] == changes[i].ID {
+			continue
+		}
+		ords[i] = noOrdinal
+		if ord, ok := x.byID.get(changes[i].ID, x.ids); ok { // another host's place; its own is further on
+			ords[i] = ord
 		}
 	}
+}
+
+// beats applies the beats that changes begin with, at most beatRun of them, and returns how many those are.
+func (x *Index) beats(changes []Change) int {
+	n := 0
+	for n < min(beatRun, len(changes)) && changes[n].Beat != nil {
+		n++
+	}
+	var ords [beatRun]uint32
+	x.ordinals(changes[:n], &ords)
 	for i := range changes[:n] {
-		c := &changes[i]
-		ord, ok := slots[i]-1, slots[i] != 0
-		if ok && x.ids[ord] != c.ID { // another host's; its own is further on
-			ord, ok = x.byID.get(c.ID, x.ids)
-		}
-		if ok && x.setBeat(ord, *c.Beat) {
-			x.changes.add(c.ID)
+		if ords[i] != noOrdinal && x.setBeat(ords[i], *changes[i].Beat) {
+			x.changes.add(changes[i].ID)
 		}
 	}
 	return n
@@ -76,16 +87,13 @@ func (c *Change) steps() int {
 	return 2
 }
 
+// apply makes a change that is no beat.
 func (x *Index) apply(c *Change) {
 	switch {
 	case c.Gone:
 		x.remove(c.ID)
 	case c.Host != nil:
 		x.put(c.Host)
-	case c.Beat != nil:
-		if ord, ok := x.byID.get(c.ID, x.ids); ok && x.setBeat(ord, *c.Beat) {
-			x.changes.add(c.ID)
-		}
 	}
 }
 

@@ -213,7 +213,7 @@ func BenchmarkLoad(b *testing.B) {
 			y.PutSite(s.Model())
 		}
 		at := time.Now()
-		if err := y.Load(func(yield func([]byte, error) bool) {
+		if _, err := y.Load(func(yield func([]byte, error) bool) {
 			for _, c := range chunks {
 				if !yield(c, nil) {
 					return

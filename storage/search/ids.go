@@ -44,6 +44,60 @@ func (t *idTable) get(id model.HostID, ids []model.HostID) (uint32, bool) {
 	return slot - 1, slot != 0
 }
 
+// first returns the ordinal at the place where the search for an id begins, which is nearly always its own; noOrdinal
+// where there is none.
+func (t *idTable) first(id *model.HostID) uint32 {
+	if t.n == 0 {
+		return noOrdinal
+	}
+	return t.slots[t.home(id)] - 1 // of a free one: noOrdinal
+}
+
+// room makes room for n ids in all.
+func (t *idTable) room(n int, ids []model.HostID) {
+	slots := max(len(t.slots), 16)
+	for n*4 > slots*3 {
+		slots *= 2
+	}
+	if slots > len(t.slots) {
+		t.grow(slots, ids)
+	}
+}
+
+// putAll puts the ordinals below to, beginning with from, whose ids are not zero, and appends to twice those whose id
+// another one has already.
+func (t *idTable) putAll(from, to uint32, ids []model.HostID, twice []uint32) []uint32 {
+	t.room(t.n+int(to-from), ids)
+	mask := len(t.slots) - 1
+	var homes [beatRun]int
+	var there [beatRun]uint32 // looked at together, as in ordinals
+	for ; from < to; from += beatRun {
+		run := ids[from:min(from+beatRun, to)]
+		for i := range run {
+			homes[i] = t.home(&run[i])
+			there[i] = t.slots[homes[i]]
+		}
+		for i := range run {
+			if run[i].IsZero() {
+				continue
+			}
+			at := homes[i]
+			if there[i] != 0 || t.slots[at] != 0 {
+				for t.slots[at] != 0 && ids[t.slots[at]-1] != run[i] {
+					at = (at + 1) & mask
+				}
+				if t.slots[at] != 0 {
+					twice = append(twice, from+uint32(i))
+					continue
+				}
+			}
+			t.slots[at] = from + uint32(i) + 1
+			t.n++
+		}
+	}
+	return twice
+}
+
 // put makes ord the ordinal of ids[ord]. It takes the place of another ordinal with that id.
 func (t *idTable) put(ord uint32, ids []model.HostID) {
 	if (t.n+1)*4 > len(t.slots)*3 {

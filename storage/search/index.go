@@ -42,9 +42,9 @@ type Index struct {
 	grams  *grams
 	serial names // folded serial numbers
 
-	v4      *sorted[uint64] // address -> ordinals
-	v6      *sorted[wide]
-	mac     *sorted[uint64]
+	v4      addressList[uint64] // address -> ordinals
+	v6      addressList[wide]
+	mac     addressList[uint64]
 	address addressColumns
 	flags   []uint8 // by ordinal: flag*
 
@@ -88,8 +88,10 @@ func New(costly int) *Index {
 		alive: roaring.New(), heavy: make(chan struct{}, max(costly, 1)), tuning: usualTuning,
 		domain: newDict(), os: newDict(), kernel: newDict(), arch: newDict(), agent: newDict(), owner: newDict(), site: newDict(),
 		tags: newTagLists(), places: newPlaces(), address: addressColumns{more: map[uint32]addresses{}},
-		v4: newSorted(cmp.Compare[uint64]), v6: newSorted(compareWide), mac: newSorted(cmp.Compare[uint64]),
 	}
+	x.v4 = addressList[uint64]{x: x, sorted: newSorted(cmp.Compare[uint64]), read: x.readV4}
+	x.v6 = addressList[wide]{x: x, sorted: newSorted(compareWide), read: x.readV6}
+	x.mac = addressList[uint64]{x: x, sorted: newSorted(cmp.Compare[uint64]), read: x.readMAC}
 	x.byName = newOrder(x.names.at, func(ord uint32) model.HostID { return x.ids[ord] })
 	x.grams = newGrams(&x.names)
 	x.byID = newIDTable()

@@ -4,9 +4,6 @@ import (
 	"iter"
 	"runtime"
 	"sync"
-	"sync/atomic"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
@@ -14,89 +11,56 @@ import (
 
 func foldWord(w string) string { return query.Fold(w) }
 
-// Load fills an empty index from the chunks of a checkpoint. The sites should have been put before. After
-// an error (kind fault.Corrupt, or that of the chunks) the index is of no use: make a new one and fill it from
-// the rows.
-func (x *Index) Load(chunks iter.Seq2[[]byte, error]) error {
+// Load fills an empty index from the chunks of a checkpoint, and brings its hosts to the beats that come, each host's
+// once: every source of them is read by a goroutine of its own, and a batch is only looked at until the next one comes.
+// It returns how many beats came, those of hosts that are not there included. The sites, and when they judged, should
+// have been put before. After an error (kind fault.Corrupt, or that of the chunks or the beats) the index is of no use:
+// make a new one and fill it from the rows.
+func (x *Index) Load(chunks iter.Seq2[[]byte, error], beats ...iter.Seq2[[]Change, error]) (came int, err error) {
 	x.lock()
 	defer x.unlock()
 	if x.n != 0 {
-		return damaged("the index holds %d hosts already", x.n)
+		return 0, damaged("the index holds %d hosts already", x.n)
 	}
-	var order []uint32
+	var order, twice []uint32
 	for b, err := range chunks {
 		if err != nil {
-			return err
+			return 0, err
 		}
 		c := &chunk{b: b}
 		switch kind := c.u8(); kind {
 		case chunkHosts:
-			err = x.readHosts(c)
+			from := x.n
+			if err = x.readHosts(c); err == nil {
+				twice = x.byID.putAll(from, x.n, x.ids, twice)
+			}
 		case chunkWords:
 			err = x.readWords(c)
 		case chunkSize:
 			// More than eight million are made room for as they come: a damaged number must not take all memory.
-			x.grow(int(min(c.u32(), 1<<23)))
+			n := int(min(c.u32(), 1<<23))
+			x.grow(n)
+			x.byID.room(n, x.ids)
 		case chunkOrder:
 			order, err = c.readOrder(order)
 		default:
 			err = damaged("a chunk of kind %d", kind)
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	x.derive(order)
-	return nil
-}
-
-// LoadBeats brings the hosts that Load gave to the beats that come, each host's once, and returns how many came. It is
-// for an index that nobody reads yet: beats come in the order of ids, which is none here, so that several goroutines
-// write what belongs to the host alone, and what follows from it is worked out afterwards, in the order of the columns.
-func (x *Index) LoadBeats(batches <-chan []Change) int {
-	x.lock()
-	defer x.unlock()
-	var came atomic.Int64
-	var writing sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		writing.Go(func() {
-			for batch := range batches {
-				came.Add(int64(len(batch)))
-				for len(batch) > 0 {
-					n := min(beatRun, len(batch))
-					x.writeBeats(batch[:n])
-					batch = batch[n:]
-				}
-			}
-		})
-	}
-	writing.Wait()
-	for ord := range x.n {
-		if x.own[ord] != statusGone {
-			x.show(ord)
-		}
-	}
-	return int(came.Load())
+	return x.derive(order, twice, beats)
 }
 
 // writeBeats writes at most beatRun beats, and nothing that follows from them.
 func (x *Index) writeBeats(changes []Change) {
-	if x.byID.n == 0 {
-		return
-	}
-	var slots [beatRun]uint32
+	var ords [beatRun]uint32
+	x.ordinals(changes, &ords)
 	for i := range changes {
-		slots[i] = x.byID.slots[x.byID.home(&changes[i].ID)]
-	}
-	for i := range changes {
-		c := &changes[i]
-		ord, ok := slots[i]-1, slots[i] != 0
-		if ok && x.ids[ord] != c.ID {
-			ord, ok = x.byID.get(c.ID, x.ids)
-		}
-		if ok && c.Beat != nil {
-			x.own[ord] = statusNumber(c.Beat.Status)
-			x.columns.lastSeen[ord], x.columns.statusAt[ord] = int64(c.Beat.LastSeen), int64(c.Beat.StatusAt)
+		if ord, b := ords[i], changes[i].Beat; ord != noOrdinal && b != nil {
+			x.own[ord] = statusNumber(b.Status)
+			x.columns.lastSeen[ord], x.columns.statusAt[ord] = int64(b.LastSeen), int64(b.StatusAt)
 		}
 	}
 }
@@ -107,14 +71,14 @@ func (x *Index) inOrder(order, ords []uint32) []uint32 {
 	out := make([]uint32, 0, len(ords))
 	taken := make([]bool, x.n)
 	for _, ord := range order {
-		if ord < x.n && !taken[ord] && x.own[ord] != statusGone {
+		if ord < x.n && !taken[ord] && !x.ids[ord].IsZero() {
 			taken[ord] = true
 			out = append(out, ord)
 		}
 	}
 	if len(out) < len(ords) {
-		for it := x.alive.Iterator(); it.HasNext(); {
-			if ord := it.Next(); !taken[ord] {
+		for _, ord := range ords {
+			if !taken[ord] {
 				out = append(out, ord)
 			}
 		}
@@ -140,24 +104,12 @@ func (x *Index) plausible(ord uint32) bool {
 	return len(x.site.word(ord)) == 16
 }
 
-// derive works out all that is not in a checkpoint. Order is what it says of the order of names.
-func (x *Index) derive(order []uint32) {
-	var ords []uint32
-	for ord := range x.n {
-		if x.ids[ord].IsZero() {
-			x.own[ord], x.shown[ord] = statusGone, statusGone
-			x.free = append(x.free, ord)
-			continue
-		}
-		if _, twice := x.byID.get(x.ids[ord], x.ids); twice || !x.plausible(ord) {
-			// It changed while the checkpoint was written, and is applied again.
-			x.vacate(ord)
-			continue
-		}
-		x.byID.put(ord, x.ids)
-		ords = append(ords, ord)
-	}
-	x.alive = roaring.BitmapOf(ords...)
+// derive works out all that is not in a checkpoint. Order is what it says of the order of names, and twice are the
+// ordinals whose ids another one has. The lists of addresses are left to Tend.
+func (x *Index) derive(order, twice []uint32, beats []iter.Seq2[[]Change, error]) (came int, err error) {
+	ords := x.sound(twice)
+	var m marker
+	x.alive = m.bitmap(ords)
 	x.systems.parsed = grown(x.systems.parsed, len(x.os.words))
 	for n, w := range x.os.words {
 		x.systems.parsed[n] = osOf(w)
@@ -170,32 +122,140 @@ func (x *Index) derive(order []uint32) {
 			x.places.sites[n].ID = id
 		}
 	}
-	work := []func(){
-		func() { x.byName.build(x.inOrder(order, ords)) },
-		func() {
-			buildList(x, ords, x.v4, flagV4, func(o uint32) uint64 { return uint64(x.address.v4[o]) }, func(a addresses) []uint64 { return a.v4 })
-		},
-		func() {
-			buildList(x, ords, x.v6, flagV6, func(o uint32) wide { return x.address.v6[o] }, func(a addresses) []wide { return a.v6 })
-		},
-		func() {
-			buildList(x, ords, x.mac, flagMAC, func(o uint32) uint64 { return x.address.mac[o] }, func(a addresses) []uint64 { return a.mac })
-		},
-		func() { x.tags.build(ords) },
-		func() { x.buildSmall(ords) },
-		func() {
-			for _, ord := range ords {
-				x.grams.set(ord)
-			}
-		},
+	x.v4.late, x.v6.late, x.mac.late = true, true, true
+	var work []func()
+	sources := make([]struct {
+		came int
+		err  error
+	}, len(beats))
+	for i, beats := range beats {
+		s := &sources[i]
+		work = append(work, func() { s.came, s.err = x.takeBeats(beats) })
 	}
+	work = append(work, func() { x.byName.build(x.inOrder(order, ords)) }, func() { x.tags.build(ords) })
 	for _, d := range x.dicts() {
 		work = append(work, func() { d.build(ords) })
 	}
+	work = append(work, func() {
+		for _, ord := range ords {
+			x.grams.set(ord)
+		}
+	})
 	inParallel(work)
-	x.buildPlaces()
-	for _, ord := range ords {
-		x.look(ord)
+	for i := range sources {
+		if s := &sources[i]; s.err != nil {
+			return 0, s.err
+		}
+		came += sources[i].came
+	}
+	// What follows from the beats and the sites.
+	lost, judged := x.siteStates()
+	work = nil
+	for from := uint32(0); from < x.n; from += namesSegment {
+		work = append(work, func() { x.showAll(from, min(from+namesSegment, x.n), lost, judged) })
+	}
+	inParallel(work)
+	inParallel([]func(){
+		x.buildPlaces,
+		func() { buildSmall(x.byStatus[:], x.shown, ords) },
+		func() { buildSmall(x.byWorst[:], x.worst, ords) },
+		func() { buildSmall(x.byReboot[:], x.reboot, ords) },
+		func() {
+			for _, ord := range ords {
+				if x.flags[ord]&flagSimulated != 0 {
+					x.simulated.add(ord)
+				}
+			}
+		},
+	})
+	return came, nil
+}
+
+// sound returns the ordinals that have a host, and frees the others.
+func (x *Index) sound(twice []uint32) []uint32 {
+	// What is odd changed while the checkpoint was written, and is applied again.
+	for _, ord := range twice {
+		x.vacate(ord)
+	}
+	segments := (x.n + namesSegment - 1) / namesSegment
+	odd := make([][]uint32, segments)
+	work := make([]func(), segments)
+	for i := range work {
+		work[i] = func() {
+			from := uint32(i) * namesSegment
+			for ord := from; ord < min(from+namesSegment, x.n); ord++ {
+				if !x.ids[ord].IsZero() && !x.plausible(ord) {
+					odd[i] = append(odd[i], ord)
+				}
+			}
+		}
+	}
+	inParallel(work)
+	for _, ords := range odd {
+		for _, ord := range ords {
+			x.byID.delete(x.ids[ord], x.ids)
+			x.vacate(ord)
+		}
+	}
+	ords := make([]uint32, 0, x.n)
+	for ord := range x.n {
+		if x.ids[ord].IsZero() {
+			x.own[ord], x.shown[ord] = statusGone, statusGone
+			x.free = append(x.free, ord)
+		} else {
+			ords = append(ords, ord)
+		}
+	}
+	return ords
+}
+
+// takeBeats writes the beats of one source and returns how many came. It is for ordinals that nobody else reads or
+// writes the beats of meanwhile.
+func (x *Index) takeBeats(source iter.Seq2[[]Change, error]) (came int, err error) {
+	for batch, err := range source {
+		if err != nil {
+			return came, err
+		}
+		came += len(batch)
+		for len(batch) > 0 {
+			n := min(beatRun, len(batch))
+			x.writeBeats(batch[:n])
+			batch = batch[n:]
+		}
+	}
+	return came, nil
+}
+
+// siteStates returns, by the number of a site, whether nobody can vouch for it and when it last judged.
+func (x *Index) siteStates() (lost []bool, judged []int64) {
+	lost, judged = make([]bool, len(x.places.sites)), make([]int64, len(x.places.sites))
+	for n := range x.places.sites {
+		id := x.places.sites[n].ID
+		lost[n], judged[n] = x.places.lost(id), int64(x.places.judged[id])
+	}
+	return lost, judged
+}
+
+// showAll does what show does for the ordinals of some runs of zones, which are on no list yet.
+func (x *Index) showAll(from, to uint32, lost []bool, judged []int64) {
+	for i := from >> zoneBits; i < (to+zoneHosts-1)>>zoneBits; i++ {
+		x.zones.of[i].clear()
+	}
+	for ord := from; ord < to; ord++ {
+		own := x.own[ord]
+		if own == statusGone {
+			continue
+		}
+		site := x.site.of[ord]
+		if x.shown[ord] = own; lost[site] {
+			x.shown[ord] = statusUnknown
+		}
+		seen := x.columns.lastSeen[ord]
+		if own == statusUp {
+			seen = max(seen, judged[site])
+		}
+		x.columns.seen[ord] = seen
+		x.zones.of[ord>>zoneBits].widen(x.shown[ord], seen)
 	}
 }
 
@@ -217,7 +277,7 @@ func inParallel(work []func()) {
 	all.Wait()
 }
 
-// vacate makes an ordinal free that is on no list yet.
+// vacate takes the host away from an ordinal that is on no list yet.
 func (x *Index) vacate(ord uint32) {
 	for _, d := range x.dicts() {
 		d.of[ord] = 0
@@ -230,131 +290,4 @@ func (x *Index) vacate(ord uint32) {
 	x.flags[ord] = 0
 	x.own[ord], x.shown[ord] = statusGone, statusGone
 	x.ids[ord] = model.HostID{}
-	x.free = append(x.free, ord)
-}
-
-// build makes the lists of a dict from its column.
-func (d *dict) build(ords []uint32) {
-	lists := listsOf(len(d.words), func(yield func(ord, n uint32)) {
-		for _, ord := range ords {
-			yield(ord, d.of[ord])
-		}
-	})
-	d.fill(lists)
-}
-
-// fill takes the lists, and forgets the words that no ordinal has.
-func (d *dict) fill(lists [][]uint32) {
-	for n := 1; n < len(d.words); n++ {
-		if d.words[n] == "" {
-			continue
-		}
-		d.posts[n] = postOf(lists[n])
-		if d.posts[n].empty() {
-			d.drop(uint32(n))
-		}
-	}
-}
-
-// postOf makes the list of rising ordinals.
-func postOf(ords []uint32) post {
-	if len(ords) <= manyHosts {
-		return post{few: append([]uint32(nil), ords...)}
-	}
-	return post{big: roaring.BitmapOf(ords...)}
-}
-
-// listsOf sorts ordinals by a number below n: one array, cut into lists. Each is called twice with the same.
-func listsOf(n int, each func(yield func(ord, n uint32))) [][]uint32 {
-	ends := make([]uint32, n+1)
-	each(func(_, k uint32) { ends[k+1]++ })
-	for k := range n {
-		ends[k+1] += ends[k]
-	}
-	all := make([]uint32, ends[n])
-	at := append([]uint32(nil), ends[:n]...)
-	each(func(ord, k uint32) {
-		all[at[k]] = ord
-		at[k]++
-	})
-	lists := make([][]uint32, n)
-	for k := range lists {
-		lists[k] = all[ends[k]:ends[k+1]]
-	}
-	return lists
-}
-
-func (t *tagLists) build(ords []uint32) {
-	t.words.fill(listsOf(len(t.words.words), func(yield func(ord, n uint32)) {
-		for _, ord := range ords {
-			for _, n := range t.of(ord) {
-				yield(ord, n)
-			}
-		}
-	}))
-}
-
-func (x *Index) buildSmall(ords []uint32) {
-	for ord := range x.n {
-		x.shown[ord] = x.own[ord]
-	}
-	for _, ord := range ords {
-		if x.isLost(ord) {
-			x.shown[ord] = statusUnknown
-		}
-		if x.flags[ord]&flagSimulated != 0 {
-			x.simulated.add(ord)
-		}
-	}
-	for _, c := range []struct {
-		lists  []post
-		column []uint8
-	}{{x.byStatus[:], x.shown}, {x.byWorst[:], x.worst}, {x.byReboot[:], x.reboot}} {
-		lists := listsOf(len(c.lists), func(yield func(ord, n uint32)) {
-			for _, ord := range ords {
-				yield(ord, uint32(c.column[ord]))
-			}
-		})
-		for i := range lists {
-			c.lists[i] = postOf(lists[i])
-		}
-	}
-}
-
-// buildList makes one of the lists of addresses.
-func buildList[K comparable](x *Index, ords []uint32, list *sorted[K], flag uint8, first func(uint32) K, all func(addresses) []K) {
-	keys, at := make([]K, 0, len(ords)), make([]uint32, 0, len(ords))
-	for _, ord := range ords {
-		switch f := x.flags[ord]; {
-		case f&flagMore != 0:
-			for _, k := range all(x.address.more[ord]) {
-				keys, at = append(keys, k), append(at, ord)
-			}
-		case f&flag != 0:
-			keys, at = append(keys, first(ord)), append(at, ord)
-		}
-	}
-	list.build(keys, at)
-}
-
-// buildPlaces puts the hosts of each site on the lists of what the site gives them.
-func (x *Index) buildPlaces() {
-	lists := [placeN]map[string][]*post{}
-	for i := range lists {
-		lists[i] = map[string][]*post{}
-	}
-	for n := 1; n < len(x.site.words); n++ {
-		if x.site.words[n] == "" {
-			continue
-		}
-		for i := range lists {
-			w := placeWord(&x.places.sites[n], i)
-			lists[i][w] = append(lists[i][w], &x.site.posts[n])
-		}
-	}
-	for i := range lists {
-		for w, posts := range lists[i] {
-			x.places.words[i][w] = &post{big: union(posts).own()}
-		}
-	}
 }

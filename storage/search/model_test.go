@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 
@@ -50,6 +51,11 @@ func (w *world) step(t *rapid.T) {
 		w.p.Judged[id] = max(w.p.Judged[id], at)
 		w.x.Judged(id, at)
 	case 9:
+		if rapid.Bool().Draw(t, "lists") {
+			w.x.grams.bound = gramsFresh
+			w.x.Tend()
+			break
+		}
 		for w.x.grams.freshN > 0 && rapid.Bool().Draw(t, "grams") {
 			w.x.grams.bound = 0
 			w.x.Tend()
@@ -77,20 +83,48 @@ func (w *world) reload(t *rapid.T) {
 	for id, at := range w.p.Judged {
 		next.Judged(id, at)
 	}
-	if err := next.Load(func(yield func([]byte, error) bool) {
+	chunks := func(yield func([]byte, error) bool) {
 		for b := range w.x.Chunks() {
 			if !yield(bytes.Clone(b), nil) {
 				return
 			}
 		}
-	}); err != nil {
-		t.Fatal(err)
 	}
+	// The beats come with the checkpoint, in two parts, or behind it.
+	var parts [2][]Change
 	for id, h := range w.p.Hosts {
 		b := h.Beat()
-		next.Apply([]Change{{ID: id, Beat: &b}})
+		parts[int(id[15])%2] = append(parts[int(id[15])%2], Change{ID: id, Beat: &b})
+	}
+	if rapid.Bool().Draw(t, "beats behind") {
+		if _, err := next.Load(chunks); err != nil {
+			t.Fatal(err)
+		}
+		next.Apply(slices.Concat(parts[:]...))
+	} else {
+		// One of a host that is not there.
+		parts[0] = append(parts[0], Change{ID: model.HostID{0xFF, 1}, Beat: &model.HostBeat{Status: model.HostUp}})
+		came, err := next.Load(chunks, inBatches(parts[0]), inBatches(parts[1]))
+		if err != nil || came != len(w.p.Hosts)+1 {
+			t.Fatalf("%d beats of %d hosts and one came, and %v", came, len(w.p.Hosts), err)
+		}
 	}
 	w.x = next
+}
+
+// inBatches gives changes in batches that are written over, as a source of beats may.
+func inBatches(all []Change) iter.Seq2[[]Change, error] {
+	return func(yield func([]Change, error) bool) {
+		room := make([]Change, 40)
+		for len(all) > 0 {
+			n := copy(room, all)
+			all = all[n:]
+			if !yield(room[:n], nil) {
+				return
+			}
+			clear(room)
+		}
+	}
 }
 
 func (w *world) verify(t *rapid.T) {

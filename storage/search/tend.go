@@ -1,7 +1,7 @@
 package search
 
-// Tend does one piece of the upkeep that may wait: an n-gram index for names that came since, or a part of
-// what clears garbage away. It reports whether there was any, so that there may be more. One goroutine may
+// Tend does one piece of the upkeep that may wait: an n-gram index for names that came since, a list of addresses that a
+// start left for later, or a part of what clears garbage away. It reports whether there was any, so that there may be more. One goroutine may
 // call it beside the one that writes; the lock is held for about a millisecond at a time.
 func (x *Index) Tend() bool {
 	x.tending.Lock()
@@ -14,6 +14,11 @@ func (x *Index) Tend() bool {
 		x.lock()
 		defer x.unlock()
 		x.grams.install(from, built)
+		return true
+	}
+	if x.v4.late || x.v6.late || x.mac.late {
+		x.unlock()
+		_ = x.v4.make() || x.v6.make() || x.mac.make()
 		return true
 	}
 	defer x.unlock()

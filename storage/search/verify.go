@@ -130,13 +130,13 @@ func (x *Index) unlisted(ord uint32) []string {
 		}
 	}
 	for _, k := range a.v4 {
-		at(listedAt(x.v4, k, ord))
+		at(listedAt(&x.v4, k, ord))
 	}
 	for _, k := range a.v6 {
-		at(listedAt(x.v6, k, ord))
+		at(listedAt(&x.v6, k, ord))
 	}
 	for _, k := range a.mac {
-		at(listedAt(x.mac, k, ord))
+		at(listedAt(&x.mac, k, ord))
 	}
 	name := x.names.at(ord)
 	if p := x.byName.atOrAfter(name, x.ids[ord]); p == x.byName.end() || x.byName.get(p) != ord {
@@ -156,8 +156,8 @@ func (x *Index) unlisted(ord uint32) []string {
 	return out
 }
 
-func listedAt[K comparable](s *sorted[K], key K, ord uint32) bool {
-	found := false
+func listedAt[K comparable](s *addressList[K], key K, ord uint32) bool {
+	found := s.late // there is no list to be on
 	s.scan(key, key, func(ords []uint32) bool {
 		found = found || slices.Contains(ords, ord)
 		return !found
@@ -215,7 +215,7 @@ func (x *Index) Census() []string {
 	for _, l := range []struct {
 		what    string
 		n, want int
-	}{{"names in order", x.byName.len(), all}, {"ids", x.byID.len(), all}, {"IPv4 addresses", x.v4.len(), v4}, {"IPv6 addresses", x.v6.len(), v6}, {"hardware addresses", x.mac.len(), mac}} {
+	}{{"names in order", x.byName.len(), all}, {"ids", x.byID.len(), all}, {"IPv4 addresses", x.v4.listed(v4), v4}, {"IPv6 addresses", x.v6.listed(v6), v6}, {"hardware addresses", x.mac.listed(mac), mac}} {
 		if l.n != l.want {
 			out = append(out, fmt.Sprintf("there are %d %s and not %d", l.n, l.what, l.want))
 		}
