@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -191,16 +193,32 @@ func peersView(members []schema.ClusterMember) view {
 
 func (a *app) clusterJoinToken() *cobra.Command {
 	var body schema.ClusterInvite
-	var address string
+	var address, replace string
+	var yes bool
 	c := leaf("join-token", "Make a one-time token with which another machine becomes a controller of this group", 0, 0, nil)
 	f := a.formatted(c)
 	c.Long = c.Short + `.
 
-Whoever has the token becomes a controller, with all keys of the federation: hand it over as you would hand over those.`
+Whoever has the token becomes a controller, with all keys of the federation: hand it over as you would hand over those.
+
+With --replace it is for a new node in the place of one that is gone or damaged: that one is taken out of the group for good first,
+and the new one has its name. Its machine, with what is left of its data, becomes the new node by "skerry cluster rejoin".`
 	c.Flags().StringVar(&body.Name, "name", "", "a label for the new node; one is made if absent")
+	c.Flags().StringVar(&replace, "replace", "", "take this node, by name or id, out of the group, and make a token for one in its place")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "with --replace: do not ask")
 	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, 1m to 168h; 1h if absent")
 	c.Flags().StringVar(&address, "controller-url", "", "how the new machine reaches this controller, for the command that is printed")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		if replace != "" {
+			name, err := a.retire(c, replace, yes)
+			if err != nil {
+				return err
+			}
+			body.Name = cmp.Or(body.Name, name)
+		}
 		var token schema.ClusterToken
 		server, err := a.post(c, f, "/cluster/tokens", nil, body, &token)
 		if err != nil {
@@ -210,9 +228,12 @@ Whoever has the token becomes a controller, with all keys of the federation: han
 			return f.print(token, func() view { return view{names: []string{token.Name}} })
 		}
 		from := urlOf(server, address, schema.Token{URL: token.URL})
-		fmt.Fprintf(a.out, "Node:    %s (%s)\nToken:   %s\n         shown this once; it holds until %s\nCA pin:  %s\n\n"+
-			"On the new machine, with role: controller and an empty data folder in its configuration, run:\n  skerry cluster join %s --config FILE --from %s\n",
-			fault.Printable(token.Name), token.ID, token.Token, when(&token.ExpiresAt), token.Pin, token.Token, from)
+		where, how := "On the new machine, with role: controller and an empty data folder in its configuration, run:", "join"
+		if replace != "" {
+			where, how = "On its machine, with the server stopped, run (or join instead of rejoin where its data folder is empty):", "rejoin"
+		}
+		fmt.Fprintf(a.out, "Node:    %s (%s)\nToken:   %s\n         shown this once; it holds until %s\nCA pin:  %s\n\n%s\n  skerry cluster %s %s --config FILE --from %s\n",
+			fault.Printable(token.Name), token.ID, token.Token, when(&token.ExpiresAt), token.Pin, where, how, token.Token, from)
 		return nil
 	}
 	return c
@@ -247,39 +268,64 @@ func (a *app) clusterRemove() *cobra.Command {
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would happen")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		server, err := a.client()
-		if err != nil {
-			return err
+		_, err := a.takeOut(c, args[0], "Remove it?", yes, dry, func(schema.ClusterMember) error { return nil })
+		if err == nil && !dry {
+			a.say("Removed. Its server stops by itself; to use the machine again, move its data folder away and join it anew.")
 		}
-		var s schema.Cluster
-		if err := server.call(c.Context(), http.MethodGet, "/cluster", nil, nil, &s); err != nil {
-			return err
-		}
-		id, plan, err := removal(s, args[0])
-		if err != nil {
-			return err
-		}
-		a.say("%s", fault.Printable(plan))
-		if dry {
-			a.say("A dry run: nothing was changed.")
-			return nil
-		}
-		if !yes {
-			ok, err := a.confirm(c.Context(), "Remove it?")
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return errors.New("not removed")
-			}
-		}
-		if err := server.call(c.Context(), http.MethodDelete, "/cluster/members/"+url.PathEscape(id), nil, nil, nil); err != nil {
-			return err
-		}
-		a.say("Removed. Its server stops by itself; to use the machine again, move its data folder away and join it anew.")
-		return nil
+		return err
 	}
 	return c
+}
+
+// takeOut takes a node out of the group, once may has let it and a person has agreed, and returns what it was.
+func (a *app) takeOut(c *cobra.Command, which, ask string, yes, dry bool, may func(schema.ClusterMember) error) (was schema.ClusterMember, err error) {
+	server, err := a.client()
+	if err != nil {
+		return was, err
+	}
+	var s schema.Cluster
+	if err := server.call(c.Context(), http.MethodGet, "/cluster", nil, nil, &s); err != nil {
+		return was, err
+	}
+	id, plan, err := removal(s, which)
+	if err != nil {
+		return was, err
+	}
+	if at := slices.IndexFunc(s.Members, func(m schema.ClusterMember) bool { return m.ID == id }); at >= 0 {
+		was = s.Members[at]
+	}
+	if err := may(was); err != nil {
+		return was, err
+	}
+	a.say("%s", fault.Printable(plan))
+	if dry {
+		a.say("A dry run: nothing was changed.")
+		return was, nil
+	}
+	if !yes {
+		ok, err := a.confirm(c.Context(), ask)
+		if err != nil {
+			return was, err
+		}
+		if !ok {
+			return was, errors.New("not removed")
+		}
+	}
+	return was, server.call(c.Context(), http.MethodDelete, "/cluster/members/"+url.PathEscape(id), nil, nil, nil)
+}
+
+// retire takes a node that is no more out of the group, so that another one can take its place, and returns its name.
+func (a *app) retire(c *cobra.Command, which string, yes bool) (name string, err error) {
+	was, err := a.takeOut(c, which, "Replace it?", yes, false, func(m schema.ClusterMember) error {
+		switch {
+		case m.ID == "":
+			return fault.New(fault.NotFound, "", "%s is no node of this group (`skerry cluster peers -o wide`)", which)
+		case m.Reachable:
+			return fault.New(fault.Conflict, "", "%s answers: stop it first, if it is to be replaced", m.Name)
+		}
+		return nil
+	})
+	return was.Name, err
 }
 
 // removal finds the node that is meant, and says what becomes of the group without it. An id may be of a node that

@@ -84,9 +84,9 @@ func (a *app) clusterJoin() *cobra.Command {
 func (a *app) clusterRejoin() *cobra.Command {
 	return a.joining("rejoin", "Make this machine, whose data is damaged, a new node of its group", `
 
-Everything comes from the other controllers. The token is made on one of them, with the name of this node: "skerry cluster join-token
---name NODE". The new node takes the place of the damaged one, which leaves the group. What the damaged one had is kept in a folder
-beside it, to be removed once the new one is well. The server must not run meanwhile.`, a.offline.Rejoin)
+Everything comes from the other controllers. The token is made on one of them by "skerry cluster join-token --replace NODE", which
+takes the damaged node out of the group. What it had is kept in a folder within the data folder, to be removed once the new one
+is well. The server must not run meanwhile.`, a.offline.Rejoin)
 }
 
 // joining is a command that makes the machine a node of a group, by a token.

@@ -304,7 +304,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	k.links.open(k.sites, func(site model.NodeID) { k.tellers.due(site) })
 	joins, err := enroll.NewServer(enroll.ServerConfig{
 		CA: k.ca, Members: k.rows, Proposer: n, Self: self.Self, Name: self.Name, Role: model.RoleController, Log: k.log,
-		Group: &enroll.Group{Key: k.me.Secrets.GroupKey, Nodes: k.nodes, Joined: k.takeIn},
+		Group: &enroll.Group{Key: k.me.Secrets.GroupKey, Nodes: k.nodes, Joined: k.joined},
 	})
 	if err != nil {
 		return err

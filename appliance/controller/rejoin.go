@@ -6,12 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm"
 	"github.com/skerryhq/skerry/raftfsm/node"
 	"github.com/skerryhq/skerry/sync/enroll"
@@ -59,7 +57,7 @@ func Rejoin(ctx context.Context, c config.Config, token, from, address, version 
 	if was, err := enroll.LoadNode(c.Data); err == nil && was.CAPin() != t.Pin() {
 		return fail(fault.New(fault.Conflict, "", "%s is a node of the group %q, and the token is of another one; to leave the old one, move the folder away and use `skerry cluster join`", c.Data, was.UpperName))
 	} else if err == nil && was.Member == t.Member {
-		return fail(fault.New(fault.Conflict, "", "the token is the one by which %s joined already; make a new one with `skerry cluster join-token --name %s`", c.Data, was.Name))
+		return fail(fault.New(fault.Conflict, "", "the token is the one by which %s joined already; make a new one with `skerry cluster join-token --replace %s`", c.Data, was.Name))
 	}
 	part := filepath.Join(c.Data, rejoinPart+t.Member.String()) // another token is for another key
 	inner := c
@@ -117,61 +115,6 @@ func setAside(data string) error {
 	return raftfsm.SyncDir(data)
 }
 
-// Times of taking the place of a node that is no more.
-const (
-	silence     = 6 * time.Second // to wait until it is known to be silent
-	silenceLook = 250 * time.Millisecond
-)
-
-// takeIn makes a controller that has enrolled a member of the group. Where a node of the same name has its address, and is
-// silent, it has taken the place of that one, which leaves first: no two members have one address.
-func (k *controller) takeIn(ctx context.Context, m model.Member) error {
-	add := func() error { return k.joined(ctx, m) }
-	err := add()
-	for began := time.Now(); fault.Is(err, fault.Conflict); {
-		old, silent, serr := k.predecessor(ctx, m)
-		if serr != nil || old.IsZero() {
-			return errors.Join(err, serr)
-		}
-		if silent {
-			k.log.Info("a node takes the place of another one of its name and address", "node", m.Name, "id", m.ID, "was", old)
-			if err := (cluster{k}).Remove(ctx, old.String()); err != nil {
-				return err
-			}
-			err = add()
-			continue
-		}
-		if time.Since(began) > silence {
-			return fault.New(fault.Conflict, "", "controller %q at %s still answers: stop it first", m.Name, m.Address)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(silenceLook):
-		}
-	}
-	return err
-}
-
-// predecessor returns the member of the group that has the name and the address of m; zero for none.
-func (k *controller) predecessor(ctx context.Context, m model.Member) (id model.NodeID, silent bool, err error) {
-	s, err := k.group.Load().Status(ctx)
-	if err != nil {
-		return id, false, err
-	}
-	now := time.Now()
-	for _, p := range s.Members {
-		if p.Address != m.Address || p.Name != m.Name || p.ID == m.ID.String() {
-			continue
-		}
-		if id, err = model.ParseNodeID(p.ID); err != nil {
-			return id, false, err
-		}
-		return id, !p.Leader && !(cluster{k}).member(p, s, now).Reachable, nil
-	}
-	return id, false, nil
-}
-
 // ofDamage reports whether err says somewhere that something on the disk is damaged.
 func ofDamage(err error) bool {
 	switch e := err.(type) {
@@ -195,5 +138,5 @@ func (k *controller) advise(err error) error {
 		return err
 	}
 	return fault.New(fault.KindOf(err), "", "%w; this node has to be made anew: where other controllers of its group run, make a token on one of them with "+
-		"`skerry cluster join-token --name %s` and give it to `skerry cluster rejoin` here; where there are none, restore a backup with `skerry cluster restore`", err, k.nodeName())
+		"`skerry cluster join-token --replace %s` and give it to `skerry cluster rejoin` here; where there are none, restore a backup with `skerry cluster restore`", err, k.nodeName())
 }

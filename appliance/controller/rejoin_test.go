@@ -163,7 +163,7 @@ func TestAdvise(t *testing.T) {
 		{errors.Join(errors.New("a"), deep), true},
 	} {
 		got := k.advise(tc.err)
-		if says := contains(got, "skerry cluster rejoin") && contains(got, "--name two"); says != tc.want || fault.KindOf(got) != fault.KindOf(tc.err) {
+		if says := contains(got, "skerry cluster rejoin") && contains(got, "--replace two"); says != tc.want || fault.KindOf(got) != fault.KindOf(tc.err) {
 			t.Errorf("%v becomes %v", tc.err, got)
 		}
 	}
