@@ -329,6 +329,13 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		crashChild(dir)
 	}
+	if what := os.Getenv(replicaEnv); what != "" {
+		if err := replica(what); err != nil {
+			fmt.Println("failed:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
