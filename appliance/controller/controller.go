@@ -34,6 +34,7 @@ import (
 	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/sync/peer"
 	"github.com/skerryhq/skerry/ui/api"
+	"github.com/skerryhq/skerry/ui/schema"
 )
 
 // Options are what is not configuration.
@@ -321,7 +322,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	k.metrics.From(k.sources())
 	a := api.New(api.Config{
 		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
-		Store: k.rows, Directory: k.rows.Store, Check: k.rows.Check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
+		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
 	})
 	g.Go(func() error { return k.register(ctx) })
@@ -338,6 +339,14 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		k.opts.Ready(k.door.URL(k.Config))
 	}
 	return nil
+}
+
+// check reads everything that this node has of the group, its snapshots too.
+func (k *controller) check(ctx context.Context) (schema.StorageReport, error) {
+	if err := k.group.Load().CheckSnapshots(ctx); err != nil {
+		return schema.StorageReport{}, err
+	}
+	return k.rows.Check(ctx)
 }
 
 // notReady says why this node should be sent no work.

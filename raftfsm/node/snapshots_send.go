@@ -101,7 +101,7 @@ func (t *sender) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, ar
 	sent, err := t.offer(string(target), body, m, r.rows)
 	if fault.Is(err, fault.Corrupt) {
 		// What the other end got was not what the manifest says. Perhaps the files have changed since it was made.
-		if err := r.check(); err != nil && t.store.ctx.Err() == nil {
+		if err := r.check(t.store.ctx); err != nil && t.store.ctx.Err() == nil {
 			t.damaged(err)
 		}
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -242,14 +243,14 @@ func (r *folderReader) Close() error {
 }
 
 // check reads the whole snapshot and holds it against its sums: fault.Corrupt names what does not fit.
-func (r *folderReader) check() error {
+func (r *folderReader) check(ctx context.Context) error {
 	for _, f := range r.meta.Lists {
 		path := filepath.Join(r.rows, f.Name)
 		if got, err := raftfsm.HashFile(path); err != nil || got != f {
 			return fault.New(fault.Corrupt, "", "%s of the snapshot %s is damaged (%v)", path, r.meta.ID, cmp.Or(err, errSum))
 		}
 	}
-	return r.store.tables(r.store.ctx, r.rows)
+	return r.store.tables(ctx, r.rows)
 }
 
 // manifest returns the list of the snapshot's files, encoded. The first time it reads all of them, and keeps the
@@ -263,7 +264,7 @@ func (r *folderReader) manifest() ([]byte, *raftfsm.Manifest, error) {
 		}
 	}
 	// Other nodes must not be sent what is damaged here: they would have sums of it.
-	if err := r.check(); err != nil {
+	if err := r.check(r.store.ctx); err != nil {
 		return nil, nil, err
 	}
 	m, err := raftfsm.MakeManifest(r.store.ctx, r.rows, r.meta.ID, r.meta.Applied)

@@ -24,9 +24,12 @@ func (r Report) OK() bool { return r.FaultN == 0 }
 
 // Check reads the whole store: each row must decode and stand under its own key, each index, the one
 // in memory included, must hold exactly what the rows say, and the counts of each site, and those of all, must be
-// what its hosts come to. What is wrong is in the report; the error is of
-// ctx or of the disk. Writers go on meanwhile.
+// what its hosts come to; before that, each block of each table is held against its sum, also those
+// that no row is in. What is wrong is in the report; the error is of ctx or of the disk. Writers go on meanwhile.
 func (s *Store) Check(ctx context.Context) (Report, error) {
+	if err := s.checkTables(ctx); err != nil {
+		return Report{}, err
+	}
 	s.applying.RLock() // the view and the index in memory are of the same commit
 	v := s.View()
 	known := v.memory.Len()

@@ -2,6 +2,8 @@ package index
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -24,9 +26,6 @@ func CheckTables(ctx context.Context, dir string) error {
 	if err != nil {
 		return fault.New(fault.Corrupt, op, "%w", err)
 	}
-	all := &pebble.Options{FS: vfs.Default, Logger: pebbleLog{slog.New(slog.DiscardHandler)}}
-	all.EnsureDefaults()
-	o := all.MakeReaderOptions()
 	for _, e := range names {
 		if !strings.HasSuffix(e.Name(), ".sst") {
 			continue
@@ -35,15 +34,44 @@ func CheckTables(ctx context.Context, dir string) error {
 			return context.Cause(ctx)
 		}
 		path := filepath.Join(dir, e.Name())
-		if err := caught(func() error { return checkTable(ctx, path, o) }); err != nil {
+		if err := caught(func() error { return checkTable(ctx, vfs.Default, path) }); err != nil {
 			return fault.New(fault.Corrupt, op, "%s is damaged: %w", path, line{err})
 		}
 	}
 	return nil
 }
 
-func checkTable(ctx context.Context, path string, o sstable.ReaderOptions) error {
-	f, err := vfs.Default.Open(path)
+// checkTables is CheckTables for the database that is open here. Tables that were merged meanwhile are passed over.
+func (s *Store) checkTables(ctx context.Context) error {
+	l := s.use()
+	defer s.unuse(l)
+	dir := s.folder(l.number)
+	names, err := s.disk.fs.List(dir)
+	if err != nil {
+		return diskError("check the tables", dir, err)
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		path := s.disk.fs.PathJoin(dir, name)
+		err := caught(func() error { return checkTable(ctx, s.disk.fs, path) })
+		if _, e := s.disk.fs.Stat(path); err == nil || errors.Is(e, fs.ErrNotExist) {
+			continue
+		}
+		s.damaged(pebble.DataCorruptionInfo{Path: path, Details: err})
+		return fault.New(fault.Corrupt, "check the tables", "%s is damaged: %w", path, line{err})
+	}
+	return nil
+}
+
+func checkTable(ctx context.Context, disk vfs.FS, path string) error {
+	all := &pebble.Options{FS: disk, Logger: pebbleLog{slog.New(slog.DiscardHandler)}}
+	all.EnsureDefaults()
+	f, err := disk.Open(path)
 	if err != nil {
 		return err
 	}
@@ -52,7 +80,7 @@ func checkTable(ctx context.Context, path string, o sstable.ReaderOptions) error
 		_ = f.Close() // nothing was written through it
 		return err
 	}
-	t, err := sstable.NewReader(ctx, in, o)
+	t, err := sstable.NewReader(ctx, in, all.MakeReaderOptions())
 	if err != nil {
 		_ = in.Close()
 		return err
