@@ -41,7 +41,10 @@ func newGate(s raft.StreamLayer, addr string) *gate {
 func (g *gate) Addr() net.Addr { return g.addr }
 
 // Accept implements net.Listener.
-func (g *gate) Accept() (net.Conn, error) { return g.keep(g.StreamLayer.Accept()) }
+func (g *gate) Accept() (net.Conn, error) {
+	conn, err := g.StreamLayer.Accept()
+	return g.keep(conn, err, "")
+}
 
 // Dial implements raft.StreamLayer.
 func (g *gate) Dial(a raft.ServerAddress, limit time.Duration) (net.Conn, error) {
@@ -51,14 +54,15 @@ func (g *gate) Dial(a raft.ServerAddress, limit time.Duration) (net.Conn, error)
 	if shut {
 		return nil, errShut
 	}
-	return g.keep(g.StreamLayer.Dial(a, limit))
+	conn, err := g.StreamLayer.Dial(a, limit)
+	return g.keep(conn, err, string(a))
 }
 
-func (g *gate) keep(conn net.Conn, err error) (net.Conn, error) {
+func (g *gate) keep(conn net.Conn, err error, to string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &gated{Conn: conn, gate: g}
+	c := &gated{Conn: conn, gate: g, to: to}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut {
@@ -67,6 +71,25 @@ func (g *gate) keep(conn net.Conn, err error) (net.Conn, error) {
 	}
 	g.conns[c] = struct{}{}
 	return c, nil
+}
+
+// trim closes the connections that were made to addresses at which there is no member any more, and has been none for
+// so long: the last word to a node that is removed is that it is.
+func (g *gate) trim(member func(addr string) bool, now time.Time, after time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for conn := range g.conns {
+		c := conn.(*gated)
+		switch {
+		case c.to == "" || member(c.to):
+			c.stray = time.Time{}
+		case c.stray.IsZero():
+			c.stray = now
+		case now.Sub(c.stray) >= after:
+			delete(g.conns, conn)
+			go func() { _ = c.Conn.Close() }() // it may wait for a peer that does not read
+		}
+	}
 }
 
 // close shuts the door and every connection. It does not wait for any of them.
@@ -85,7 +108,9 @@ func (g *gate) close() {
 // gated is a connection that the gate knows of.
 type gated struct {
 	net.Conn
-	gate *gate
+	gate  *gate
+	to    string    // where it was dialled; "": it was accepted
+	stray time.Time // since when there is no member; guarded by gate.mu
 }
 
 // Close implements net.Conn.

@@ -434,7 +434,7 @@ func TestGate(t *testing.T) {
 		t.Error("it still takes connections")
 	}
 	near, far = net.Pipe()
-	if _, err := g.keep(near, nil); !errors.Is(err, errShut) {
+	if _, err := g.keep(near, nil, ""); !errors.Is(err, errShut) {
 		t.Error(err)
 	}
 	if _, err := far.Write([]byte{1}); err == nil {

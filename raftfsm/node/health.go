@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -147,6 +148,12 @@ func (n *Node) beat() {
 	t := &n.tend
 	now := n.now()
 	n.cramped()
+	if servers := n.servers(); len(servers) > 0 {
+		member := func(addr string) bool {
+			return slices.ContainsFunc(servers, func(s raft.Server) bool { return string(s.Address) == addr })
+		}
+		n.gate.trim(member, now, n.policy.Beat)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.calmLocked(now)

@@ -212,3 +212,56 @@ func TestNoVoteWithoutRows(t *testing.T) {
 	w.voters(2)
 	w.settle()
 }
+
+// The connections to a node that was removed are closed, on every other node; those that it made itself are the
+// stream layer's to close, which knows who made them.
+func TestARemovedNodeIsCutOff(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.group(3)
+	ctx := soon(t)
+	for _, id := range w.ids() { // each has led, and so has dialled the others
+		if err := w.at("a").Transfer(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.at(id).Propose(ctx, account(0)); err != nil && !fault.Is(err, fault.Exists) {
+			t.Fatal(err)
+		}
+	}
+	w.settle()
+	c := w.addr("c")
+	open := func() (n int) {
+		for _, id := range []string{"a", "b"} {
+			g := w.at(id).gate
+			g.mu.Lock()
+			for conn := range g.conns {
+				if conn.(*gated).to == c {
+					n++
+				}
+			}
+			g.mu.Unlock()
+		}
+		return n
+	}
+	if open() == 0 {
+		t.Fatal("nobody has a connection to c: the test proves nothing")
+	}
+	if err := w.at("a").RemoveMember(ctx, "c"); err != nil {
+		t.Fatal(err)
+	}
+	w.until("no connection to c", func() string {
+		if n := open(); n > 0 {
+			return fmt.Sprintf("%d are open", n)
+		}
+		return ""
+	})
+	w.until("c knows that it was removed", func() string {
+		if w.at("c").Member() {
+			return "it does not"
+		}
+		return ""
+	})
+	if err := w.at("b").Propose(ctx, account(1)); err != nil {
+		t.Error(err)
+	}
+}
