@@ -295,7 +295,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return err
 	}
 	s.alerts = &alerter{store: s.rows.Store, propose: s.prop.Propose, figures: s.figuresNow, now: s.clock.Now, log: log}
-	a.Alerts = s.listAlerts
+	a.Alerts, a.Results = s.listAlerts, s.policyResults
 	if err := s.joinUpper(); err != nil {
 		return err
 	}
@@ -318,6 +318,8 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return s.keepRegistry(ctx) })
 	g.Go(func() error { s.selfCheck(ctx); return nil })
 	g.Go(func() error { return s.alerts.Run(ctx) })
+	policies := &evaluator{store: s.rows.Store, detail: bodies{inventories{s.detail}}, propose: s.prop.Propose, now: s.clock.Now, log: log}
+	g.Go(func() error { return policies.Run(ctx) })
 	g.Go(func() error {
 		return recalc.Run(ctx, recalc.Config{
 			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
@@ -392,6 +394,7 @@ func (s *site) answers() map[string]uplink.Answer {
 	all := drill{s}.answers()
 	all[model.RouteEndpoints] = s.answerEndpoints
 	all[model.RouteAlertsList] = s.answerAlerts
+	all[model.RoutePolicyResults] = s.answerPolicy
 	return all
 }
 

@@ -1,6 +1,11 @@
 package model
 
-import "github.com/go-json-experiment/json/jsontext"
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // PolicyKind says what a policy's body is. The words are stored: add, never rename.
 type PolicyKind string
@@ -91,3 +96,83 @@ type Evaluated struct {
 func (PutPolicy) Tag() Tag  { return TagPutPolicy }
 func (DropPolicy) Tag() Tag { return TagDropPolicy }
 func (Evaluated) Tag() Tag  { return TagEvaluated }
+
+// PolicyCheck is what came of one check of one host; see engine/policy.
+type PolicyCheck struct {
+	Check    string `json:"check"`
+	Title    string `json:"title,omitzero"`
+	Severity string `json:"severity"`
+	Outcome  string `json:"outcome"` // met, failed, unknown
+	Reason   string `json:"reason,omitzero"`
+}
+
+// PolicyHost is what came of a policy for one host.
+type PolicyHost struct {
+	Host    HostID        `json:"host"`
+	Name    string        `json:"name"`
+	Met     int           `json:"met"`
+	Failed  int           `json:"failed"`
+	Unknown int           `json:"unknown"`
+	Checks  []PolicyCheck `json:"checks"` // those that were asked for
+}
+
+// PolicyResults answers RoutePolicyResults: hosts by id, judged at the time of the answer.
+type PolicyResults struct {
+	At      Time         `json:"at"`
+	Policy  PolicyID     `json:"policy"`
+	Version uint64       `json:"version"` // that the site holds
+	Kind    PolicyKind   `json:"kind"`
+	Problem string       `json:"problem,omitzero"` // why this site cannot judge by it
+	Hosts   []PolicyHost `json:"hosts"`
+	Next    string       `json:"next,omitzero"` // the cursor of the next page; a page may be short
+}
+
+// PolicyQuestion asks for a page of PolicyResults.
+type PolicyQuestion struct {
+	Policy PolicyID
+	Host   HostID // zero: every host that the policy is for
+	All    bool   // with the hosts and checks that are met
+	After  string
+	Limit  int // hosts, 1 to MaxAlertPage
+}
+
+// The parameters of RoutePolicyResults, beside ParamHost.
+const (
+	ParamPolicy      = "policy"
+	ParamPolicyAll   = "all" // "true"
+	ParamPolicyAfter = "after"
+	ParamPolicyLimit = "limit"
+)
+
+// Params returns the question as parameters.
+func (q *PolicyQuestion) Params() map[string]string {
+	p := map[string]string{ParamPolicy: q.Policy.String(), ParamPolicyLimit: strconv.Itoa(q.Limit)}
+	if !q.Host.IsZero() {
+		p[ParamHost] = q.Host.String()
+	}
+	if q.All {
+		p[ParamPolicyAll] = "true"
+	}
+	if q.After != "" {
+		p[ParamPolicyAfter] = q.After
+	}
+	return p
+}
+
+// ReadPolicyQuestion reads what Params wrote. The error says which parameter is wrong.
+func ReadPolicyQuestion(p map[string]string) (q PolicyQuestion, err error) {
+	if q.Policy, err = ParsePolicyID(p[ParamPolicy]); err != nil {
+		return q, err
+	}
+	if v := p[ParamHost]; v != "" {
+		if q.Host, err = ParseHostID(v); err != nil {
+			return q, err
+		}
+	}
+	q.All, q.After = p[ParamPolicyAll] == "true", p[ParamPolicyAfter]
+	q.Limit, err = strconv.Atoi(p[ParamPolicyLimit])
+	if err != nil || q.Limit < 1 || q.Limit > MaxAlertPage {
+		return q, fmt.Errorf("a page has 1 to %d hosts", MaxAlertPage)
+	}
+	return q, nil
+}

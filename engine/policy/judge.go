@@ -43,6 +43,9 @@ type Judge struct {
 	detail Detail
 	known  map[string]map[*check]Result // by digest
 	most   int
+	digest string // of the inventory that was read last: the checks of one host come together
+	held   model.Inventory
+	ok     bool
 }
 
 // maxRemembered bounds the digests whose outcomes a Judge remembers.
@@ -153,10 +156,14 @@ func (j *Judge) check(c *check, h *model.Host) (Result, error) {
 }
 
 func (j *Judge) packages(rule *PackageRule, digest string) (Outcome, string, error) {
-	inv, ok, err := j.detail.Inventory(digest)
-	if err != nil {
-		return "", "", err
+	if digest != j.digest {
+		var err error
+		if j.held, j.ok, err = j.detail.Inventory(digest); err != nil {
+			return "", "", err
+		}
+		j.digest = digest
 	}
+	inv, ok := j.held, j.ok
 	if !ok {
 		return Unknown, "its packages are not in the detail tier", nil
 	}

@@ -162,6 +162,9 @@ func (x *Program) Err() error { return x.bad }
 // Judged reports whether hosts are judged by policies of this kind.
 func (x *Program) Judged() bool { return x.Policy.Kind == model.PolicyBaseline }
 
+// Checks returns how many checks a baseline has.
+func (x *Program) Checks() int { return len(x.checks) }
+
 // Applies reports whether the policy is for a host.
 func (x *Program) Applies(h *model.Host, env query.Env) bool { return query.Match(x.where, h, env) }
 

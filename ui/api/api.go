@@ -51,6 +51,8 @@ type Config struct {
 	Answer func(ctx context.Context, route string, params map[string]string) (any, error)
 	// Alerts is a page of a site's alerts (site only); nil: it is not enrolled.
 	Alerts func(context.Context, model.AlertFilter) (model.AlertPage, error)
+	// Results judges hosts of a site by one of its policies (site only); nil: it is not enrolled.
+	Results func(context.Context, model.PolicyQuestion) (model.PolicyResults, error)
 	Keys   Keyring         // nil: the folder Data/keys
 	Upper  Upper           // site only: enrolls this site; nil: not possible while running
 	Clock  Clock           // site only; nil: this server goes by its machine's

@@ -64,6 +64,7 @@ func (s *Server) routes() {
 
 	s.clusterRoutes()
 	s.alertRoutes()
+	s.policyRoutes()
 
 	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
 	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)
