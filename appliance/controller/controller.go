@@ -50,6 +50,7 @@ const (
 	leaderTimeout = 30 * time.Second // for the leader of a group that is being founded
 	handOver      = 5 * time.Second  // to let another node lead, before this one stops
 	closeLimit    = 5 * time.Second  // to close what may hang, once a disk has failed
+	flushLimit    = 60 * time.Second // the same where none has: the last rows go to the disk
 )
 
 // Run serves until ctx ends; then it hands over what it leads, stops cleanly and returns nil. The errors name what
@@ -172,23 +173,30 @@ func (k *controller) later(fn func() error) { k.closers = append(k.closers, fn) 
 // all the same, and what is on the disk is as good as after a power cut.
 func (k *controller) close() error {
 	done := make(chan error, 1)
+	var left atomic.Int32 // to be closed; the rows are the last
+	left.Store(int32(len(k.closers)))
 	go func() {
 		var errs []error
 		for i := len(k.closers) - 1; i >= 0; i-- {
 			errs = append(errs, k.closers[i]())
+			left.Add(-1)
 		}
 		done <- errors.Join(errs...)
 	}()
-	n := k.group.Load()
-	if n == nil || n.Err() == nil {
-		return <-done
+	limit := flushLimit
+	if n := k.group.Load(); n != nil && n.Err() != nil {
+		limit = closeLimit
 	}
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(closeLimit):
-		return fault.New(fault.ReadOnly, "stop", "what was open could not be closed within %v", closeLimit)
+	case <-time.After(limit):
 	}
+	what := "what was open could not be closed"
+	if left.Load() == 1 {
+		what = "the last rows could not be written to the disk"
+	}
+	return fault.New(fault.ReadOnly, "stop", "%s within %v: see that the disk is well; what was acknowledged is in the log, and is applied again at the next start", what, limit)
 }
 
 // run serves until ctx ends.
