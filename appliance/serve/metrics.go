@@ -39,6 +39,8 @@ type Sources struct {
 	Outbox   func() OutboxState
 	Clock    func() bool             // whether the clock of a site's machine is believed
 	Hosts    func() map[string]int64 // model.HostStatus -> hosts; see Rows.HostsByStatus
+	// Refused counts the items of members that were not taken since the start, by reason, of RefusedReasons.
+	Refused func() map[string]uint64
 }
 
 // GroupState is what one node knows of its group.
@@ -69,6 +71,10 @@ type DiskState struct {
 	Free  int64 // bytes
 	Level int
 }
+
+// RefusedReasons are the reasons that Sources.Refused may give: more than a bound; what does not decode or cannot be; what
+// is of a host or command of somebody else.
+var RefusedReasons = []string{"too_large", "malformed", "foreign"}
 
 // ReadOnlyReasons are the reasons that Sources.ReadOnly may give.
 var ReadOnlyReasons = []string{"no_leader", "disk_full", "disk_failed", "stopping"}
@@ -182,12 +188,13 @@ var (
 	outbox      = prometheus.NewDesc("skerry_outbox_items", "Items that the controller has not acknowledged yet.", nil, nil)
 	outboxBytes = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
 	clock       = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
+	refused     = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
 	hosts       = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, refused, hosts} {
 		ch <- d
 	}
 }
@@ -239,6 +246,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		}
 		put(clock, v)
 	}
+	if from.Refused != nil {
+		collectRefused(from.Refused(), ch)
+	}
 	if from.Hosts != nil {
 		by := map[string]int64{string(model.HostUp): 0, string(model.HostLate): 0, string(model.HostDown): 0, string(model.HostUnknown): 0}
 		for status, n := range from.Hosts() {
@@ -250,6 +260,16 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		for status, n := range by {
 			put(hosts, float64(n), status)
 		}
+	}
+}
+
+func collectRefused(n map[string]uint64, ch chan<- prometheus.Metric) {
+	by := map[string]uint64{}
+	for reason, k := range n {
+		by[oneOf(reason, RefusedReasons...)] += k
+	}
+	for _, reason := range append(RefusedReasons[:len(RefusedReasons):len(RefusedReasons)], other) {
+		ch <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(by[reason]), reason)
 	}
 }
 

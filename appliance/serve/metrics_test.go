@@ -59,6 +59,7 @@ func TestMetricsOfAController(t *testing.T) {
 		Disk:     func() DiskState { return DiskState{Free: 1 << 40, Level: 1} },
 		ReadOnly: func() []string { return []string{"disk_full"} },
 		Hosts:    func() map[string]int64 { return map[string]int64{"up": 10, "weird": 2, "unknown": 1} },
+		Refused:  func() map[string]uint64 { return map[string]uint64{"too_large": 3, "odd": 2} },
 	})
 	m.Took("writing the Raft log", 2*time.Millisecond)
 	m.Took("writing the vote", 2*time.Millisecond)
@@ -77,6 +78,7 @@ func TestMetricsOfAController(t *testing.T) {
 		`skerry_links{kind="site",state="up"} 4`, `skerry_links{kind="site",state="down"} 1`, `skerry_links{kind="other",state="up"} 3`,
 		"skerry_disk_free_bytes 1.099511627776e+12", "skerry_disk_level 1",
 		`skerry_read_only{reason="disk_full"} 1`, `skerry_read_only{reason="no_leader"} 0`,
+		`skerry_refused_items_total{reason="too_large"} 3`, `skerry_refused_items_total{reason="foreign"} 0`, `skerry_refused_items_total{reason="other"} 2`,
 		`skerry_hosts{status="up"} 10`, `skerry_hosts{status="unknown"} 3`, `skerry_hosts{status="down"} 0`,
 	} {
 		if !slices.Contains(lines, want) {

@@ -21,6 +21,12 @@ func (s *site) sources() serve.Sources {
 	if s.outbox != nil {
 		out.Outbox = func() serve.OutboxState { return serve.OutboxState{Items: s.outbox.Len(), Bytes: s.outbox.Bytes()} }
 	}
+	out.Refused = func() map[string]uint64 {
+		if s.agents == nil {
+			return nil
+		}
+		return s.agents.Refused()
+	}
 	if s.rows.Store != nil {
 		out.Hosts = func() map[string]int64 { return s.rows.HostsByStatus(nil) }
 	}

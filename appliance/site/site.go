@@ -128,6 +128,7 @@ type site struct {
 	damaged error                 // why this site is in safe mode since its start; see unwell
 	later   atomic.Pointer[error] // the same, as the self-check found
 	hub     *hub.Hub
+	agents  *agentd.Door  // nil while it serves no agents
 	alerts  *alerter      // nil while not enrolled
 	enroll  chan struct{} // closed when an identity was saved
 
@@ -302,13 +303,13 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return s.up.Run(ctx) })
 	g.Go(func() error { return s.line.monitor.Run(ctx) })
 
-	agents := agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: s.clock.Now, Log: log})
+	s.agents = agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: s.clock.Now, Log: log})
 	presence := agentd.NewPresence(agentd.PresenceConfig{
 		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Clock: s.clock.Now, Log: log,
 	})
 	s.hub = hub.New(hub.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
-		Proposer: s.prop, Reader: s.rows, Member: s.rows.Member, Transform: agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
+		Proposer: s.prop, Reader: s.rows, Member: s.rows.Member, Transform: s.agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
 		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
 		Now:       s.clock.Now, Log: log,
 	})

@@ -1,0 +1,129 @@
+package system
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/skerryhq/skerry/scripts/local"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// What only a site holds is answered there and, over the link, at the controller: by real programs, of this machine.
+func TestDetail(t *testing.T) {
+	w := newWorld(t)
+	addrs, err := local.FreePorts(2)
+	w.ok(err)
+	w.hq = addrs[0]
+	w.server("hq", "controller", w.hq)
+	w.server("berlin", "site", addrs[1], "agents: {interval: 1s}", "detail: {retention: {inventory: 30d}}")
+	w.enroll("berlin", addrs[1])
+
+	// Files that are no certificates, with names so long that the agent's word about them does not fit into a row.
+	folder := filepath.Join(w.Dir, "certificates")
+	w.ok(os.MkdirAll(folder, 0o700))
+	for i := range 20 {
+		w.ok(os.WriteFile(filepath.Join(folder, fmt.Sprintf("%s-%d.pem", strings.Repeat("broken", 40), i)), []byte("nothing"), 0o600))
+	}
+	var token schema.Token
+	w.ask("berlin", &token, "agents", "enroll", "this-machine")
+	data, conf := filepath.Join(w.Dir, "this-machine"), filepath.Join(w.Dir, "agent.yaml")
+	w.ok(os.WriteFile(conf, []byte("certificates: ["+folder+"]\ninterval: 1s\n"), 0o600))
+	w.run("berlin", "skerry-agent", "enroll", "--site", "https://"+addrs[1], "--token", token.Token, "--data", data)
+	_, err = w.Start("this-machine", "skerry-agent", "run", "--data", data, "--config", conf)
+	w.ok(err)
+	host := token.ID
+	w.until("the report at the controller", func() (bool, error) {
+		var h schema.Host
+		err := w.Ask(w.ctx, "hq", &h, "hosts", "get", host)
+		return err == nil && h.AsOf.Packages != nil && h.AsOf.Certificates != nil, err
+	})
+	w.until("the facts of the system", func() (bool, error) {
+		var f schema.HostFacts
+		err := w.Ask(w.ctx, "hq", &f, "hosts", "facts", host)
+		return err == nil && len(f.Facts.Users) > 0, err
+	})
+
+	var command schema.Command
+	w.ask("hq", &command, "commands", "dispatch", "inventory.refresh", "--site", "berlin", "--hosts", host, "--yes")
+	w.run("hq", "skerry", "commands", "get", command.ID, "--watch")
+	w.ask("hq", &command, "commands", "get", command.ID)
+	task := command.Tasks[0]
+	if command.State != "succeeded" || len(task.Output) > 4096 || task.OutputSize <= 4096 {
+		t.Fatalf("the task is %s with %d bytes of %d", command.State, len(task.Output), task.OutputSize)
+	}
+	// A certificate comes into the folder, and with the next look a second version of the list. This machine's own
+	// authority is one.
+	w.ok(os.WriteFile(filepath.Join(folder, "site.pem"), []byte(readCA(w)), 0o600))
+	w.until("another version of the certificates", func() (bool, error) {
+		var h schema.HostHistory
+		err := w.Ask(w.ctx, "berlin", &h, "hosts", "history", host, "--kind", "certificates")
+		return err == nil && len(h.Versions) > 1, err
+	})
+
+	for _, at := range []string{"hq", "berlin"} {
+		var facts schema.HostFacts
+		w.ask(at, &facts, "hosts", "facts", host)
+		if facts.AnsweredBy != "berlin" || facts.Facts.CPU.Threads == 0 || len(facts.Facts.Mounts) == 0 || facts.AsOf == nil {
+			t.Errorf("%s: facts %+v", at, facts)
+		}
+		if out := w.run(at, "skerry", "hosts", "facts", host); !strings.Contains(out, "root") || !strings.Contains(out, "file system") {
+			t.Errorf("%s: facts as a table:\n%s", at, out)
+		}
+		var page, next schema.HostPackages
+		w.ask(at, &page, "hosts", "packages", host, "--limit", "3")
+		if len(page.Packages) != 3 || page.Total <= 3 || page.Next == "" {
+			t.Fatalf("%s: %d packages of %d", at, len(page.Packages), page.Total)
+		}
+		w.ask(at, &next, "hosts", "packages", host, "--limit", "3", "--cursor", page.Next)
+		if len(next.Packages) != 3 || next.Packages[0] == page.Packages[2] || next.Digest != page.Digest {
+			t.Errorf("%s: the next page: %+v", at, next)
+		}
+		var list schema.HostCertificates
+		w.ask(at, &list, "hosts", "certificates", host)
+		if len(list.Certificates) != 1 || !list.Certificates[0].CA {
+			t.Errorf("%s: certificates %+v", at, list)
+		}
+		var history schema.HostHistory
+		w.ask(at, &history, "hosts", "history", host, "--kind", "certificates")
+		newest := history.Versions[0]
+		if len(history.Versions) != 2 || !newest.Current || newest.Added == nil || *newest.Added != 1 {
+			t.Fatalf("%s: history %+v", at, history)
+		}
+		from, to := strconv.FormatUint(history.Versions[1].N, 10), strconv.FormatUint(newest.N, 10)
+		w.ask(at, &history, "hosts", "history", host, "--kind", "certificates", "--diff", from, to)
+		if history.Diff == nil || len(history.Diff.AddedCertificates) != 1 || len(history.Diff.RemovedCertificates) != 0 {
+			t.Errorf("%s: diff %+v", at, history.Diff)
+		}
+		var output schema.CommandOutput
+		w.ask(at, &output, "commands", "output", command.ID, host)
+		if int64(len(output.Text)) != task.OutputSize || !strings.HasPrefix(output.Text, task.Output) || output.Size != task.OutputSize {
+			t.Errorf("%s: output of %d bytes, %d were printed", at, len(output.Text), task.OutputSize)
+		}
+		if out := w.run(at, "skerry", "commands", "output", command.ID, host); strings.Count(out, "broken") < 20 {
+			t.Errorf("%s: output as text:\n%s", at, out)
+		}
+		w.fails(at, "skerry", []string{"hosts", "history", host, "--diff", "1", "99"}, "no version 99")
+		w.fails(at, "skerry", []string{"hosts", "packages", host, "--cursor", "x"}, "no cursor")
+		w.fails(at, "skerry", []string{"hosts", "history", host, "--diff", "1"}, "two numbers")
+	}
+}
+
+// readCA returns the site's authority as PEM.
+func readCA(w *world) string {
+	w.Helper()
+	files, err := filepath.Glob(filepath.Join(w.Dir, "berlin", "pki", "*"))
+	w.ok(err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		w.ok(err)
+		if i := strings.Index(string(b), "-----BEGIN CERTIFICATE-----"); i >= 0 {
+			return string(b[i:])
+		}
+	}
+	w.Fatalf("no certificate among %q", files)
+	return ""
+}
