@@ -335,6 +335,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	})
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })
+	g.Go(func() error { return k.comparer(ctx).Run(ctx) })
 	g.Go(func() error { return k.tellers.run(ctx) })
 	g.Go(func() error { return k.wanted(ctx) })
 	g.Go(func() error {

@@ -394,6 +394,7 @@ func (s *site) joinUpper() error {
 func (s *site) answers() map[string]uplink.Answer {
 	all := drill{s}.answers()
 	all[model.RouteEndpoints] = s.answerEndpoints
+	all[model.RouteDigest], all[model.RouteRepair] = s.answerDigest, s.answerRepair
 	all[model.RouteAlertsList] = s.answerAlerts
 	all[model.RoutePolicyResults] = s.answerPolicy
 	return all

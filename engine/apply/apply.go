@@ -86,6 +86,8 @@ func (a *applier) change(c model.Change) error {
 		return a.putController(c)
 	case model.PutSecret:
 		return a.putSecret(c)
+	case model.Repair:
+		return a.repair(c)
 	case model.Overtaken:
 		return a.overtaken(c)
 	case model.PutRule:

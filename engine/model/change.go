@@ -46,6 +46,7 @@ const (
 	TagPutPolicy     Tag = 29
 	TagDropPolicy    Tag = 30
 	TagEvaluated     Tag = 31
+	TagRepair        Tag = 35
 )
 
 // Stamp says who made a change and when.
@@ -266,6 +267,16 @@ type Overtaken struct {
 	Member NodeID   `json:"member"`
 	Held   Position `json:"held"` // of the directives, at the member
 }
+
+// Repair sends the rows of some hosts up again, and of those that this site does not have that they are gone, because
+// the controller's copy was found to differ.
+type Repair struct {
+	Stamp
+	Hosts []HostID `json:"hosts"` // at most MaxRepair
+}
+
+// Tag implements Change.
+func (Repair) Tag() Tag { return TagRepair }
 
 // Tag implements Change.
 func (Found) Tag() Tag         { return TagFound }

@@ -169,3 +169,43 @@ const (
 	HistoryCertificates = "certificates"
 	HistoryFacts        = "facts"
 )
+
+// RouteDigest asks a site for a DigestAnswer, RouteRepair to send again the rows of ParamHosts: ids with a space between,
+// at most MaxRepair. It tells the controller, in that answer, how many of them the site has.
+const (
+	RouteDigest = "digest"
+	RouteRepair = "repair"
+	ParamBucket = "bucket"
+	ParamHosts  = "hosts"
+	MaxRepair   = 64
+)
+
+// DigestAnswer is what a site holds, to be compared with what its controller holds of it.
+type DigestAnswer struct {
+	Form int  `json:"form"` // inventory.DigestForm
+	At   Time `json:"at"`
+	// Buckets has one place for each group of hosts; it is empty where ParamBucket named one.
+	Buckets []BucketDigest `json:"buckets,omitzero"`
+	// Rows are those of the bucket that was named.
+	Rows []RowDigest `json:"rows,omitzero"`
+	// Gathering says that not every agent has reported since this site was made anew: what it lacks may yet come.
+	Gathering bool `json:"gathering,omitzero"`
+}
+
+// BucketDigest sums up a group of hosts.
+type BucketDigest struct {
+	Hosts int    `json:"hosts"`
+	Sum   uint64 `json:"sum,string"`
+}
+
+// RowDigest stands for one host's row.
+type RowDigest struct {
+	Host HostID `json:"host"`
+	Sum  uint64 `json:"sum,string"`
+}
+
+// Repaired answers RouteRepair.
+type Repaired struct {
+	Sent int `json:"sent"` // rows
+	Gone int `json:"gone"` // hosts that the site does not have
+}

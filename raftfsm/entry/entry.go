@@ -385,6 +385,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagPutPolicy:     decodeAs[model.PutPolicy],
 	model.TagDropPolicy:    decodeAs[model.DropPolicy],
 	model.TagEvaluated:     decodeAs[model.Evaluated],
+	model.TagRepair:        decodeAs[model.Repair],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

@@ -30,7 +30,7 @@ var samples = []model.Change{
 	&model.Matched{}, &model.Rollup{}, &model.Dispatch{}, &model.Moves{}, &model.PutAccount{}, &model.PutSession{},
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
-	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{},
+	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{}, &model.Repair{},
 }
 
 func init() {
