@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -239,7 +238,7 @@ backup send what is missing.`
 			}
 		}
 		if info, err = a.offline.Restore(c.Context(), conf, args[0]); err != nil {
-			return fmt.Errorf("restore %s: %w", args[0], err)
+			return err
 		}
 		a.say("Restored. Start it: `skerry serve --config %s`; then join the others with new tokens.", a.flagOr(a.config, "SKERRY_CONFIG"))
 		if f.kind == "table" {

@@ -171,6 +171,9 @@ func (c cluster) Remove(ctx context.Context, id string) error {
 		}
 		which = m.ID
 	}
+	if which == c.me.Member && len(c.others()) == 0 {
+		return fault.New(fault.Conflict, "", "%s is the last controller of its group, which would end: add another one first, or stop this one for good", c.me.Name)
+	}
 	if which == c.me.Member {
 		// It could not tell the registry any more, once it is out.
 		return fault.New(fault.Conflict, "", "%s is the node that was asked; ask another controller of the group to remove it", c.me.Name)

@@ -54,7 +54,14 @@ func openBackup(ctx context.Context, path string, to func(name string) string) (
 		return content{}, fault.New(fault.Denied, "", "%w", err)
 	}
 	defer f.Close()
-	return readBackup(ctx, f, to)
+	b, err := readBackup(ctx, f, to)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = fault.New(fault.Corrupt, "", "%w (it ends too early); use another backup", err)
+	case fault.Is(err, fault.Corrupt):
+		err = fault.New(fault.Corrupt, "", "%w; use another backup", err)
+	}
+	return b, err
 }
 
 // readBackup reads a backup to its end and checks all of it. Each file goes where to says; nil: nowhere. What was
@@ -218,7 +225,7 @@ func (b *content) ours(data string) error {
 		return fault.New(fault.Corrupt, "", "%s: %w", path, err)
 	}
 	if pin := link.PinOf(mine); pin != b.info.CAPin {
-		return fault.New(fault.Conflict, "", "the backup is of another federation: its authority has the pin %s, that of %s has %s", b.info.CAPin, data, pin)
+		return fault.New(fault.Conflict, "", "the backup is of another federation: its authority has the pin %s, that of %s has %s; use one of this group", b.info.CAPin, data, pin)
 	}
 	path = filepath.Join(data, theGroup)
 	group, err := os.ReadFile(path)
