@@ -21,6 +21,8 @@ type Cluster struct {
 	local.Group
 	Nodes []*Node
 	net   *Net
+	// prepare, if it is set, is called with each node before anything of it is there.
+	prepare func(*Node) error
 }
 
 // Node is one controller.
@@ -46,36 +48,47 @@ func Groups(bin string) string {
 // takes writes and has all of them as voters. Close it, also after an error.
 func NewCluster(ctx context.Context, bin, dir string, n int, net *Net) (*Cluster, error) {
 	c := &Cluster{Group: local.Group{Bin: bin, Dir: dir, Died: make(chan error, 1)}, net: net}
-	addrs := make([]string, n)
-	if net == nil {
+	return c, c.Grow(ctx, n)
+}
+
+// Grow adds controllers until there are n, and returns when all of them are voters.
+func (c *Cluster) Grow(ctx context.Context, n int) error {
+	had := len(c.Nodes)
+	addrs := make([]string, n-had)
+	if c.net == nil {
 		var err error
-		if addrs, err = local.FreePorts(n); err != nil {
-			return c, err
+		if addrs, err = local.FreePorts(n - had); err != nil {
+			return err
 		}
 	}
-	for i := range n {
-		node := &Node{Name: fmt.Sprint("c", i), Addr: addrs[i], host: i, cluster: c}
-		if net != nil {
-			node.Addr = net.Addr(i) + ":8443"
+	for i := had; i < n; i++ {
+		node := &Node{Name: fmt.Sprint("c", i), Addr: addrs[i-had], host: i, cluster: c}
+		if c.net != nil {
+			node.Addr = c.net.Addr(i) + ":8443"
+		}
+		if c.prepare != nil {
+			if err := c.prepare(node); err != nil {
+				return err
+			}
 		}
 		c.Nodes = append(c.Nodes, node)
 		if err := node.configure(); err != nil {
-			return c, err
+			return err
 		}
 		if i > 0 {
 			if err := c.join(ctx, node); err != nil {
-				return c, err
+				return err
 			}
 		}
 		if err := node.Start(ctx); err != nil {
-			return c, err
+			return err
 		}
-		node.api = NewAPI(filepath.Join(dir, node.Name, "skerry.sock"))
+		node.api = NewAPI(filepath.Join(c.Dir, node.Name, "skerry.sock"))
 	}
 	if n == 1 {
-		return c, nil
+		return nil
 	}
-	return c, local.Until(ctx, 2*time.Minute, "all controllers becoming voters", func() (bool, error) {
+	return local.Until(ctx, 2*time.Minute, "all controllers becoming voters", func() (bool, error) {
 		s, err := c.Status(ctx, c.Nodes[0])
 		if err != nil || s.Leader == "" || len(s.Members) != n {
 			return false, err

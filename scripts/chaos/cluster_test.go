@@ -16,8 +16,11 @@ import (
 
 var builtDir string // removed by TestMain
 
-// built is the folder with the program under test.
+// built is the folder with the program under test: this tree's, or the one that SKERRY_CHAOS_BIN names.
 var built = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv("SKERRY_CHAOS_BIN"); dir != "" {
+		return dir, nil
+	}
 	dir, err := os.MkdirTemp("", "skerry-chaos-")
 	if err != nil {
 		return "", err

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -59,8 +61,7 @@ var DamageKinds = map[string][]string{
 	"identity": {"cluster/identity.json", "cluster/key.pem", "cluster/group.key", "pki/key.pem", "pki/cert.pem"},
 }
 
-// PickDamage chooses something in a data folder to damage: what DamageKinds has of that kind, in the part of a file that was
-// ever written to.
+// PickDamage chooses something in a data folder to damage: what DamageKinds has of that kind, at a byte that is not 0.
 func PickDamage(data, kind string, rnd *rand.Rand) (Damage, error) {
 	var files []string
 	for _, pattern := range DamageKinds[kind] {
@@ -83,7 +84,19 @@ func PickDamage(data, kind string, rnd *rand.Rand) (Damage, error) {
 	if d.Size, err = written(d.Path); err != nil {
 		return d, err
 	}
-	d.At = rnd.Int64N(d.Size)
+	f, err := os.Open(d.Path)
+	if err != nil {
+		return d, err
+	}
+	defer f.Close()
+	// Much of some files is room that nothing stands in yet.
+	var b [1]byte
+	for tries := 0; b[0] == 0 && tries < 100_000; tries++ {
+		d.At = rnd.Int64N(d.Size)
+		if _, err := f.ReadAt(b[:], d.At); err != nil {
+			return d, err
+		}
+	}
 	return d, nil
 }
 
@@ -139,7 +152,12 @@ func (c *Cluster) Whole(ctx context.Context) (ok bool, why error) {
 // Rejoin makes a node that does not run a new one, by the command for that, with a token of another node.
 func (c *Cluster) Rejoin(ctx context.Context, n, by *Node) error {
 	var token schema.ClusterToken
-	if err := c.Ask(ctx, by.Name, &token, "cluster", "join-token", "--name", n.Name); err != nil {
+	// A node counts as one that answers for a few seconds after its end.
+	err := local.Until(ctx, 20*time.Second, "a token for the place of "+n.Name, func() (bool, error) {
+		err := c.Ask(ctx, by.Name, &token, "cluster", "join-token", "--replace", n.Name, "--yes")
+		return err == nil, err
+	})
+	if err != nil {
 		return err
 	}
 	cmd := n.command("cluster", "rejoin", token.Token, "--from", "https://"+by.Addr, "--config", n.config())

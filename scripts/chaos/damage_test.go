@@ -53,11 +53,9 @@ func says(n *Node, d Damage) error {
 		return fmt.Errorf("%s: %s ended in a panic:\n%s", d, n.Name, text)
 	}
 	last := text[strings.LastIndex(text, "\n")+1:]
-	file := filepath.Base(d.Path)
-	if filepath.Base(filepath.Dir(d.Path)) == "rows" { // of a snapshot, which is named instead
-		file = filepath.Base(filepath.Dir(filepath.Dir(d.Path)))
-	}
-	where := strings.Contains(last, file) || strings.Contains(last, filepath.Dir(d.Path))
+	// The file, its folder, or the snapshot that it is of.
+	where := strings.Contains(last, filepath.Base(d.Path)) || strings.Contains(last, filepath.Dir(d.Path)) ||
+		filepath.Base(filepath.Dir(d.Path)) == "rows" && strings.Contains(last, filepath.Base(filepath.Dir(filepath.Dir(d.Path))))
 	if !where || !strings.Contains(last, "skerry cluster rejoin") {
 		return fmt.Errorf("%s: %s does not say what is damaged and what to do; the end of its log:\n%s", d, n.Name, text)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -39,11 +40,12 @@ type History struct {
 	ops   []porcupine.Operation
 	// Unknown counts the writes of which nobody knows; Failed the reads and writes that were refused or got no answer.
 	Unknown, Failed int
-	acks            []time.Duration // when a write was acknowledged
+	acks            []time.Duration  // when a write was acknowledged
+	refused         map[string]error // by name and text: why a write was refused
 }
 
 // NewHistory begins a history.
-func NewHistory() *History { return &History{began: time.Now()} }
+func NewHistory() *History { return &History{began: time.Now(), refused: map[string]error{}} }
 
 func (h *History) now() int64 { return int64(time.Since(h.began)) }
 
@@ -59,6 +61,7 @@ func (h *History) Write(ctx context.Context, client int, r Register, name, text 
 		h.acks = append(h.acks, time.Duration(to))
 	case errors.Is(err, ErrRefused):
 		h.Failed++
+		h.refused[name+"\x00"+text] = fmt.Errorf("client %d, %s to %s: %w", client, time.Duration(from), time.Duration(to), err)
 		return err
 	default:
 		h.Unknown++
@@ -159,7 +162,7 @@ var registers = porcupine.Model{
 // shows when an old text comes back. An error tells what cannot be, or that limit was too short to know.
 func (h *History) Judge(limit time.Duration) error {
 	h.mu.Lock()
-	ops := slices.Clone(h.ops)
+	ops, refused := slices.Clone(h.ops), maps.Clone(h.refused)
 	h.mu.Unlock()
 	// A write of which nobody knows, and that nobody ever read, may as well never have happened. Leaving it out keeps
 	// the search short.
@@ -167,7 +170,11 @@ func (h *History) Judge(limit time.Duration) error {
 	for _, o := range ops {
 		c := o.Input.(call)
 		if !c.write {
-			read[c.name+"\x00"+o.Output.(string)] = true
+			key := c.name + "\x00" + o.Output.(string)
+			if err := refused[key]; err != nil {
+				return fmt.Errorf("not linearizable: client %d, %s to %s: read %s: %q, which was refused: %w", o.ClientId, time.Duration(o.Call), time.Duration(o.Return), c.name, o.Output, err)
+			}
+			read[key] = true
 			continue
 		}
 		key := c.name + "\x00" + c.text

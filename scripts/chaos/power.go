@@ -116,6 +116,45 @@ func (v *Volume) Again() error {
 	return v.Mount()
 }
 
+// filler is the file that takes the room on a volume.
+func (v *Volume) filler() string { return filepath.Join(v.Dir, "filler") }
+
+// Fill takes all room on the volume but left bytes, as something else on a disk does. It may be repeated.
+func (v *Volume) Fill(left int64) error {
+	f, err := os.OpenFile(v.filler(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	size := info.Size()
+	for try := int64(64 << 20); try >= 4096; { // a little at a time, since the file system needs some for itself
+		var s syscall.Statfs_t
+		if err := syscall.Statfs(v.Dir, &s); err != nil {
+			return err
+		}
+		more := min(try, (int64(s.Bavail)*s.Bsize-left)&^4095)
+		if more <= 0 {
+			return nil
+		}
+		switch err := syscall.Fallocate(int(f.Fd()), 0, size, more); {
+		case err == nil:
+			size += more
+		case errors.Is(err, syscall.ENOSPC):
+			try /= 2
+		default:
+			return fmt.Errorf("fill %s: %w", v.Dir, err)
+		}
+	}
+	return nil
+}
+
+// Empty gives the room back that Fill took.
+func (v *Volume) Empty() error { return os.Remove(v.filler()) }
+
 // Close unmounts the volume and removes its image.
 func (v *Volume) Close() error {
 	return errors.Join(v.Unmount(), os.Remove(v.image))

@@ -79,9 +79,9 @@ func (s *Store) fail(op string, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed == nil {
-		s.failed = fault.New(fault.ReadOnly, op, "%s did not take the write: %w; nothing more is written until the disk is well and this node restarts", s.dir, cause)
+		s.failed = fault.New(fault.ReadOnly, op, "%s did not take the write: %w; nothing more is written until the disk is well and this node restarts", s.dir, line{cause})
 		close(s.broken)
-		s.log.Error("index: the disk failed", "folder", s.dir, "error", cause)
+		s.log.Error("index: the disk failed", "folder", s.dir, "error", line{cause})
 	}
 	return s.failed
 }
