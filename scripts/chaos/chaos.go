@@ -3,11 +3,12 @@
 //
 // It owns the means: a file system whose power can be cut (power.go), rounds of writing and cutting (rounds.go), faults
 // put into system calls of a real program (trace.go), networks of namespaces (net.go), histories and their judge
-// (history.go), real groups of controllers (cluster.go). It never changes what it tests, and needs Linux; most of it
-// needs root, and says so where it is missing.
+// (history.go), real groups of controllers (cluster.go), files that are damaged (damage.go) and disks that are full
+// (Volume.Fill). It never changes what it tests, and needs Linux; most of it needs root, and says so where it is missing.
 //
 // The short form runs in go test. SKERRY_CHAOS=long (make chaos) runs the long one, SKERRY_CHAOS_ROUNDS=N as many rounds
-// as are wanted, SKERRY_CHAOS_SEED=N the same dice again.
+// as are wanted, SKERRY_CHAOS_SEED=N the same dice again. SKERRY_CHAOS_BIN=DIR tests the programs in that folder instead
+// of this tree's.
 package chaos
 
 import (
