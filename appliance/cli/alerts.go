@@ -244,3 +244,30 @@ func (a *app) rulesMetrics() *cobra.Command {
 	}
 	return c
 }
+
+// alertWords counts the alerts of a site for a table, the worst first; nil: it has not said.
+func alertWords(n *schema.SiteAlerts) any {
+	if n == nil {
+		return nil
+	}
+	var parts []string
+	for _, x := range []struct {
+		n    int
+		word string
+	}{{n.Critical, "critical"}, {n.Warning, "warning"}, {n.Info, "info"}, {n.Acknowledged, "acknowledged"}} {
+		if x.n > 0 {
+			parts = append(parts, strconv.Itoa(x.n)+" "+x.word)
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func newestAlert(n *schema.SiteAlerts) any {
+	if n == nil || n.Newest == nil {
+		return nothing{}
+	}
+	return n.Newest.Rule + ": " + n.Newest.Label
+}

@@ -28,16 +28,16 @@ func (a *app) sitesList() *cobra.Command {
 		}
 		return f.print(sites, func() view {
 			v := view{
-				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "LAST FACT", "LOCATION"},
-				wide: []string{"LINK SINCE", "REASON", "EXPOSURE AS OF", "REBOOT", "UPDATES", "COMPLIANCE %", "REGION", "COUNTRY", "CITY", "ID"},
+				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "ALERTS", "LAST FACT", "LOCATION"},
+				wide: []string{"NEWEST ALERT", "LINK SINCE", "REASON", "EXPOSURE AS OF", "REBOOT", "UPDATES", "COMPLIANCE %", "REGION", "COUNTRY", "CITY", "ID"},
 			}
 			for _, s := range sites {
 				var critical, high, asOf any
 				if s.Exposure != nil {
 					critical, high, asOf = s.Exposure.Counts.Critical, s.Exposure.Counts.High, s.Exposure.AsOf
 				}
-				v.add(s.Name, s.Name, s.Status, s.Link, s.Health, s.Hosts, critical, high, s.LastItem, s.Location,
-					s.LinkSince, s.HealthReason, asOf, s.Sums.Reboot, s.Sums.Updates, percent(s.Sums.Compliance), s.Region, s.Country, s.City, s.ID)
+				v.add(s.Name, s.Name, s.Status, s.Link, s.Health, s.Hosts, critical, high, alertWords(s.Alerts), s.LastItem, s.Location,
+					newestAlert(s.Alerts), s.LinkSince, s.HealthReason, asOf, s.Sums.Reboot, s.Sums.Updates, percent(s.Sums.Compliance), s.Region, s.Country, s.City, s.ID)
 			}
 			return v
 		})
@@ -75,6 +75,12 @@ func (a *app) sitesGet() *cobra.Command {
 				row("Reason", s.HealthReason, nothing{})
 			}
 			row("Hosts", hostsBy(s.Hosts, s.HostsBy), s.LastItem)
+			if s.Alerts != nil {
+				row("Alerts", alertWords(s.Alerts), s.Alerts.AsOf)
+				if s.Alerts.Newest != nil {
+					row("Newest alert", newestAlert(s.Alerts), s.Alerts.Newest.OpenedAt)
+				}
+			}
 			row("Need a reboot", s.Sums.Reboot, s.LastItem)
 			row("Pending updates", s.Sums.Updates, s.LastItem)
 			row("Compliance %", percent(s.Sums.Compliance), s.LastItem)

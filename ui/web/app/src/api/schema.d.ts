@@ -91,6 +91,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert-metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the rules of scope site can compare */
+        get: operations["list-alert-metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules by which alerts open, by name */
+        get: operations["list-alert-rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One alert rule */
+        get: operations["get-alert-rule"];
+        /** Make an alert rule, or replace the one of that name; at a controller, for all of its sites */
+        put: operations["put-alert-rule"];
+        post?: never;
+        /** Remove an alert rule, and resolve its alerts */
+        delete: operations["drop-alert-rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts of a site, the newest first */
+        get: operations["list-alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One alert of this site */
+        get: operations["get-alert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that somebody looks after an alert */
+        post: operations["acknowledge-alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End an alert; it opens again only once what it is about has ended in between */
+        post: operations["resolve-alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -220,6 +341,23 @@ export interface paths {
         };
         /** One command with its tasks; with wait, answered at its next move */
         get: operations["get-command"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/commands/{id}/output/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of what a command printed on a host, asked of its site */
+        get: operations["get-command-output"];
         put?: never;
         post?: never;
         delete?: never;
@@ -449,6 +587,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{host}/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the certificates on a host, asked of its site */
+        get: operations["get-host-certificates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts/{host}/detail": {
         parameters: {
             query?: never;
@@ -458,6 +613,57 @@ export interface paths {
         };
         /** What only the host's site holds, asked of that site */
         get: operations["get-host-detail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{host}/facts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The facts of a host's system, asked of its site */
+        get: operations["get-host-facts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{host}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a host had, and what changed between two versions, asked of its site */
+        get: operations["get-host-history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{host}/packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of what is installed on a host, asked of its site */
+        get: operations["get-host-packages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -569,6 +775,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/node/clock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this site thinks of its machine's clock */
+        get: operations["clock"];
+        put?: never;
+        /** Take the machine's clock for the truth */
+        post: operations["accept-clock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -578,6 +802,60 @@ export interface paths {
         };
         /** Totals over everything this server knows */
         get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What hosts ought to be like, by name */
+        get: operations["list-policies"];
+        put?: never;
+        /** Make a policy; at a controller, for the sites that it is assigned to */
+        post: operations["make-policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/{policy}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One policy with its body and, at a controller, which sites have which version */
+        get: operations["get-policy"];
+        /** Change a policy, which gives it the next version */
+        put: operations["change-policy"];
+        post?: never;
+        /** Remove a policy, here and at every site */
+        delete: operations["drop-policy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/{policy}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which hosts fail which checks, judged now at the site */
+        get: operations["policy-results"];
         put?: never;
         post?: never;
         delete?: never;
@@ -755,6 +1033,146 @@ export interface components {
             /** @description how long the token holds; 24h if absent */
             ttl?: string;
         };
+        Alert: {
+            /** Format: date-time */
+            acknowledged_at?: string;
+            acknowledged_by?: string;
+            acknowledged_note?: string;
+            /** @description absent: it is about the site itself */
+            host_id?: string;
+            id: string;
+            /** @description the name of the host or the site when it opened */
+            label: string;
+            /**
+             * Format: date-time
+             * @description when it was last seen to hold
+             */
+            last_true_at: string;
+            /** Format: date-time */
+            opened_at: string;
+            /**
+             * @description why it was resolved
+             * @enum {string}
+             */
+            reason?: "cleared" | "operator" | "rule_removed" | "rule_disabled" | "host_retired";
+            /** Format: date-time */
+            resolved_at?: string;
+            resolved_by?: string;
+            resolved_note?: string;
+            rule: string;
+            /** @enum {string} */
+            scope: "host" | "site";
+            /** @enum {string} */
+            severity: "info" | "warning" | "critical";
+            /**
+             * Format: date-time
+             * @description when what it is about began, as far as the site saw
+             */
+            since: string;
+            /** @enum {string} */
+            state: "open" | "acknowledged" | "resolved";
+            /** @description of the rule when it opened */
+            title?: string;
+            /** @description what was seen when it opened */
+            value?: string;
+        };
+        AlertMetric: {
+            doc: string;
+            /** @description a condition that reads */
+            example: string;
+            /** @example disk.free_percent */
+            name: string;
+        };
+        AlertNote: {
+            note?: string;
+        };
+        AlertRef: {
+            id: string;
+            label: string;
+            /** Format: date-time */
+            opened_at: string;
+            rule: string;
+            severity: string;
+        };
+        AlertRule: {
+            /**
+             * Format: date-time
+             * @description when it was changed last
+             */
+            at: string;
+            by: string;
+            /** @description how long it must not hold before the alert resolves by itself */
+            clear: string;
+            disabled?: boolean;
+            /**
+             * @description how long it must hold before the alert opens
+             * @example 15m0s
+             */
+            for: string;
+            /** @description at a site, rules of its controller have controller: in front */
+            name: string;
+            /**
+             * @description where it was made; it is changed there only
+             * @enum {string}
+             */
+            origin: "site" | "controller";
+            /** @description why this server cannot judge it, as when a newer version wrote it */
+            problem?: string;
+            /**
+             * @description host: each host that the search finds; site: the site itself
+             * @enum {string}
+             */
+            scope: "host" | "site";
+            /** @enum {string} */
+            severity: "info" | "warning" | "critical";
+            /** @description one line for people */
+            title?: string;
+            /**
+             * @description scope host: a search; scope site: a comparison of one of the metrics
+             * @example disk.free_percent < 10
+             */
+            when: string;
+        };
+        AlertRulePut: {
+            /**
+             * @description how long it must not hold before the alert resolves by itself; at once if absent
+             * @example 1m
+             */
+            clear?: string;
+            disabled?: boolean;
+            /**
+             * @description how long it must hold before the alert opens; at once if absent
+             * @example 15m
+             */
+            for?: string;
+            /** @enum {string} */
+            scope: "host" | "site";
+            /** @enum {string} */
+            severity: "info" | "warning" | "critical";
+            title?: string;
+            /**
+             * @description scope host: a search; scope site: a comparison of one of the metrics
+             * @example status:down tag:prod
+             */
+            when: string;
+        };
+        Alerts: {
+            alerts: components["schemas"]["Alert"][] | null;
+            /**
+             * Format: date-time
+             * @description when it answered
+             */
+            as_of: string;
+            /**
+             * Format: date-time
+             * @description when the site last judged its rules; absent: not since it started
+             */
+            judged_at?: string;
+            /** @description pass as after= for the next page; absent on the last. A page may have fewer than limit and still not be the last */
+            next?: string;
+            /** @description whose alerts they are, which that site answered itself */
+            site: string;
+        };
         Audit: {
             entries: components["schemas"]["AuditEntry"][] | null;
             /**
@@ -778,9 +1196,21 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        CPU: {
+            /** Format: int64 */
+            cores?: number;
+            model?: string;
+            /** Format: int64 */
+            sockets?: number;
+            /** Format: int64 */
+            threads?: number;
+            vendor?: string;
+        };
         Certificate: {
             ca?: boolean;
             fingerprint: string;
+            /** @description fingerprint of the certificate on the host that issued it */
+            issued_by?: string;
             issuer: string;
             names?: string[] | null;
             /** Format: date-time */
@@ -791,6 +1221,17 @@ export interface components {
             self_signed?: boolean;
             serial: string;
             subject: string;
+        };
+        CertificateChange: {
+            from: components["schemas"]["Certificate"];
+            to: components["schemas"]["Certificate"];
+        };
+        Clock: {
+            judged: string;
+            /** Format: date-time */
+            now: string;
+            /** Format: date-time */
+            wall: string;
         };
         Cluster: {
             /**
@@ -932,6 +1373,42 @@ export interface components {
              */
             version: number;
         };
+        CommandOutput: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            command: string;
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            host_id: string;
+            hostname: string;
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description of text, in bytes
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description bytes that the command printed; more than total where not all was kept
+             */
+            size: number;
+            text: string;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+        };
         Commands: {
             commands: components["schemas"]["Command"][] | null;
             next?: string;
@@ -974,6 +1451,25 @@ export interface components {
              * @description nobody has rated it
              */
             unknown: number;
+        };
+        DMI: {
+            bios_date?: string;
+            bios_vendor?: string;
+            bios_version?: string;
+            board?: string;
+            chassis?: string;
+            product?: string;
+            vendor?: string;
+            version?: string;
+        };
+        Disk: {
+            model?: string;
+            name: string;
+            removable?: boolean;
+            rotational?: boolean;
+            serial?: string;
+            /** Format: int64 */
+            size_mb?: number;
         };
         Dispatch: {
             /** @description only resolve and show the targets */
@@ -1208,6 +1704,31 @@ export interface components {
             /** Format: date-time */
             status?: string;
         };
+        HostCertificates: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            certificates: components["schemas"]["Certificate"][] | null;
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            host_id: string;
+            hostname: string;
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+        };
         HostDetail: {
             /** Format: date-time */
             answered_at: string;
@@ -1217,6 +1738,133 @@ export interface components {
             findings: components["schemas"]["Finding"][] | null;
             host: components["schemas"]["Host"];
             packages: components["schemas"]["Package"][] | null;
+        };
+        HostDiff: {
+            added_certificates?: components["schemas"]["Certificate"][] | null;
+            added_packages?: components["schemas"]["Package"][] | null;
+            changed_certificates?: components["schemas"]["CertificateChange"][] | null;
+            changed_packages?: components["schemas"]["PackageChange"][] | null;
+            from: components["schemas"]["HostVersion"];
+            /** @description where the system itself differs */
+            os_from?: string;
+            os_to?: string;
+            removed_certificates?: components["schemas"]["Certificate"][] | null;
+            removed_packages?: components["schemas"]["Package"][] | null;
+            /** @description of the facts, those that differ */
+            sections?: string[] | null;
+            to: components["schemas"]["HostVersion"];
+        };
+        HostFacts: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            facts: components["schemas"]["OSFacts"];
+            host_id: string;
+            hostname: string;
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+        };
+        HostHistory: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            diff?: components["schemas"]["HostDiff"];
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            host_id: string;
+            hostname: string;
+            /** @enum {string} */
+            kind: "packages" | "certificates" | "facts";
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+            versions?: components["schemas"]["HostVersion"][] | null;
+        };
+        HostPackages: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            host_id: string;
+            hostname: string;
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            os?: string;
+            packages: components["schemas"]["Package"][] | null;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+        };
+        HostVersion: {
+            /**
+             * Format: int64
+             * @description since the version before; absent: not known
+             */
+            added?: number;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            /**
+             * Format: date-time
+             * @description when the site stored it
+             */
+            at: string;
+            /** Format: int64 */
+            changed?: number;
+            current?: boolean;
+            digest: string;
+            /**
+             * Format: int64
+             * @description rises with each change
+             */
+            n: number;
+            /** Format: int64 */
+            removed?: number;
+            /**
+             * Format: int64
+             * @description bytes
+             */
+            size: number;
         };
         Hosts: {
             /**
@@ -1306,6 +1954,13 @@ export interface components {
             /** @description PEM, ECDSA P-256 */
             public: string;
         };
+        Listener: {
+            address: string;
+            /** Format: int64 */
+            port: number;
+            process?: string;
+            protocol: string;
+        };
         Login: {
             account: string;
             password: string;
@@ -1323,12 +1978,35 @@ export interface components {
             /** @enum {string} */
             kind: "site" | "host" | "gateway";
             /** @enum {string} */
-            link: "up" | "down" | "never";
+            link: "up" | "degraded" | "down" | "unknown" | "never";
             name: string;
             pin?: string;
             status: string;
             /** Format: date-time */
             token_expires?: string;
+        };
+        Mount: {
+            options?: string;
+            read_only?: boolean;
+            /** Format: int64 */
+            size_mb?: number;
+            source: string;
+            target: string;
+            type: string;
+        };
+        NTP: {
+            service?: string;
+            synchronised?: boolean;
+        };
+        NetInterface: {
+            addresses?: string[] | null;
+            mac?: string;
+            /** Format: int64 */
+            mtu?: number;
+            name: string;
+            /** Format: int64 */
+            speed_mbit?: number;
+            up?: boolean;
         };
         Node: {
             /**
@@ -1370,9 +2048,32 @@ export interface components {
             name?: string;
             version?: string;
         };
+        OSFacts: {
+            cpu: components["schemas"]["CPU"];
+            /** @description sections that are not whole */
+            cut?: string[] | null;
+            disks?: components["schemas"]["Disk"][] | null;
+            dmi: components["schemas"]["DMI"];
+            interfaces?: components["schemas"]["NetInterface"][] | null;
+            /** @description sockets that wait for others */
+            listeners?: components["schemas"]["Listener"][] | null;
+            /** @description of the kernel */
+            modules?: string[] | null;
+            mounts?: components["schemas"]["Mount"][] | null;
+            ntp: components["schemas"]["NTP"];
+            /** @description what runs */
+            services?: components["schemas"]["Service"][] | null;
+            /** @description settings of the kernel that audits ask for */
+            sysctls?: components["schemas"]["Sysctl"][] | null;
+            time_zone?: string;
+            /** @description who can log in with a shell */
+            users?: components["schemas"]["User"][] | null;
+        };
         Overview: {
             /** Format: int64 */
             advisory_n: number;
+            /** @description over all sites, as each last said; newest is that of any */
+            alerts: components["schemas"]["SiteAlerts"];
             /** Format: date-time */
             as_of: string;
             /** @description how far the advisories here reach */
@@ -1394,6 +2095,162 @@ export interface components {
             source?: string;
             source_version?: string;
             version: string;
+        };
+        PackageChange: {
+            arch?: string;
+            from: string;
+            manager: string;
+            name: string;
+            to: string;
+        };
+        Policy: {
+            /** @description at a controller: assigned to every site */
+            all_sites?: boolean;
+            /**
+             * Format: date-time
+             * @description when it was changed last
+             */
+            at: string;
+            /** @description an object, by kind; absent in lists */
+            body?: unknown;
+            by: string;
+            /**
+             * Format: int64
+             * @description of a baseline
+             */
+            checks_n?: number;
+            /** @description at a controller: how many of the sites that it is assigned to have which version */
+            held?: components["schemas"]["PolicyHeld"];
+            /** @description the same site by site; absent in lists */
+            held_by?: components["schemas"]["PolicyHolder"][] | null;
+            id: string;
+            /**
+             * @description only baselines are evaluated; of the others it is kept who holds which version
+             * @enum {string}
+             */
+            kind: "compliance_baseline" | "update_profile" | "firewall_role";
+            name: string;
+            /**
+             * @description where it was made; it is changed there only
+             * @enum {string}
+             */
+            origin: "site" | "controller";
+            /** @description why this server cannot read it, as when a newer version wrote it; what it asks for then counts as not known */
+            problem?: string;
+            /** @description at a controller: the names of the sites that it is assigned to */
+            sites?: string[] | null;
+            /**
+             * Format: int64
+             * @description from 1, rising with each change
+             */
+            version: number;
+            /** @description a search for the hosts that it is for; absent: every host */
+            where?: string;
+        };
+        PolicyCheckResult: {
+            check: string;
+            /** @enum {string} */
+            outcome: "met" | "failed" | "unknown";
+            reason?: string;
+            /** @enum {string} */
+            severity: "low" | "medium" | "high" | "critical";
+            title?: string;
+        };
+        PolicyHeld: {
+            /**
+             * Format: int64
+             * @description have this version
+             */
+            current: number;
+            /**
+             * Format: int64
+             * @description have it though it is not assigned to them any more
+             */
+            extra?: number;
+            /**
+             * Format: int64
+             * @description have none yet
+             */
+            missing: number;
+            /**
+             * Format: int64
+             * @description have another version
+             */
+            stale: number;
+            /**
+             * Format: int64
+             * @description have never said what they have
+             */
+            unknown: number;
+        };
+        PolicyHolder: {
+            /**
+             * Format: date-time
+             * @description when the site said so
+             */
+            as_of?: string;
+            /** @enum {string} */
+            link: "up" | "down" | "never";
+            site: string;
+            /** @enum {string} */
+            state: "current" | "stale" | "missing" | "unknown" | "extra";
+            /**
+             * Format: int64
+             * @description that the site has
+             */
+            version?: number;
+        };
+        PolicyHostResult: {
+            /** @description those that are not met, or all that were asked for */
+            checks: components["schemas"]["PolicyCheckResult"][] | null;
+            /** Format: int64 */
+            failed: number;
+            /** @description its name */
+            host: string;
+            host_id: string;
+            /** Format: int64 */
+            met: number;
+            /** Format: int64 */
+            unknown: number;
+        };
+        PolicyPut: {
+            /** @description at a controller: for every site, also those that come later */
+            all_sites?: boolean;
+            /** @description an object; of a baseline: checks, each with id, title, severity, where and expect (query, package or certificates) */
+            body: unknown;
+            /** @enum {string} */
+            kind: "compliance_baseline" | "update_profile" | "firewall_role";
+            name: string;
+            /** @description at a controller: the sites that it is for, by name or id */
+            sites?: string[] | null;
+            /**
+             * Format: int64
+             * @description the version that this is a change of; absent: whichever there is
+             */
+            version?: number;
+            /**
+             * @description a search for the hosts that it is for; absent: every host
+             * @example os:debian
+             */
+            where?: string;
+        };
+        PolicyResults: {
+            /** Format: date-time */
+            as_of: string;
+            hosts: components["schemas"]["PolicyHostResult"][] | null;
+            /** @description pass as after= for the next page; a page may have fewer than limit and still not be the last */
+            next?: string;
+            /** @description its id */
+            policy: string;
+            /** @description why the site cannot judge by it */
+            problem?: string;
+            /** @description which site answered */
+            site: string;
+            /**
+             * Format: int64
+             * @description that the site has
+             */
+            version: number;
         };
         Problem: {
             /** @description of a search: two lines, the text and a mark under what is wrong */
@@ -1453,6 +2310,10 @@ export interface components {
             query: string;
             sort?: string;
         };
+        Service: {
+            by: string;
+            unit: string;
+        };
         Session: {
             account: string;
             /** Format: date-time */
@@ -1460,6 +2321,8 @@ export interface components {
             token: string;
         };
         Site: {
+            /** @description absent: the site has not said */
+            alerts?: components["schemas"]["SiteAlerts"];
             city?: string;
             /** @description ISO 3166-1 alpha-2, as in DE */
             country?: string;
@@ -1489,10 +2352,10 @@ export interface components {
             /** Format: double */
             lat?: number;
             /**
-             * @description is a link from the site open now
+             * @description is a link from the site open now; degraded: it is, but something is late; unknown: this server started too short a time ago to say
              * @enum {string}
              */
-            link: "up" | "down" | "never";
+            link: "up" | "degraded" | "down" | "unknown" | "never";
             /**
              * Format: date-time
              * @description when the link went up, or was last seen up
@@ -1517,6 +2380,29 @@ export interface components {
              * @description set while a token waits to be used
              */
             token_expires?: string;
+        };
+        SiteAlerts: {
+            /**
+             * Format: int64
+             * @description of all severities
+             */
+            acknowledged: number;
+            /**
+             * Format: date-time
+             * @description when the site counted
+             */
+            as_of?: string;
+            /**
+             * Format: int64
+             * @description open, as are the next two
+             */
+            critical: number;
+            /** Format: int64 */
+            info: number;
+            /** @description the one that opened last */
+            newest?: components["schemas"]["AlertRef"];
+            /** Format: int64 */
+            warning: number;
         };
         SiteChange: {
             city?: string;
@@ -1618,11 +2504,21 @@ export interface components {
             local_cursor: string;
             sites: components["schemas"]["SyncOrigin"][] | null;
         };
+        Sysctl: {
+            name: string;
+            value: string;
+        };
         Task: {
             history: components["schemas"]["Step"][] | null;
             host_id: string;
             hostname: string;
+            /** @description at most its first 4,096 bytes */
             output?: string;
+            /**
+             * Format: int64
+             * @description bytes that the command printed, where that is more than output
+             */
+            output_size?: number;
             reason?: string;
             state: string;
         };
@@ -1694,6 +2590,11 @@ export interface components {
             updates: number;
         };
         Uplink: {
+            /**
+             * Format: int64
+             * @description the most bits a second in each direction; absent: no bound
+             */
+            bandwidth?: number;
             controller?: string;
             last_error?: string;
             /**
@@ -1701,13 +2602,32 @@ export interface components {
              * @description items in the outbox, not yet acknowledged
              */
             pending: number;
+            /** @description why the state is what it is, in words */
+            reason?: string;
             /**
              * Format: date-time
              * @description when the state began
              */
             since?: string;
-            /** @enum {string} */
-            state: "online" | "offline" | "unenrolled";
+            /**
+             * @description degraded: the link is open but something is late; unknown: no attempt has ended since the start
+             * @enum {string}
+             */
+            state: "online" | "degraded" | "offline" | "unknown" | "unenrolled";
+            /**
+             * Format: date-time
+             * @description when what is not urgent may go up; absent: now
+             */
+            window_opens?: string;
+        };
+        User: {
+            /** Format: int32 */
+            gid: number;
+            home?: string;
+            name: string;
+            shell: string;
+            /** Format: int32 */
+            uid: number;
         };
         WatchChange: {
             host: components["schemas"]["Host"];
@@ -1968,6 +2888,332 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-alert-metrics": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertMetric"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-alert-rules": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-alert-rule": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                /** @description as the list of rules has it */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-alert-rule": {
+        parameters: {
+            query?: {
+                /** @description true: refuse where a rule has that name already; else it is replaced */
+                new?: boolean;
+            };
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRulePut"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "drop-alert-rule": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description as the list of rules has it */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-alerts": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description unresolved: open or acknowledged */
+                state?: "open" | "acknowledged" | "resolved" | "unresolved" | "all";
+                severity?: "info" | "warning" | "critical";
+                /** @description id or unique host name */
+                host?: string;
+                rule?: string;
+                /** @description at a controller: whose alerts, by id or name; that site is asked */
+                site?: string;
+                limit?: number;
+                /** @description next of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-alert": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "acknowledge-alert": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertNote"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resolve-alert": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertNote"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alert"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -2279,6 +3525,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Command"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-command-output": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description bytes */
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandOutput"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -2767,6 +4053,41 @@ export interface operations {
             };
         };
     };
+    "get-host-certificates": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostCertificates"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-host-detail": {
         parameters: {
             query?: {
@@ -2789,6 +4110,115 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HostDetail"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-host-facts": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostFacts"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-host-history": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                kind?: "packages" | "certificates" | "facts";
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description with to: what turns this version into that one */
+                from?: number;
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostHistory"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-host-packages": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostPackages"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -3042,6 +4472,70 @@ export interface operations {
             };
         };
     };
+    clock: {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clock"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "accept-clock": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clock"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     overview: {
         parameters: {
             query?: {
@@ -3061,6 +4555,225 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-policies": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "make-policy": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyPut"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                /** @description id or name */
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-policy": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyPut"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "drop-policy": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "policy-results": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description one host alone, by id or unique host name */
+                host?: string;
+                /** @description at a controller: whose hosts, by id or name; that site is asked. Not needed with host */
+                site?: string;
+                /** @description true: with the hosts and checks that are met */
+                all?: boolean;
+                limit?: number;
+                /** @description next of the page before */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description id or name */
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyResults"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -3460,4 +5173,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:ddbb98dd20d62efbde18ff2ba4ed0494f79e4e5bed2d1188ff15638a83ce5c5a
+// described by sha256:cec4c580dd0e9a4d66dfaaea58ce0edd848d23b19a6a7aacb52bb1ce8f441887
