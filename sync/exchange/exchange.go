@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/wire"
@@ -114,15 +112,15 @@ func Run(ctx context.Context, s Stream, c Config) error {
 	if c.Spool == nil {
 		c.Spool = NewSpool(wire.MaxFrame, time.Now)
 	}
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
 	e := &engine{
 		Config: c,
 		line:   newLine(s, c.Silence),
 		order:  newTurn(),
 		gait:   gait{firstRun},
 		slots:  make(chan struct{}, wire.Window),
-		inbox:  make(chan wire.Items, wire.Window),
-		pong:   make(chan struct{}, 1),
-		acked:  make(chan model.Position, 1),
+		crew:   crew{ctx: inner, cancel: cancel},
 	}
 	defer s.Close()
 	from, err := Resume(c.Source.Epoch(), c.PeerHeld)
@@ -131,17 +129,18 @@ func Run(ctx context.Context, s Stream, c Config) error {
 		return err
 	}
 	e.from, e.sent = from, from
-	if from > 0 {
-		e.acked <- model.Position{Epoch: c.Source.Epoch(), Seq: from}
-	}
 
-	g, inner := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(inner, e.line.interrupt)
 	defer stop()
-	for _, part := range []func(context.Context) error{e.read, e.accept, e.send, e.settle, e.keep} {
-		g.Go(func() error { return part(inner) })
+	if from > 0 {
+		e.settled(model.Position{Epoch: c.Source.Epoch(), Seq: from})
 	}
-	err = g.Wait()
+	e.begin(e.send)
+	alarm := e.keep()
+	e.crew.fail(e.read())
+	alarm.Stop()
+	e.crew.wait()
+	err = e.crew.err
 	switch {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -161,15 +160,19 @@ var (
 	errOfPeer = errors.New("the other side gave up")
 )
 
-// engine is one running exchange.
+// engine is one running exchange. A link that has nothing to say costs two goroutines, that of Run, which reads, and
+// one that waits for what there is to send: the others come when they have something to do, and go.
 type engine struct {
 	Config
+	crew
 	line  *line
-	from  model.Seq           // where sending starts
-	slots chan struct{}       // one for each run on the way
-	inbox chan wire.Items     // runs that wait to be accepted
-	pong  chan struct{}       // a Pong is due
-	acked chan model.Position // the newest acknowledgement that the source has not seen
+	from  model.Seq     // where sending starts
+	slots chan struct{} // one for each run on the way
+	inbox desk[wire.Items]
+	acked desk[model.Position] // the newest acknowledgement that the source has not seen
+	pongs desk[struct{}]       // a Pong is due
+
+	through model.Seq // how far the other side's items are accepted; of whoever accepts
 
 	order turn // held while a run is numbered and written
 
@@ -189,7 +192,7 @@ type flight struct {
 
 // read takes frames off the stream. It never writes and never waits for anything but bytes, so that
 // two sides that both write cannot block each other.
-func (e *engine) read(ctx context.Context) error {
+func (e *engine) read() error {
 	for {
 		t, body, err := wire.ReadFrame(e.line, wire.MaxFrame)
 		if errors.Is(err, io.EOF) {
@@ -207,10 +210,7 @@ func (e *engine) read(ctx context.Context) error {
 		case wire.TypeAck:
 			err = e.confirmed(body)
 		case wire.TypePing:
-			select {
-			case e.pong <- struct{}{}:
-			default: // one is due already
-			}
+			e.ponged()
 		case wire.TypePong:
 		case wire.TypeEnd:
 			return errEnded
@@ -238,24 +238,23 @@ func (e *engine) arrived(body []byte) error {
 
 // due leaves a run to be accepted.
 func (e *engine) due(r wire.Items) error {
-	select {
-	case e.inbox <- r:
-		return nil
-	default:
+	n, idle := e.inbox.put(r, wire.Window+1)
+	if n > wire.Window {
 		return fault.New(fault.TooLarge, "", "more than %d runs of items came without an acknowledgement", wire.Window)
 	}
+	if idle {
+		e.begin(e.accept)
+	}
+	return nil
 }
 
-// accept makes runs durable, one after the other, and acknowledges each. The acknowledgement never
-// exceeds what the other side sent on this stream.
+// accept makes runs durable, one after the other, and acknowledges each, while there are any. The acknowledgement
+// never exceeds what the other side sent on this stream.
 func (e *engine) accept(ctx context.Context) error {
-	var through model.Seq
-	for {
-		var r wire.Items
-		select {
-		case <-ctx.Done():
+	for ctx.Err() == nil {
+		r, ok := e.inbox.take()
+		if !ok {
 			return nil
-		case r = <-e.inbox:
 		}
 		if n := len(r.Items); n > 0 {
 			held, err := e.Sink.Accept(ctx, r.Epoch, r.Items)
@@ -268,9 +267,10 @@ func (e *engine) accept(ctx context.Context) error {
 			}
 		}
 		// A place without items needs no storing: after a restart the other side comes to it again.
-		through = max(through, r.Through)
-		if err := e.line.write(wire.TypeAck, wire.Ack{Held: model.Position{Epoch: r.Epoch, Seq: through}}); err != nil {
+		e.through = max(e.through, r.Through)
+		if err := e.line.write(wire.TypeAck, wire.Ack{Held: model.Position{Epoch: r.Epoch, Seq: e.through}}); err != nil {
 			return err
 		}
 	}
+	return nil
 }

@@ -105,6 +105,13 @@ func (l *line) idle() time.Duration {
 	return time.Since(l.wrote)
 }
 
+// shrink lets go of what a stream holds for what has been read long ago: of ten thousand links most are idle.
+func (l *line) shrink() {
+	if s, ok := l.s.(interface{ Shrink() }); ok {
+		s.Shrink()
+	}
+}
+
 // extend gives a read or write that is about to start its time.
 func (l *line) extend(set func(time.Time) error) error {
 	l.mu.Lock()

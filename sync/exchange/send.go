@@ -142,53 +142,75 @@ func (e *engine) confirmed(body []byte) error {
 	for range n {
 		<-e.slots
 	}
-	select {
-	case <-e.acked: // an older one that the source has not seen yet
-	default:
-	}
-	e.acked <- a.Held // has room: only this goroutine sends once the exchange runs
+	e.settled(a.Held)
 	return nil
 }
 
-// settle tells the source how far the other side holds. It is a goroutine of its own because the
-// source writes to disk, and reading must go on meanwhile.
-func (e *engine) settle(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case at := <-e.acked:
-			if err := e.Source.Acked(ctx, at); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
+// settled leaves an acknowledgement to be told to the source; the newest is all that counts.
+func (e *engine) settled(at model.Position) {
+	if _, idle := e.acked.put(at, 1); idle {
+		e.begin(e.settle)
 	}
 }
 
-// keep answers pings, and sends something where nothing was sent for a while: the place that the
-// source reached without items if there is news of it, else a Ping.
-func (e *engine) keep(ctx context.Context) error {
-	timer := time.NewTimer(e.Keepalive)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+// settle tells the source how far the other side holds, while there is news. It is not done while reading because
+// the source writes to disk, and reading must go on meanwhile.
+func (e *engine) settle(ctx context.Context) error {
+	for ctx.Err() == nil {
+		at, ok := e.acked.take()
+		if !ok {
 			return nil
-		case <-e.pong:
-			if err := e.line.write(wire.TypePong, nil); err != nil {
-				return err
+		}
+		if err := e.Source.Acked(ctx, at); err != nil {
+			if ctx.Err() != nil {
+				return nil
 			}
-		case <-timer.C:
+			return err
+		}
+	}
+	return nil
+}
+
+// ponged answers a Ping; several that wait for one answer get one.
+func (e *engine) ponged() {
+	if _, idle := e.pongs.put(struct{}{}, 1); idle {
+		e.begin(func(context.Context) error {
+			for {
+				if _, ok := e.pongs.take(); !ok {
+					return nil
+				}
+				if err := e.line.write(wire.TypePong, nil); err != nil {
+					return err
+				}
+			}
+		})
+	}
+}
+
+// keep has something sent where nothing was sent for a while: the place that the source reached without items if
+// there is news of it, else a Ping.
+func (e *engine) keep() *time.Timer {
+	var alarm *time.Timer
+	ready := make(chan struct{}) // closed when alarm is set
+	alarm = time.AfterFunc(e.Keepalive, func() {
+		<-ready
+		e.begin(func(ctx context.Context) error {
 			idle := e.line.idle()
 			if idle >= e.Keepalive {
+				e.line.shrink()
 				if err := e.nudge(); err != nil {
 					return err
 				}
 				idle = 0
 			}
-			timer.Reset(e.Keepalive - idle)
-		}
-	}
+			if ctx.Err() == nil {
+				alarm.Reset(e.Keepalive - idle)
+			}
+			return nil
+		})
+	})
+	close(ready)
+	return alarm
 }
 
 func (e *engine) nudge() error {

