@@ -2,8 +2,7 @@ package index
 
 import (
 	"context"
-	"errors"
-	"io/fs"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -41,31 +40,48 @@ func CheckTables(ctx context.Context, dir string) error {
 	return nil
 }
 
-// checkTables is CheckTables for the database that is open here. Tables that were merged meanwhile are passed over.
+// checkTables is CheckTables for the database that is open here. Tables that are being written, or were merged meanwhile, are
+// no part of it.
 func (s *Store) checkTables(ctx context.Context) error {
 	l := s.use()
 	defer s.unuse(l)
-	dir := s.folder(l.number)
-	names, err := s.disk.fs.List(dir)
+	live, err := s.tables(l)
 	if err != nil {
-		return diskError("check the tables", dir, err)
+		return err
 	}
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
-			continue
-		}
+	for path := range live {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		path := s.disk.fs.PathJoin(dir, name)
 		err := caught(func() error { return checkTable(ctx, s.disk.fs, path) })
-		if _, e := s.disk.fs.Stat(path); err == nil || errors.Is(e, fs.ErrNotExist) {
+		if err == nil {
 			continue
+		}
+		if now, e := s.tables(l); e != nil || !now[path] {
+			continue // it was merged, and its file is gone
 		}
 		s.damaged(pebble.DataCorruptionInfo{Path: path, Details: err})
 		return fault.New(fault.Corrupt, "check the tables", "%s is damaged: %w", path, line{err})
 	}
 	return nil
+}
+
+// tables returns the paths of the tables that a database consists of now.
+func (s *Store) tables(l *life) (map[string]bool, error) {
+	live := map[string]bool{}
+	err := caught(func() error {
+		levels, err := l.db.SSTables()
+		for _, level := range levels {
+			for _, t := range level {
+				live[s.disk.fs.PathJoin(s.folder(l.number), fmt.Sprintf("%06d.sst", t.BackingSSTNum))] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, diskError("list the tables", s.folder(l.number), err)
+	}
+	return live, nil
 }
 
 func checkTable(ctx context.Context, disk vfs.FS, path string) error {

@@ -56,3 +56,34 @@ func TestCheckTables(t *testing.T) {
 	}
 	kind(t, CheckTables(t.Context(), filepath.Join(dir, "none")), fault.Corrupt, "none")
 }
+
+// A check goes on beside writes, flushes and merges, and finds nothing wrong.
+func TestCheckBesideWrites(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "index"), Options{NoWAL: true, MemBytes: 64 << 10})
+	ok(t, err)
+	written := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for n := uint64(1); ; n++ {
+			tx := s.Begin()
+			err := tx.PutAccount(model.Account{Name: fmt.Sprint("user", n%500), PasswordHash: fmt.Sprint(rand.Uint64(), n)})
+			if err == nil {
+				err = tx.Commit(n, false)
+			}
+			if err == nil && n%50 == 0 {
+				err = s.Flush()
+			}
+			if err != nil || ctx.Err() != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	for range 200 {
+		ok(t, s.checkTables(t.Context()))
+	}
+	cancel()
+	ok(t, <-written)
+	ok(t, s.Err())
+	ok(t, s.Close())
+}
