@@ -197,7 +197,39 @@ func TestRulesEndTheirAlerts(t *testing.T) {
 		}
 		w.sound()
 	}
+	// A host that is gone by the time it is judged.
 	w := alertSite(t)
+	for range 3 {
+		w.judge(hostA, true, alertID(1))
+	}
+	tx := w.store.Begin()
+	h, _ := w.host(hostA)
+	if err := tx.DeleteHost(hostA); err != nil {
+		t.Fatal(err)
+	}
+	n := w.counts(berlin)
+	n.Add(&h, -1)
+	all := w.counts(model.SiteID{})
+	all.Add(&h, -1)
+	if err := tx.PutCounts(n); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.PutCounts(all); err != nil {
+		t.Fatal(err)
+	}
+	w.n++
+	if err := tx.Commit(w.n, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		w.judge(hostA, false, model.AlertID{})
+		if a, _ := w.alert(alertID(1)); a.State != model.AlertResolved || a.Reason != model.EndHostGone || w.watched("down") != 0 {
+			t.Errorf("%+v", a)
+		}
+	}
+	w.sound()
+
+	w = alertSite(t)
 	r := w.rule("down")
 	r.ForS = 0
 	w.must(model.PutRule{Stamp: w.stamp(), Rule: r})

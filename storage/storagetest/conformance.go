@@ -114,6 +114,8 @@ func Conformance(t *testing.T, open func(t *testing.T) Store) {
 		{"work", work},
 		{"people", people},
 		{"directives", directives},
+		{"alerts", alerts},
+		{"policies", policies},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			s := suite{t, open(t)}
