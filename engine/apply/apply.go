@@ -102,6 +102,16 @@ func (a *applier) change(c model.Change) error {
 		return a.putPolicy(c)
 	case model.DropPolicy:
 		return a.dropPolicy(c)
+	case model.Quarantine:
+		return a.quarantine(c)
+	case model.Rekey:
+		return a.rekey(c)
+	case model.RetireHosts:
+		return a.counted(a.retireHosts(c), c.At)
+	case model.SetMemberStatus:
+		return a.setMemberStatus(c)
+	case model.Introduced:
+		return a.introduced(c)
 	case model.Evaluated:
 		return a.counted(a.evaluated(c), c.At)
 	}

@@ -66,6 +66,7 @@ func (a *applier) open(cmd model.Command, hosts []model.HostID, at model.Time) e
 		return err
 	}
 	var owners []model.NodeID
+	var cannot []model.HostID
 	for _, h := range hosts {
 		t := model.Task{Command: cmd.ID, Host: h, State: model.CommandQueued, History: []model.Step{{State: model.CommandQueued, At: at}}}
 		if err := a.tx.PutTask(t); err != nil {
@@ -75,7 +76,16 @@ func (a *applier) open(cmd model.Command, hosts []model.HostID, at model.Time) e
 		if err != nil {
 			return err
 		}
-		if ok && !slices.Contains(owners, row.Agent) {
+		if !ok {
+			continue
+		}
+		able, err := a.able(row.Agent, cmd.Kind)
+		if err != nil {
+			return err
+		}
+		if !able {
+			cannot = append(cannot, h)
+		} else if !slices.Contains(owners, row.Agent) {
 			owners = append(owners, row.Agent)
 		}
 	}
@@ -87,7 +97,22 @@ func (a *applier) open(cmd model.Command, hosts []model.HostID, at model.Time) e
 			return err
 		}
 	}
+	for _, h := range cannot {
+		m := model.Move{Command: cmd.ID, Host: h, State: model.CommandFailed, At: at, Reason: "its agent cannot run " + cmd.Kind + ": upgrade it"}
+		if err := a.moveFrom(cmd.Site, m); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// able reports whether an agent runs that kind of command; one that never said what it can do is asked.
+func (a *applier) able(agent model.NodeID, kind string) (bool, error) {
+	if a.env.Role != model.RoleSite {
+		return true, nil
+	}
+	m, ok, err := a.tx.Member(agent)
+	return err != nil || !ok || m.Can == nil || slices.Contains(m.Can.Commands, kind), err
 }
 
 // order takes in a command that came down to this site. Hosts that this site does not know fail at once.

@@ -133,6 +133,9 @@ func (s fromSite) status(item model.Item) error {
 func (s fromSite) own(id model.HostID) (was model.Host, ok bool, err error) {
 	was, ok, err = s.tx.HostOutline(id)
 	if err == nil && ok && was.Site != s.site {
+		if m, known, err := s.tx.Member(model.NodeID(was.Site)); err != nil || known && m.Status == model.MemberRemoved {
+			return was, ok, err // its rows are about to go, and the host has come here
+		}
 		err = fault.New(fault.Denied, "receive host", "host %s belongs to site %s; site %s may not write it", id, was.Site, s.site)
 	}
 	return was, ok, err

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -61,6 +62,7 @@ func (a *applier) invite(c model.Invite) error {
 	m.Status, m.Pin, m.EnrolledAt, m.Epoch, m.Address = model.MemberPending, "", 0, 0, ""
 	if m.InvitedAt = c.At; known {
 		m.InvitedAt = was.InvitedAt
+		m.Epoch, m.Void = was.Epoch, was.Void // of one that is to have a new key
 	}
 	if err := a.tx.PutMember(m); err != nil {
 		return err
@@ -102,6 +104,8 @@ func (a *applier) enroll(c model.Enroll) error {
 		return fault.New(fault.Expired, op, "the token of %s %q expired at %s; make a new one", noun(m.Kind), m.Name, m.TokenExpires)
 	case c.Pin == "":
 		return fault.New(fault.Invalid, op, "no key was presented")
+	case slices.Contains(m.Void, c.Pin):
+		return fault.New(fault.Denied, op, "%s %q is to have a new key, and this is one that was taken from it", noun(m.Kind), m.Name)
 	}
 	detail := map[string]string{"name": m.Name, "pin": c.Pin}
 	if m.Kind == model.MemberController {
@@ -110,8 +114,8 @@ func (a *applier) enroll(c model.Enroll) error {
 		}
 		m.Address, detail["address"] = c.Address, c.Address
 	}
-	m.Status, m.Pin, m.EnrolledAt, m.Epoch = model.MemberEnrolled, c.Pin, c.At, 1
-	m.TokenHash, m.TokenExpires = "", 0
+	m.Status, m.Pin, m.EnrolledAt, m.Epoch = model.MemberEnrolled, c.Pin, c.At, max(m.Epoch, 1)
+	m.TokenHash, m.TokenExpires, m.Reason, m.StatusAt = "", 0, "", 0
 	if err := a.tx.PutMember(m); err != nil {
 		return err
 	}

@@ -19,8 +19,6 @@ type RestoreTx interface {
 	DirectiveHead() (model.Seq, error)
 	// Members returns the members of a kind, removed ones included.
 	Members(model.MemberKind) ([]model.Member, error)
-	// OpenCommands calls fn with every command that has not ended.
-	OpenCommands(fn func(model.Command) error) error
 }
 
 // Restored is what makes the rows of a backup the first of a controller group's next life. It is no model.Change,

@@ -30,6 +30,8 @@ type Tx interface {
 	PutDirective(to model.NodeID, kind model.ItemKind, key string, asOf model.Time) error
 	// RemoveDirective removes every directive with that (to, key); none is no error.
 	RemoveDirective(to model.NodeID, key string) error
+	// DropDirectives removes the oldest directives to a member, at most so many.
+	DropDirectives(to model.NodeID, most int) error
 }
 
 // Directory is the part of Tx about members, sites and hosts.
@@ -124,6 +126,8 @@ type Work interface {
 	PutTask(model.Task) error
 	// EachTask calls fn with every task of the command.
 	EachTask(cmd model.CommandID, fn func(model.Task) error) error
+	// OpenCommands calls fn with every command that has not ended; fn writes nothing.
+	OpenCommands(fn func(model.Command) error) error
 }
 
 // People is the part of Tx about accounts, logins, saved searches and the audit record.

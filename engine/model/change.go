@@ -46,7 +46,13 @@ const (
 	TagPutPolicy     Tag = 29
 	TagDropPolicy    Tag = 30
 	TagEvaluated     Tag = 31
+	TagQuarantine    Tag = 32
+	TagRekey         Tag = 33
+	TagRetireHosts   Tag = 34
 	TagRepair        Tag = 35
+
+	TagSetMemberStatus Tag = 36
+	TagIntroduced      Tag = 37
 )
 
 // Stamp says who made a change and when.

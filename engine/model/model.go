@@ -55,7 +55,19 @@ type Member struct {
 	TokenExpires Time   `json:"token_expires,omitzero"`
 	// Pin is the hex SHA-256 of the member's public key (SubjectPublicKeyInfo, DER).
 	Pin   string `json:"pin,omitzero"`
-	Epoch Epoch  `json:"epoch"` // 1 at first enrollment
+	Epoch Epoch  `json:"epoch"` // 1 at first enrollment; each new key of an agent begins the next
+	// Void are pins that were taken from this member, the newest last; nobody is let in with one. At most MaxVoid.
+	Void []string `json:"void,omitzero"`
+	// Reason is why it is suspended, quarantined or removed, and StatusAt since when.
+	Reason   string `json:"reason,omitzero"`
+	StatusAt Time   `json:"status_at,omitzero"`
+	// Machine is what the machine of an agent said of itself when it first came, to tell it from a copy of it.
+	Machine string `json:"machine,omitzero"`
+	// Clones are other machines that came with its key, and are refused. At most MaxClones.
+	Clones []Clone `json:"clones,omitzero"`
+	// Software is what an agent said that it runs, and Can what it can do; nil: it did not say.
+	Software string     `json:"software,omitzero"`
+	Can      *Abilities `json:"can,omitzero"`
 	// Ahead is set where the member held directives that this server never numbered, see Overtaken.
 	Ahead Position `json:"ahead,omitzero"`
 	// Address is HOST:PORT where the other nodes reach this one; for MemberController only. At most 260 bytes.

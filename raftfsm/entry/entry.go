@@ -386,6 +386,12 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagDropPolicy:    decodeAs[model.DropPolicy],
 	model.TagEvaluated:     decodeAs[model.Evaluated],
 	model.TagRepair:        decodeAs[model.Repair],
+	model.TagQuarantine:    decodeAs[model.Quarantine],
+	model.TagRekey:         decodeAs[model.Rekey],
+	model.TagRetireHosts:   decodeAs[model.RetireHosts],
+
+	model.TagSetMemberStatus: decodeAs[model.SetMemberStatus],
+	model.TagIntroduced:      decodeAs[model.Introduced],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

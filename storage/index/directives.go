@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -47,6 +48,39 @@ func (t *Tx) PutDirective(to model.NodeID, kind model.ItemKind, item string, asO
 // RemoveDirective implements apply.Tx.
 func (t *Tx) RemoveDirective(to model.NodeID, item string) error {
 	return t.dropDirectives(to, item, true)
+}
+
+// DropDirectives implements apply.Tx.
+func (t *Tx) DropDirectives(to model.NodeID, most int) error {
+	var rows [][]byte
+	var others [][]byte
+	err := t.scan(key.DirectivesOf(to), func(k, v []byte) error {
+		_, seq, err := key.ReadDirective(k)
+		if err != nil {
+			return err
+		}
+		var d directive
+		if err := t.rows.decode(v, &d); err != nil {
+			return readError(k, err)
+		}
+		rows, others = append(rows, slices.Clone(k)), append(others, key.DirectiveKey(to, d.Key, seq))
+		if len(rows) == most {
+			return errEnough
+		}
+		return nil
+	})
+	if err := enough(err); err != nil {
+		return err
+	}
+	for i, k := range rows {
+		if err := t.remove(k); err != nil {
+			return err
+		}
+		if err := t.remove(others[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropDirectives removes the directives with that (to, item), events only where events says so.
