@@ -58,9 +58,15 @@ func (s *Store) readCurrent() (uint64, error) {
 
 // writeCurrent makes number the database that counts, durably and in one step.
 func (s *Store) writeCurrent(number uint64) error {
+	_, err := s.turn(number)
+	return err
+}
+
+// turn is writeCurrent. Where it failed, turned says that the pointer may name that number all the same.
+func (s *Store) turn(number uint64) (turned bool, err error) {
 	disk := s.disk.fs
 	path := disk.PathJoin(s.dir, currentName)
-	err := func() error {
+	err = func() error {
 		f, err := disk.Create(path+".new", vfs.WriteCategoryUnspecified)
 		if err != nil {
 			return err
@@ -75,15 +81,16 @@ func (s *Store) writeCurrent(number uint64) error {
 		if err != nil {
 			return err
 		}
+		turned = true
 		if err := disk.Rename(path+".new", path); err != nil {
 			return err
 		}
 		return syncDir(disk, s.dir)
 	}()
 	if err != nil {
-		return diskError("point to the index", path, err)
+		return turned, diskError("point to the index", path, err)
 	}
-	return nil
+	return turned, nil
 }
 
 func syncDir(disk vfs.FS, dir string) error {
@@ -145,8 +152,9 @@ func (s *Store) removeNumber(number uint64) {
 
 // Replace puts the rows in the folder from, written by Checkpoint and complete, in the place of all
 // rows here, and moves the folder away. From must be on the same file system. It is opened and checked
-// first; when anything fails the store goes on as it was, and from may have been moved. Views that are
-// open keep reading the rows they were made on. The caller sees to it that no transaction is open:
+// first; when anything fails the store goes on as it was, and from may have been moved, unless the pointer may name
+// the new rows by then: what is committed to the old ones would be gone at the next start, so that failure is final as that of
+// a Commit is. Views that are open keep reading the rows they were made on. The caller sees to it that no transaction is open:
 // one that is cannot be committed.
 func (s *Store) Replace(from string) error {
 	const op = "replace the index"
@@ -168,8 +176,11 @@ func (s *Store) Replace(from string) error {
 	if err != nil {
 		return fault.Wrap(op, err)
 	}
-	if err := s.writeCurrent(number); err != nil {
+	if turned, err := s.turn(number); err != nil {
 		_ = closeDB(next.db)
+		if turned {
+			return s.fail(op, err)
+		}
 		return fault.Wrap(op, err)
 	}
 	s.applying.Lock()
