@@ -30,6 +30,7 @@ func (s *Store) Check(ctx context.Context) (Report, error) {
 	if err := s.checkTables(ctx); err != nil {
 		return Report{}, err
 	}
+	s.tend()           // what is made later is looked at too
 	s.applying.RLock() // the view and the index in memory are of the same commit
 	v := s.View()
 	known := v.memory.Len()

@@ -120,7 +120,7 @@ func (s *Store) checkpoint(l *life) error {
 	o := s.options(false)
 	o.EnsureDefaults()
 	w := &tableWriter{disk: s.disk.fs, prefix: s.folder(l.number) + searchName, options: o.MakeWriterOptions(6, format.MaxTableFormat())}
-	w.options.Compression = sstable.SnappyCompression // it is read at every start, and a quarter of that was unpacking
+	w.options.Compression = sstable.FastestCompression // as options has it for what is written by compactions
 	defer w.remove()
 	var part, size uint64
 	sum := uint32(0)

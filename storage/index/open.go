@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -286,6 +287,9 @@ func (s *Store) options(fresh bool) *pebble.Options {
 	}
 	// What is written often is compressed fast, and the bottom, where nearly everything is, well.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
+	// But what is read as a whole at every start is few bytes and many to unpack.
+	o.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(bytes.Compare,
+		pebble.KeyRange{Start: key.SpaceHostBeat.Prefix(), End: key.After(key.SpaceSearchCheckpoint.Prefix())}, pebble.SpanPolicy{PreferFastCompression: true})
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockSize
 		o.Levels[i].IndexBlockSize = indexBlockSize

@@ -351,17 +351,32 @@ func (x *Index) readTexts(c *chunk, from, to uint32) {
 	for _, texts := range []*names{&x.names, &x.serial} {
 		for ord := from; ord < to && !c.bad; ord++ {
 			if text := c.take(int(c.u16())); len(text) <= namesMax {
-				texts.set(ord, string(text))
+				texts.load(ord, text)
 			} else {
 				c.bad = true
 			}
 		}
 	}
+	t := x.tags
+	total := 0
+	for _, n := range t.n[from:to] {
+		total += int(n)
+	}
+	if total > len(c.b)/4 {
+		c.bad = true
+		return
+	}
+	if at := len(t.arena); at == 0 {
+		// As much as all will need if they are like these, within reason.
+		t.arena = slices.Grow(t.arena, max(total, min(total*(len(t.n)/int(to-from)+1), 1<<25)))
+	} else {
+		t.arena = slices.Grow(t.arena, total)
+	}
 	for ord := from; ord < to && !c.bad; ord++ {
-		x.tags.at[ord] = uint32(len(x.tags.arena))
-		at := len(x.tags.arena)
-		x.tags.arena = slices.Grow(x.tags.arena, int(x.tags.n[ord]))[:at+int(x.tags.n[ord])]
-		get32(c, x.tags.arena[at:])
+		at, n := len(t.arena), int(t.n[ord])
+		t.at[ord] = uint32(at)
+		t.arena = t.arena[:at+n]
+		get32(c, t.arena[at:])
 		if x.flags[ord]&flagMore != 0 {
 			x.address.more[ord] = c.addresses()
 		}

@@ -5,14 +5,7 @@ import "github.com/RoaringBitmap/roaring/v2"
 // The lists that Load makes at once of all hosts, out of the columns.
 
 // build makes the lists of a dict from its column.
-func (d *dict) build(ords []uint32) {
-	lists := listsOf(len(d.words), func(yield func(ord, n uint32)) {
-		for _, ord := range ords {
-			yield(ord, d.of[ord])
-		}
-	})
-	d.fill(lists)
-}
+func (d *dict) build(ords []uint32) { d.fill(listsOf(len(d.words), d.of, ords)) }
 
 // fill takes the lists, and forgets the words that no ordinal has.
 func (d *dict) fill(lists [][]uint32) {
@@ -56,44 +49,55 @@ func (m *marker) bitmap(ords []uint32) *roaring.Bitmap {
 	return made
 }
 
-// listsOf sorts ordinals by a number below n: one array, cut into lists. Each is called twice with the same.
-func listsOf(n int, each func(yield func(ord, n uint32))) [][]uint32 {
-	ends := make([]uint32, n+1)
-	each(func(_, k uint32) { ends[k+1]++ })
-	for k := range n {
-		ends[k+1] += ends[k]
+// listsOf sorts ordinals by their number in a column, which is below n: one array, cut into lists.
+func listsOf[T uint8 | uint32](n int, column []T, ords []uint32) [][]uint32 {
+	lens := make([]uint32, n)
+	for _, ord := range ords {
+		lens[column[ord]]++
 	}
-	all := make([]uint32, ends[n])
-	at := append([]uint32(nil), ends[:n]...)
-	each(func(ord, k uint32) {
-		all[at[k]] = ord
-		at[k]++
-	})
-	lists := make([][]uint32, n)
-	for k := range lists {
-		lists[k] = all[ends[k]:ends[k+1]]
+	lists := cut(lens)
+	for _, ord := range ords {
+		l := &lists[column[ord]]
+		*l = append(*l, ord)
+	}
+	return lists
+}
+
+// cut returns empty lists with room for so many each, all in one array.
+func cut(lens []uint32) [][]uint32 {
+	total := 0
+	for _, n := range lens {
+		total += int(n)
+	}
+	all, lists := make([]uint32, total), make([][]uint32, len(lens))
+	at := 0
+	for i, n := range lens {
+		lists[i] = all[at : at : at+int(n)]
+		at += int(n)
 	}
 	return lists
 }
 
 func (t *tagLists) build(ords []uint32) {
-	t.words.fill(listsOf(len(t.words.words), func(yield func(ord, n uint32)) {
-		for _, ord := range ords {
-			for _, n := range t.of(ord) {
-				yield(ord, n)
-			}
+	lens := make([]uint32, len(t.words.words))
+	for _, ord := range ords {
+		for _, n := range t.of(ord) {
+			lens[n]++
 		}
-	}))
+	}
+	lists := cut(lens)
+	for _, ord := range ords {
+		for _, n := range t.of(ord) {
+			lists[n] = append(lists[n], ord)
+		}
+	}
+	t.words.fill(lists)
 }
 
 // buildSmall makes the lists of a column of few values.
 func buildSmall(into []post, column []uint8, ords []uint32) {
 	var m marker
-	for i, ords := range listsOf(len(into), func(yield func(ord, n uint32)) {
-		for _, ord := range ords {
-			yield(ord, uint32(column[ord]))
-		}
-	}) {
+	for i, ords := range listsOf(len(into), column, ords) {
 		into[i] = m.post(ords)
 	}
 }

@@ -96,6 +96,22 @@ func (n *names) set(ord uint32, s string) bool {
 	return true
 }
 
+// load gives a text of at most namesMax bytes to an ordinal that has none.
+func (n *names) load(ord uint32, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	seg := int(ord / namesSegment)
+	for seg >= len(n.refs) {
+		n.refs = append(n.refs, nil)
+	}
+	if n.refs[seg] == nil {
+		n.refs[seg] = new([namesSegment]uint32)
+	}
+	n.refs[seg][uint16(ord)] = namesAppend(n, text)
+	n.liveN += int64(namesSize(len(text)))
+}
+
 // namesAppend copies a text to the end of the chunk that is being filled and returns its reference.
 func namesAppend[T string | []byte](n *names, s T) uint32 {
 	size := namesSize(len(s))
