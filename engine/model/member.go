@@ -9,6 +9,9 @@ const (
 	MaxRetire    = 500 // hosts of one RetireHosts
 )
 
+// RouteAlive asks an agent for nothing but an answer; it tells a process that lives from a link that nobody closed.
+const RouteAlive = "alive"
+
 // Abilities is what an agent says that it can do. One that says nothing is of a version before they were said, and is
 // sent everything.
 type Abilities struct {

@@ -152,7 +152,7 @@ func (h *Hub) sink(m model.Member) *exchange.Received {
 // enter makes s the link of m. An older one is told why it has to go; the channel is closed when that
 // one has ended.
 func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end context.CancelCauseFunc) (mine *entry, older <-chan struct{}) {
-	mine = &entry{name: m.Name, sess: s, end: end, gone: make(chan struct{}), state: LinkState{
+	mine = &entry{name: m.Name, sess: s, end: end, gone: make(chan struct{}), run: hello.Run, machine: hello.Machine, state: LinkState{
 		Up: true, Since: h.Now(), Remote: s.Peer().Remote, Software: hello.Software,
 	}}
 	h.mu.Lock()

@@ -69,8 +69,12 @@ type Config struct {
 	// before a member is greeted: a server that is behind would name a watermark of the past, and be taken for
 	// one that lost what it held. Its error refuses the link, and the member looks for another server.
 	Fresh func(ctx context.Context) error
-	Now   func() time.Time
-	Log   *slog.Logger
+	// Single says that one process at a time has a member's key: at a site, for its agents. See rival.
+	Single bool
+	// Hearing and Report are told to each member that comes, see wire.Hello; whole seconds.
+	Hearing, Report time.Duration
+	Now             func() time.Time
+	Log             *slog.Logger
 	// Keepalive and Silence are as in exchange.Config; AskTimeout bounds a question whose ctx has no
 	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (20 s if zero).
 	Keepalive, Silence, AskTimeout, HelloTimeout time.Duration
@@ -99,17 +103,24 @@ type Hub struct {
 	spool *exchange.Spool // of what comes up in parts
 	news  *news           // of directives
 
+	asking chan struct{} // a place for each question under way
+
 	mu    sync.Mutex // guards links
 	links map[model.NodeID]*entry
 }
 
 // entry is the one link of a member that counts, or what is left of it.
 type entry struct {
-	name  string
-	state LinkState
-	sess  exchange.Session // nil when down
-	end   context.CancelCauseFunc
-	gone  chan struct{} // closed when the link has left: nothing of it is under way any more
+	name   string
+	state  LinkState
+	sess   exchange.Session // nil when down
+	end    context.CancelCauseFunc
+	asking chan struct{} // a place for each question under way; nil: none was asked
+	gone   chan struct{} // closed when the link has left: nothing of it is under way any more
+
+	run, machine string         // as the member said
+	rivals       map[string]int // attempts of other processes with its key while this one lived, by their runs
+	looked       atomic.Int64   // when the member's standing was looked at, in Unix nanoseconds
 
 	// What the judge sees. An entry takes the judge and the breaks of the one before it over.
 	judge  *health.Judge
@@ -145,7 +156,7 @@ func New(c Config) *Hub {
 	if c.Jitter == nil {
 		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
 	}
-	return &Hub{Config: c, news: newNews(), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	return &Hub{Config: c, news: newNews(), asking: make(chan struct{}, maxAsking), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
 }
 
 // Live returns the state of a member's link; false where it has had none since this server started.
@@ -260,6 +271,10 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	if hello.Now != 0 {
 		log = log.With("skew", hello.Now.Std().Sub(h.Now()).Round(time.Second).String())
 	}
+	if err := h.meet(ctx, s, m, hello, log); err != nil {
+		_ = wire.WriteFault(stream, err)
+		return fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
+	}
 	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
 
 	mine, older := h.enter(m, hello, s, end)
@@ -280,6 +295,7 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 		MinVersion: hello.MaxVersion, MaxVersion: hello.MaxVersion,
 		Node: h.Self, Name: h.Name, Software: h.Software, Epoch: epoch, Held: held, Now: model.TimeOf(h.Now()),
 		Begun: h.spool.Begun(m.ID, hello.Epoch, held),
+		Heard: int64(h.Hearing / time.Second), Report: int64(h.Report / time.Second),
 	})
 	if err != nil {
 		return err
@@ -289,7 +305,7 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 		Source: &directives{Hub: h, to: m.ID, epoch: epoch, mine: mine}, Sink: sink,
 		PeerEpoch: hello.Epoch, PeerHeld: hello.Held, PeerBegun: hello.Begun,
 		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID,
-		Heard: func() { mine.heard.Store(h.Now().UnixNano()); h.Heard(m) },
+		Heard: func() { h.heard(mine, m) },
 		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,
 	})
 }

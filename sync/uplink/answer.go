@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -15,7 +16,6 @@ import (
 
 const (
 	maxAnswering = 16               // questions at once; more wait
-	maxAnswer    = 64 << 20         // bytes of JSON, as at the asking side
 	askTime      = 10 * time.Second // from the opening of a stream to the whole question
 	answerTime   = 5 * time.Minute  // for finding and sending an answer; the asking side waits less
 )
@@ -53,7 +53,19 @@ func (l *Link) serve(ctx context.Context, stream net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_ = stream.SetReadDeadline(time.Now().Add(askTime))
-	raw, err := l.find(ctx, stream)
+	q, err := question(stream)
+	var raw []byte
+	if err == nil {
+		_ = stream.SetReadDeadline(time.Time{})
+		// Nothing more is to come by the stream but its end, when the one who asked is gone.
+		gone, left := context.WithCancelCause(ctx)
+		var watching sync.WaitGroup
+		watching.Go(func() { _, _ = stream.Read(make([]byte, 1)); left(errGone) })
+		defer func() { _ = stream.SetReadDeadline(time.Unix(1, 0)); watching.Wait() }()
+		if raw, err = l.find(gone, q); err != nil && context.Cause(gone) == errGone {
+			return fmt.Errorf("answer %q: %w", q.Route, errGone)
+		}
+	}
 	if err != nil {
 		_ = wire.WriteFault(stream, err)
 		return err
@@ -68,16 +80,25 @@ func (l *Link) serve(ctx context.Context, stream net.Conn) error {
 	return wire.WriteFrame(stream, wire.TypeEnd, nil)
 }
 
-// find reads the question and returns the JSON of its answer.
-func (l *Link) find(ctx context.Context, stream net.Conn) ([]byte, error) {
+// errGone is why nothing more is done for a question.
+var errGone = errors.New("the one who asked did not wait for it")
+
+func question(stream net.Conn) (q wire.Ask, err error) {
 	body, err := wire.Expect(stream, wire.TypeAsk, wire.MaxControl)
 	if err != nil {
-		return nil, err
+		return q, err
 	}
-	q, err := wire.Decode[wire.Ask](body)
-	if err != nil {
-		return nil, err
+	if q, err = wire.Decode[wire.Ask](body); err != nil {
+		return q, err
 	}
+	if err := model.CheckRoute(q.Route); err != nil {
+		return q, fault.New(fault.Invalid, "", "%w", err)
+	}
+	return q, nil
+}
+
+// find returns the JSON of a question's answer.
+func (l *Link) find(ctx context.Context, q wire.Ask) ([]byte, error) {
 	answer, ok := l.Answers[q.Route]
 	if !ok {
 		return nil, fault.New(fault.NotFound, "", "%q does not answer %q questions: its version may be older than the one that asks", l.Name, q.Route)
@@ -90,8 +111,8 @@ func (l *Link) find(ctx context.Context, stream net.Conn) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("answer %q: %w", q.Route, err)
 	}
-	if len(raw) > maxAnswer {
-		return nil, fault.New(fault.TooLarge, "", "the answer to %q has %d bytes; the bound is %d", q.Route, len(raw), maxAnswer)
+	if most := model.MaxAnswer(q.Route); len(raw) > most {
+		return nil, fault.New(fault.TooLarge, "", "the answer to %q has %d bytes; the bound is %d", q.Route, len(raw), most)
 	}
 	return raw, nil
 }

@@ -212,7 +212,7 @@ func TestOutboxAndRowsAreOne(t *testing.T) {
 	if err := s.p.Propose(t.Context(), report(3, "mail")); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.waiting(); len(got) != 3 || got["host web"] != model.HostUp {
+	if got := s.waiting(); got["host web"] != model.HostUp || got["host mail"] != model.HostUp || got["host db"] != model.HostUp {
 		t.Errorf("after the restart the tier above would be told %v", got)
 	}
 	head := s.out.Head()

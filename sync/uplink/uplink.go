@@ -63,6 +63,13 @@ type Config struct {
 	Resync func(ctx context.Context) error
 	// Told, if set, is told at each greeting what time it is at the upper tier, which has proved who it is. It must be quick.
 	Told func(time.Time)
+	// Process, Machine and Can are what an agent says of itself, see Run in wire.Hello and what follows it; a site says
+	// nothing.
+	Process, Machine string
+	Can              *model.Abilities
+	// Paced, if set, is told at each greeting how often the upper tier wishes a look at packages and certificates; zero: it
+	// wishes nothing. It must be quick.
+	Paced func(report time.Duration)
 	// Changed, if set, is told of each change of state, in order; it must be quick.
 	Changed func(State)
 	Now     func() time.Time
@@ -215,6 +222,9 @@ func (l *Link) once(ctx context.Context) error {
 	if l.Told != nil && welcome.Now != 0 {
 		l.Told(welcome.Now.Std())
 	}
+	if l.Paced != nil {
+		l.Paced(time.Duration(welcome.Report) * time.Second)
+	}
 	l.set(true, welcome.Name, "")
 	l.Log.Info("link up", "upper", welcome.Name, "software", welcome.Software, "remote", sess.Peer().Remote,
 		"held", uint64(welcome.Held.Seq), "skew", welcome.Now.Std().Sub(l.Now()).Round(time.Second).String())
@@ -235,12 +245,23 @@ func (l *Link) once(ctx context.Context) error {
 		Source: source{l.Outbox, l}, Sink: l.Sink,
 		PeerEpoch: welcome.Epoch, PeerHeld: welcome.Held, PeerBegun: welcome.Begun,
 		Version: welcome.MaxVersion, Spool: l.spool, Origin: l.Upper,
-		Log: l.Log, Keepalive: l.Keepalive, Silence: l.Silence,
+		Log: l.Log, Keepalive: l.keepalive(welcome.Heard), Silence: l.Silence,
 	})
 	cancel()
 	answering.Wait()
 	return err
 }
+
+// keepalive is the longest pause between two frames: so that this node is heard as often as is wished, in seconds, whatever
+// becomes of one frame.
+func (l *Link) keepalive(wished int64) time.Duration {
+	if l.Keepalive != 0 || wished <= 0 {
+		return l.Keepalive
+	}
+	return min(time.Duration(wished)*time.Second/2, usualKeepalive)
+}
+
+const usualKeepalive = 10 * time.Second // as in exchange.Config
 
 // lastWord is how long a link that is to end may take over saying so.
 const lastWord = 2 * time.Second
@@ -296,7 +317,7 @@ func (l *Link) hello(stream net.Conn, held model.Position) (wire.Welcome, error)
 	err := wire.WriteFrame(stream, wire.TypeHello, wire.Hello{
 		MinVersion: wire.MinVersion, MaxVersion: wire.MaxVersion,
 		Node: l.Self, Name: l.Name, Software: l.Software, Epoch: l.Outbox.Epoch(), Held: held, Now: model.TimeOf(l.Now()),
-		Begun: l.spool.Begun(l.Upper, 0, held),
+		Begun: l.spool.Begun(l.Upper, 0, held), Run: l.Process, Machine: l.Machine, Can: l.Can,
 	})
 	if err != nil {
 		return wire.Welcome{}, err

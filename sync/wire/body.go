@@ -45,7 +45,24 @@ type Hello struct {
 	// Begun is what the speaker has of an item behind Held that came in parts and is not whole yet; nil: nothing.
 	// From version 2.
 	Begun *Begun `json:"begun,omitzero"`
+
+	// What follows is of agents, and skipped by those that do not know it. Run is random and the same for as long as
+	// the speaker's process lives, so that two processes with one key are told apart; Machine is the same on one machine
+	// and another on a copy of it, as far as that can be seen. Both are at most 64 bytes.
+	Run     string           `json:"run,omitzero"`
+	Machine string           `json:"machine,omitzero"`
+	Can     *model.Abilities `json:"can,omitzero"` // what the speaker can do; nil: it does not say
+
+	// What follows is of a Welcome: Heard is how often, in seconds, an agent is to be heard at the least, and Report how
+	// often it is to look at packages and certificates. Zero: nothing is wished; at most a day.
+	Heard  int64 `json:"heard,omitzero"`
+	Report int64 `json:"report,omitzero"`
 }
+
+const (
+	maxMachine = 64
+	maxPace    = 24 * 60 * 60 // seconds
+)
 
 // Welcome is Hello from the accepting side.
 type Welcome Hello
@@ -139,6 +156,24 @@ func (h *Hello) check() error {
 		if err := h.Begun.check(); err != nil {
 			return err
 		}
+	}
+	if h.Heard < 0 || h.Heard > maxPace || h.Report < 0 || h.Report > maxPace {
+		return fault.New(fault.Corrupt, "", "an interval is not in 0 to %d seconds", maxPace)
+	}
+	if h.Can != nil {
+		for _, list := range [][]string{h.Can.Commands, h.Can.Items} {
+			if len(list) > model.MaxAbilities {
+				return fault.New(fault.TooLarge, "", "%d abilities exceed the bound of %d", len(list), model.MaxAbilities)
+			}
+			for _, name := range list {
+				if err := within(maxMachine, "ability", name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if err := within(maxMachine, "run", h.Run, "machine", h.Machine); err != nil {
+		return err
 	}
 	return within(maxLabel, "name", h.Name, "software", h.Software)
 }

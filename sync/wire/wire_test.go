@@ -80,6 +80,13 @@ func vectors2() []vector {
 			MinVersion: 1, MaxVersion: 2, Node: nodeA, Name: "harbour", Software: "skerry 0.3.0", Epoch: 1,
 			Held: model.Position{Epoch: 2, Seq: 77}, Now: 1_700_000_000_123, Begun: &begun,
 		}, as[Hello]},
+		{"hello_agent", TypeHello, Hello{
+			MinVersion: 1, MaxVersion: 2, Node: nodeA, Name: "web1", Software: "skerry-agent 0.4.0", Epoch: 2, Run: "R3ND0M", Machine: "9f86d081884c7d65",
+			Can: &model.Abilities{Commands: []string{"inventory.refresh", "ping"}, Items: []string{"facts"}},
+		}, as[Hello]},
+		{"welcome_agent", TypeWelcome, Welcome{
+			MinVersion: 2, MaxVersion: 2, Node: nodeB, Name: "oslo", Software: "skerry 0.4.0", Epoch: 1, Heard: 60, Report: 900,
+		}, as[Welcome]},
 		{"fault", TypeFault, Fault{Kind: "busy", Text: "this server is stopping", RetryAfter: 30}, as[Fault]},
 		{"part", TypePart, Part{Begun: begun, Bytes: []byte(`{"seq":78,`)}, func(b []byte) (any, error) { return DecodePart(b) }},
 	}
