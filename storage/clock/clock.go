@@ -32,9 +32,11 @@ const (
 	// back is how far the machine's clock may have been set back for the time here to wait for it, by going at half
 	// its pace; further than that it is wrong.
 	back = 24 * time.Hour
-	// every is how often the floor is written; it is written that much ahead, so that no time that was given out
-	// before a crash is given out again after it.
+	// every is how often the floor is written. With it stands how far the time may have come before it is written
+	// again, so that no time that was given out before a crash is given out again after it where the machine's clock
+	// is of no help then.
 	every = time.Minute
+	ahead = every + every/4
 )
 
 const (
@@ -70,9 +72,10 @@ type Config struct {
 type Clock struct {
 	c Config
 
-	mu     sync.Mutex // guards what follows
-	given  time.Time  // the latest time given out, or the floor of the start
-	at     time.Duration
+	mu     sync.Mutex    // guards what follows
+	given  time.Time     // the latest time given out, or the floor of the start
+	at     time.Duration // on the counter, when that was
+	wall   time.Time     // what the machine's clock said then
 	judged Judgement
 
 	writing sync.Mutex // one write of the file at a time
@@ -88,7 +91,10 @@ type State struct {
 // stored is the form on disk.
 type stored struct {
 	Version int        `json:"version"`
-	Floor   model.Time `json:"floor"`
+	Floor   model.Time `json:"floor"`          // the time when this was written
+	Until   model.Time `json:"until,omitzero"` // how far it may have come since; absent: no further
+	// Steady says that the time was the machine's clock, so that this clock tells how far it has come.
+	Steady bool `json:"steady,omitzero"`
 }
 
 // Open reads the floor. A file that is missing or cannot be read gives no floor: the evidence alone is one then, and
@@ -105,9 +111,13 @@ func Open(c Config) *Clock {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	k := &Clock{c: c, judged: Believed}
-	floor, err := load(c.Path)
+	was, err := load(c.Path)
 	if err != nil {
 		c.Log.Warn("the floor of the time cannot be read; going on without it", "file", c.Path, "reason", err.Error())
+	}
+	floor := was.Floor.Std()
+	if lead := c.Wall().Sub(floor); was.Until > was.Floor && !(was.Steady && lead >= 0 && lead <= Leap) {
+		floor = was.Until.Std()
 	}
 	for _, e := range c.Evidence {
 		if e.After(floor) {
@@ -122,32 +132,31 @@ func Open(c Config) *Clock {
 	return k
 }
 
-func load(path string) (time.Time, error) {
+func load(path string) (s stored, err error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return time.Time{}, nil
+		return s, nil
 	}
 	if err != nil {
-		return time.Time{}, err
+		return s, err
 	}
 	return decode(raw)
 }
 
-func decode(raw []byte) (time.Time, error) {
-	var s stored
+func decode(raw []byte) (s stored, err error) {
 	if len(raw) > maxFile {
-		return time.Time{}, fault.New(fault.TooLarge, "", "it has %d bytes", len(raw))
+		return stored{}, fault.New(fault.TooLarge, "", "it has %d bytes", len(raw))
 	}
 	if err := model.Decode(raw, &s); err != nil {
-		return time.Time{}, fault.New(fault.Corrupt, "", "%w", err)
+		return stored{}, fault.New(fault.Corrupt, "", "%w", err)
 	}
 	if s.Version != version {
-		return time.Time{}, fault.New(fault.Version, "", "its version is %d; this one reads %d", s.Version, version)
+		return stored{}, fault.New(fault.Version, "", "its version is %d; this one reads %d", s.Version, version)
 	}
 	if s.Floor <= 0 {
-		return time.Time{}, fault.New(fault.Corrupt, "", "it has no floor")
+		return stored{}, fault.New(fault.Corrupt, "", "it has no floor")
 	}
-	return s.Floor.Std(), nil
+	return s, nil
 }
 
 // Now returns the time: at least that of every call before, on this start and on earlier ones.
@@ -162,17 +171,17 @@ func (k *Clock) nowLocked() time.Time {
 	passed := max(0, count-k.at)
 	own := k.given.Add(passed)
 	was := k.judged
-	switch ahead := wall.Sub(own); {
-	case ahead > Leap:
+	switch lead := wall.Sub(own); {
+	case lead > Leap:
 		k.judged = Doubted
-	case ahead >= 0:
+	case lead >= 0:
 		k.judged, own = Believed, wall
-	case ahead >= -back:
+	case lead >= -back:
 		k.judged, own = Believed, later(wall, k.given.Add(passed/2))
 	default:
 		k.judged = Behind
 	}
-	k.given, k.at = own, count
+	k.given, k.at, k.wall = own, count, wall
 	if k.judged != was {
 		k.say(wall)
 	}
@@ -243,7 +252,7 @@ func (k *Clock) Run(ctx context.Context) error {
 	defer t.Stop()
 	failed := false
 	for {
-		err := k.write(k.Now().Add(every + every/4))
+		err := k.write(ahead)
 		if err != nil && !failed {
 			k.c.Log.Warn("the floor of the time cannot be written", "reason", err.Error())
 		}
@@ -257,12 +266,20 @@ func (k *Clock) Run(ctx context.Context) error {
 }
 
 // Save writes the time as the floor, durable when it returns: where nothing is given out after it, nothing is lost.
-func (k *Clock) Save() error { return k.write(k.Now()) }
+func (k *Clock) Save() error { return k.write(0) }
 
-func (k *Clock) write(floor time.Time) error {
+// write writes the time as the floor, and that it may come so much further before this is done again.
+func (k *Clock) write(further time.Duration) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	raw, err := model.Encode(stored{version, model.TimeOf(floor)})
+	k.mu.Lock()
+	now := k.nowLocked()
+	s := stored{Version: version, Floor: model.TimeOf(now), Steady: k.judged == Believed && now.Equal(k.wall)}
+	k.mu.Unlock()
+	if further > 0 {
+		s.Until = model.TimeOf(now.Add(further))
+	}
+	raw, err := model.Encode(s)
 	if err == nil {
 		err = durable.Write(k.c.Path, append(raw, '\n'), 0o600)
 	}

@@ -143,12 +143,15 @@ func TestNeverBack(t *testing.T) {
 		case 0:
 			m.wall = noon.Add(time.Duration(dice.Int64N(int64(20*365*24*time.Hour))) - 10*365*24*time.Hour)
 		case 1: // a start after a crash, at most `every` after the floor was written
-			if err := k.write(k.Now().Add(every + every/4)); err != nil {
+			if err := k.write(ahead); err != nil {
 				t.Fatal(err)
 			}
 			for n := dice.IntN(4); n > 0; n-- {
 				m.pass(every / 4)
 				last = k.Now()
+			}
+			if dice.IntN(2) == 0 { // and the clock comes back without a battery
+				m.wall = epoch
 			}
 			m.count = 0
 			k = m.open()
@@ -191,8 +194,25 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte(`{"version":1,"floor":"2026-06-01T12:00:00.000Z"}`))
 	f.Add([]byte(`{"version":1,"floor":"-1"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if at, err := decode(raw); err == nil && at.Before(epoch) {
-			t.Fatalf("%q gave %v", raw, at)
+		if s, err := decode(raw); err == nil && s.Floor <= 0 {
+			t.Fatalf("%q gave %v", raw, s)
 		}
 	})
+}
+
+// TestCrashesDoNotMoveTheTime: with a clock that is right, the time after any number of crashes is the clock's.
+func TestCrashesDoNotMoveTheTime(t *testing.T) {
+	m := start(t)
+	for range 100 {
+		k := m.open()
+		m.pass(time.Second)
+		k.Now()
+		if err := k.write(ahead); err != nil {
+			t.Fatal(err)
+		}
+		m.pass(time.Second)
+		same(t, k, m.wall, Believed)
+		m.count = 0
+	}
+	same(t, m.open(), noon.Add(200*time.Second), Believed)
 }
