@@ -62,9 +62,12 @@ type pending struct {
 
 // How long a pending connection may keep this side waiting before it gives way to another.
 const (
-	silentWait = 200 * time.Millisecond // where nothing came from it, or nobody takes it over
-	slowWait   = 2 * time.Second        // for the next word of one that has begun to speak
+	silentWait = time.Second     // where nothing came from it yet
+	slowWait   = 5 * time.Second // for the next word of one that has begun to speak, or for who takes it over
 )
+
+// roomLook is how often a server that has no room looks whether one of them may give way.
+const roomLook = 100 * time.Millisecond
 
 // idle reports whether it may give way.
 func (p *pending) idle(now time.Time) bool {
@@ -195,7 +198,7 @@ func (s *Server) Close() error {
 
 // enter counts conn in, where need be at the cost of one that is idle, or when there is room.
 func (s *Server) enter(conn net.Conn) (*list.Element, bool) {
-	tick := time.NewTimer(silentWait / 2)
+	tick := time.NewTimer(roomLook)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
@@ -209,7 +212,7 @@ func (s *Server) enter(conn net.Conn) (*list.Element, bool) {
 			return e, true
 		}
 		s.mu.Unlock()
-		tick.Reset(silentWait / 2)
+		tick.Reset(roomLook)
 		select {
 		case <-s.room:
 		case <-tick.C:
@@ -282,7 +285,6 @@ func (s *Server) handshake(ctx context.Context, e *list.Element) {
 		conn.Close()
 		return
 	}
-	s.working(p, false)
 	s.waiting(p)
 	select {
 	case l.conns <- conn:

@@ -115,7 +115,7 @@ func TestIdleConnectionsDoNotBlock(t *testing.T) {
 		t.Errorf("got %q", b)
 	}
 	// The oldest gave way.
-	idle[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	idle[0].SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := idle[0].Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Errorf("the oldest idler is still there: %v", err)
 	}
@@ -142,7 +142,7 @@ func TestSlowConsumer(t *testing.T) {
 		defer c.Close()
 		conns = append(conns, c)
 	}
-	conns[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	conns[0].SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := conns[0].Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Errorf("the one that waited longest was kept: %v", err)
 	}
