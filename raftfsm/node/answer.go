@@ -187,8 +187,12 @@ func (n *Node) forward(ctx, reign context.Context, addr string, p *proposal) (in
 		}
 	}
 	switch {
-	case err != nil && (fault.Is(err, fault.Version) || fault.Is(err, fault.Denied)):
+	case fault.Is(err, fault.Version):
 		return p.turnedAway(err)
+	case fault.Is(err, fault.Denied) && p.first:
+		// A leader that is stopping has no door for other nodes any more, and one that was just elected may not know this
+		// node yet. Where it is meant, it is said until the patience ends.
+		return 0, notTried, err
 	case err != nil:
 		return 0, uncertain(repeatable), fault.New(fault.Unreachable, "propose", "the leader at %s did not answer (%w)", addr, err)
 	case v.Kind == "":

@@ -119,7 +119,7 @@ func (n *Node) patient(ctx context.Context, op string, p *proposal) error {
 				e = err // says more
 			}
 			if !p.first {
-				e = fault.New(fault.KindOf(e), op, "it may or may not have happened: %w", e)
+				e = inDoubt(op, e)
 			}
 			return e
 		}
@@ -232,7 +232,17 @@ func (p *proposal) turnedAway(err error) (uint64, state, error) {
 	if p.first {
 		return 0, decided, err
 	}
-	return 0, lost, fault.New(fault.KindOf(err), "propose", "it may or may not have happened: %w", err)
+	return 0, lost, inDoubt("propose", err)
+}
+
+// inDoubt is the error of what may have happened. Its kind must not be one of a refusal, whatever ended the last attempt: of
+// those everybody knows that nothing happened.
+func inDoubt(op string, err error) error {
+	k := fault.KindOf(err)
+	if k != fault.Unreachable && k != fault.Full {
+		k = fault.ReadOnly
+	}
+	return fault.New(k, op, "it may or may not have happened: %w", err)
 }
 
 func uncertain(repeatable bool) state {

@@ -78,7 +78,8 @@ func (a *API) Write(ctx context.Context, name, text string) error {
 	if errors.As(err, &dialling) && dialling.Op == "dial" {
 		return fmt.Errorf("%w: %w", ErrRefused, err) // it was never sent
 	}
-	if err != nil && (status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusConflict || status == http.StatusInsufficientStorage) {
+	doubt := err != nil && strings.Contains(err.Error(), "may or may not")
+	if err != nil && (status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusConflict || status == http.StatusInsufficientStorage && !doubt) {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return err
