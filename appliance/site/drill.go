@@ -28,7 +28,8 @@ const (
 // together whatever the host reports meanwhile.
 type drill struct{ *site }
 
-// answers are the questions about hosts that this site answers, by route. Nothing else is answered.
+// answers are the questions about hosts, and about all of them, that this site answers, by route. Nothing else is
+// answered.
 func (d drill) answers() map[string]uplink.Answer {
 	return map[string]uplink.Answer{
 		model.RouteHostDetail:       d.answerHostDetail,
@@ -37,6 +38,11 @@ func (d drill) answers() map[string]uplink.Answer {
 		model.RouteHostFacts:        d.facts,
 		model.RouteHostOutput:       d.output,
 		model.RouteHostHistory:      d.history,
+
+		model.RouteCertificatesExpiring: d.certificatesExpiring,
+		model.RoutePackagesWhere:        d.packagesWhere,
+		model.RouteSiteAudit:            d.auditPage,
+		model.RouteSiteEvidence:         d.evidence,
 	}
 }
 
@@ -214,14 +220,17 @@ func (d drill) certificates(_ context.Context, params map[string]string) (any, e
 	if _, err := d.body(op, &p, detail.Certificates, &list); err != nil {
 		return nil, err
 	}
-	rows := cut(&p, list, func(x model.Certificate) int {
-		n := 300 + len(x.Path) + len(x.Subject) + len(x.Issuer)
-		for _, name := range x.Names {
-			n += 3 + len(name)
-		}
-		return n
-	})
+	rows := cut(&p, list, certificateSize)
 	return model.HostCertificates{Answered: p.Answered, Certificates: rows}, nil
+}
+
+// certificateSize is about how many bytes of JSON a certificate has.
+func certificateSize(x model.Certificate) int {
+	n := 300 + len(x.Path) + len(x.Subject) + len(x.Issuer)
+	for _, name := range x.Names {
+		n += 3 + len(name)
+	}
+	return n
 }
 
 // cut returns the page's part of the list, at least one row and not much more than maxPageSize bytes.

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/skerryhq/skerry/engine/exposure"
 	"github.com/skerryhq/skerry/engine/model"
@@ -179,7 +178,7 @@ func (j *Judge) packages(rule *PackageRule, digest string) (Outcome, string, err
 		if rule.AtLeast == "" {
 			continue
 		}
-		c, ok := exposure.Compare(ecosystem(inv.OS, p), p.Version, rule.AtLeast)
+		c, ok := exposure.Compare(exposure.OrderOf(inv.OS, p), p.Version, rule.AtLeast)
 		switch {
 		case !ok:
 			unsure = fmt.Sprintf("the versions %s and %s of %s cannot be compared", p.Version, rule.AtLeast, rule.Name)
@@ -196,24 +195,6 @@ func (j *Judge) packages(rule *PackageRule, digest string) (Outcome, string, err
 		return Beside, "", nil
 	}
 	return Failed, rule.Name + " is not installed", nil
-}
-
-// ecosystem returns in whose order a package's versions are. Each manager has one order, also on systems whose
-// advisories nobody publishes.
-func ecosystem(os model.OS, p model.Package) string {
-	if p.Ecosystem != "" {
-		return p.Ecosystem
-	}
-	switch p.Manager {
-	case "dpkg":
-		return "Debian"
-	case "apk":
-		return "Alpine"
-	case "rpm":
-		return "AlmaLinux"
-	}
-	names, _ := exposure.Ecosystems(os, p)
-	return strings.Join(names[:min(len(names), 1)], "")
 }
 
 func (j *Judge) certificates(rule *CertificatesRule, digest string) (Outcome, string, error) {
