@@ -67,11 +67,27 @@ func (v *Volume) Mount() error {
 	if v.on {
 		return nil
 	}
-	if err := run("mount", "-o", "loop", v.image, v.Dir); err != nil {
-		return err
+	var err error
+	for range 300 {
+		if err := run("mount", "-o", "loop", v.image, v.Dir); err != nil {
+			return err
+		}
+		v.on = true
+		probe := filepath.Join(v.Dir, ".probe")
+		if err = os.WriteFile(probe, nil, 0o600); err == nil {
+			return os.Remove(probe)
+		}
+		if !errors.Is(err, syscall.EIO) {
+			return err
+		}
+		// A namespace of mounts that somebody made meanwhile (ip netns exec does) has a copy of the last mount, and
+		// with it the file system whose power was cut, until it ends.
+		if err := v.Unmount(); err != nil {
+			return err
+		}
+		<-time.After(100 * time.Millisecond)
 	}
-	v.on = true
-	return nil
+	return fmt.Errorf("mount %s: %w", v.Dir, err)
 }
 
 // Cut cuts the power: from here on nothing is written, and what was not durable is gone once the volume is unmounted.
