@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -285,11 +284,8 @@ func (s *Store) options(fresh bool) *pebble.Options {
 		// Without a log, tables that wait in memory for their turn would be lost with it.
 		o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	}
-	// What is written often is compressed fast, and the bottom, where nearly everything is, well.
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
-	// But what is read as a whole at every start is few bytes and many to unpack.
-	o.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(bytes.Compare,
-		pebble.KeyRange{Start: key.SpaceHostBeat.Prefix(), End: key.After(key.SpaceSearchCheckpoint.Prefix())}, pebble.SpanPolicy{PreferFastCompression: true})
+	// Compressing well costs every delta more, in each merge that it goes through, than it saves of a disk.
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockSize
 		o.Levels[i].IndexBlockSize = indexBlockSize
