@@ -24,7 +24,7 @@ func FuzzIdentity(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := model.Encode(stored{identityVersion, Identity{
+	good, err := model.Encode(stored{Version: identityVersion, Identity: Identity{
 		Member: m.ID, Kind: m.Kind, Name: m.Name, Epoch: 1, Upper: model.NodeID{15: 9}, URL: "https://hq:8443",
 		CACert: string(ca.CertPEM()), Cert: string(pemCert(cert)), EnrolledAt: m.EnrolledAt,
 	}})

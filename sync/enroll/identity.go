@@ -2,8 +2,10 @@ package enroll
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -48,6 +50,8 @@ type Identity struct {
 type stored struct {
 	Version int `json:"version"`
 	Identity
+	// Sum is the SHA-256 of the same without it, in hex; "" in what earlier versions wrote.
+	Sum string `json:"sum,omitempty"`
 }
 
 // OpenKey loads the key in dir, or makes one (ECDSA P-256). Call it before Join and give the same key
@@ -112,7 +116,11 @@ func SaveIdentity(dir string, id Identity) error {
 	if err := id.resolve(); err != nil {
 		return fault.Wrap(op, err)
 	}
-	b, err := model.Encode(stored{identityVersion, id})
+	s := stored{Version: identityVersion, Identity: id}
+	if s.Sum, err = s.sum(); err != nil {
+		return fault.New(fault.Other, op, "%w", err)
+	}
+	b, err := model.Encode(s)
 	if err != nil {
 		return fault.New(fault.Other, op, "%w", err)
 	}
@@ -148,8 +156,11 @@ func LoadIdentity(dir string) (Identity, error) {
 		return Identity{}, fault.Wrap(op, err)
 	}
 	id, err := decodeIdentity(raw, signer)
-	if err != nil {
-		return Identity{}, fault.New(fault.KindOf(err), op, "%s: %w", path, err)
+	if k := fault.KindOf(err); err != nil {
+		if k == fault.Conflict { // one of the two files is not what it was
+			k = fault.Corrupt
+		}
+		return Identity{}, fault.New(k, op, "%s: %w", path, err)
 	}
 	return id, nil
 }
@@ -162,8 +173,18 @@ func decodeIdentity(raw []byte, key crypto.Signer) (Identity, error) {
 	if s.Version > identityVersion {
 		return Identity{}, fault.New(fault.Version, "", "it has version %d and this Skerry reads %d: start the newer Skerry again", s.Version, identityVersion)
 	}
+	if sum, err := s.sum(); err != nil || s.Sum != "" && s.Sum != sum {
+		return Identity{}, fault.New(fault.Corrupt, "", "it does not fit its sum")
+	}
 	s.Identity.Key = key
 	return s.Identity, s.Identity.resolve()
+}
+
+func (s stored) sum() (string, error) {
+	s.Sum = ""
+	b, err := model.Encode(s)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), err
 }
 
 // resolve parses the certificates and checks that everything belongs together.

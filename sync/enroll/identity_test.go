@@ -72,7 +72,7 @@ func TestIdentityOnDisk(t *testing.T) {
 			}
 			_, err := OpenKey(dir)
 			return err
-		}, fault.Conflict},
+		}, fault.Corrupt},
 		{"huge", func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, identityFile), make([]byte, maxIdentity+1), 0o600)
 		}, fault.Corrupt},

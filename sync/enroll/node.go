@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -22,12 +24,14 @@ import (
 //	pki/                    the authority of the federation (see CA), the same on all nodes
 //	cluster/key.pem         this node's own key
 //	cluster/group.key       32 bytes, the group's key
+//	cluster/group.sum       SHA-256 of that, in hex
 //	cluster/nodes.json      where the group's nodes were when this one joined
 //	cluster/identity.json   written last: with it, the node belongs to the group
 const (
 	pkiDir       = "pki"
 	clusterDir   = "cluster"
 	groupKeyFile = "group.key"
+	groupSumFile = "group.sum"
 	nodesFile    = "nodes.json"
 )
 
@@ -76,6 +80,10 @@ func LoadNode(data string) (Node, error) {
 	if len(n.Secrets.GroupKey) != groupKeyLen {
 		return Node{}, fault.New(fault.Corrupt, op, "%s has %d bytes instead of %d: restore it from a backup, or copy it from another controller of the group", path, len(n.Secrets.GroupKey), groupKeyLen)
 	}
+	// A key with another bit is a key as well: secrets would be sealed with it, and new nodes given it.
+	if sum, err := os.ReadFile(filepath.Join(dir, groupSumFile)); err == nil && string(sum) != sumOf(n.Secrets.GroupKey) {
+		return Node{}, fault.New(fault.Corrupt, op, "%s does not fit its sum: restore both from a backup, or copy them from another controller of the group", path)
+	}
 	raw, err := os.ReadFile(filepath.Join(dir, nodesFile))
 	if err == nil && len(raw) <= maxIdentity {
 		// Only where to look first: the registry knows better, and a damaged list is no reason to stay down.
@@ -108,7 +116,9 @@ func FoundNode(data string, ca *CA, f Founding) (Node, error) {
 	switch {
 	case err == nil && n.CAPin() != ca.Pin():
 		return Node{}, fault.New(fault.Corrupt, op, "the identity of this controller is of another certificate authority than %s holds: restore both from one backup", ca.dir)
-	case err == nil || !fault.Is(err, fault.NotFound):
+	case err == nil:
+		return n, n.addSum(filepath.Join(data, clusterDir))
+	case !fault.Is(err, fault.NotFound):
 		return n, err
 	case f.Member.IsZero() || f.Group.IsZero() || f.Name == "" || len(f.Name) > 64:
 		return Node{}, fault.New(fault.Invalid, op, "ids of the node and the group and a name of 1 to 64 bytes are needed")
@@ -214,12 +224,32 @@ func SaveNode(data string, n Node) error {
 	return nil
 }
 
+func sumOf(key []byte) string {
+	sum := sha256.Sum256(key)
+	return hex.EncodeToString(sum[:]) + "\n"
+}
+
+// addSum gives sums to what an earlier version stored without.
+func (n *Node) addSum(dir string) error {
+	_, err := os.Lstat(filepath.Join(dir, groupSumFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = n.store(dir)
+	}
+	if err != nil {
+		return diskFault("store the controller's identity in "+dir, err)
+	}
+	return nil
+}
+
 // store writes the files of this node, the identity last.
 func (n *Node) store(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	if err := durable.Write(filepath.Join(dir, groupKeyFile), n.Secrets.GroupKey, 0o600); err != nil {
+		return err
+	}
+	if err := durable.Write(filepath.Join(dir, groupSumFile), []byte(sumOf(n.Secrets.GroupKey)), 0o600); err != nil {
 		return err
 	}
 	nodes, err := model.Encode(n.Secrets.Nodes)
