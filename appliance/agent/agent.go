@@ -11,6 +11,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -46,8 +47,13 @@ type Config struct {
 	// Tags and Owner are reported with the facts.
 	Tags  []string
 	Owner string
-	// Interval is the pause between two looks at packages and certificates; default 15 minutes.
+	// Interval is the pause between two looks at packages and certificates where the site does not wish another one;
+	// default 15 minutes.
 	Interval time.Duration
+	// Machine is a mark of the machine that a copy of its disk does not have; empty: there is none.
+	Machine string
+	// Process is random, and another at each start; default: one is made.
+	Process string
 	// Log default: none.
 	Log *slog.Logger
 	// Now is the clock; default time.Now.
@@ -91,6 +97,9 @@ func Open(c Config) (*Agent, error) {
 	if c.Interval <= 0 {
 		c.Interval = 15 * time.Minute
 	}
+	if c.Process == "" {
+		c.Process = rand.Text()
+	}
 	if c.Host.IsZero() || c.Site.IsZero() || c.Dial == nil || c.Probe.Facts == nil || c.Probe.Inventory == nil || c.Probe.Certificates == nil {
 		return nil, fault.New(fault.Invalid, "start agent", "its host, site, dial function and probe must be given")
 	}
@@ -105,15 +114,18 @@ func Open(c Config) (*Agent, error) {
 		}
 	}
 	a := &Agent{conf: c, log: c.Log, queue: q, broken: make(chan error, 1)}
-	a.collect = &collector{host: c.Host, probe: c.Probe, tags: c.Tags, owner: c.Owner, out: q, log: c.Log, now: c.Now}
-	a.orders = newOrders(c.Host, q, c.Log, c.Now, map[string]handler{
+	a.collect = &collector{host: c.Host, probe: c.Probe, tags: c.Tags, owner: c.Owner, out: q, log: c.Log, now: c.Now, paced: make(chan struct{}, 1)}
+	handlers := map[string]handler{
 		model.CommandPing:             a.ping,
 		model.CommandInventoryRefresh: a.collect.refresh,
-	})
+	}
+	a.orders = newOrders(c.Host, q, c.Log, c.Now, handlers)
 	a.link = uplink.New(uplink.Config{
 		Self: model.NodeID(c.Host), Name: c.Name, Software: software(), Upper: c.Site,
 		Dial: c.Dial, Outbox: outbox{q, a.check}, Sink: &inbox{origin: c.Site, orders: a.orders, queue: q, check: a.check},
-		Resync: a.resync, Told: c.Told, Now: c.Now, Log: c.Log, BackoffCap: c.BackoffCap,
+		Process: c.Process, Machine: c.Machine, Can: abilities(handlers), Paced: a.collect.pace,
+		Answers: map[string]uplink.Answer{model.RouteAlive: func(context.Context, map[string]string) (any, error) { return nil, nil }},
+		Resync:  a.resync, Told: c.Told, Now: c.Now, Log: c.Log, BackoffCap: c.BackoffCap,
 	})
 	return a, nil
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -32,6 +33,8 @@ type collector struct {
 	out   appender
 	log   *slog.Logger
 	now   func() time.Time
+	paced chan struct{} // has room for one: the site wishes another interval
+	wish  atomic.Int64  // the interval that the site wishes, in nanoseconds; 0: none
 
 	mu      sync.Mutex // one observation at a time; guards what follows
 	facts   model.Facts
@@ -48,11 +51,16 @@ type appender interface {
 // run observes at once and then at intervals until ctx ends. Its errors are of the disk: what cannot be
 // observed is logged and tried again.
 func (c *collector) run(ctx context.Context, interval time.Duration) error {
-	look := min(factsLook, interval)
-	timer := time.NewTicker(look)
+	own := interval
+	timer := time.NewTicker(min(factsLook, interval))
 	defer timer.Stop()
 	due := c.now()
 	for {
+		if wish := cmp.Or(time.Duration(c.wish.Load()), own); wish != interval {
+			due = due.Add(wish - interval)
+			interval = wish
+			timer.Reset(min(factsLook, interval))
+		}
 		if _, err := c.sendFacts(ctx, false); fault.Is(err, fault.ReadOnly) {
 			return err
 		}
@@ -67,7 +75,18 @@ func (c *collector) run(ctx context.Context, interval time.Duration) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-c.paced:
 		case <-timer.C:
+		}
+	}
+}
+
+// pace takes how often the site wishes that packages and certificates are looked at; zero: as this agent is configured.
+func (c *collector) pace(wish time.Duration) {
+	if c.wish.Swap(int64(wish)) != int64(wish) {
+		select {
+		case c.paced <- struct{}{}:
+		default:
 		}
 	}
 }

@@ -34,7 +34,8 @@ func enrollCommand() *cobra.Command {
 		Short: "Make this host a member of a site, with a token from `skerry agents enroll`",
 		Long: "Make this host a member of a site, with a token from `skerry agents enroll`.\n\n" +
 			"The token pins the site's authority, so that nobody in between can take its place. Running the same command\n" +
-			"again with the same token is harmless: it helps where the answer was lost.",
+			"again with the same token is harmless: it helps where the answer was lost. With a token from `skerry agents rekey`\n" +
+			"a host that is enrolled gets a new key; start the agent again after that.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if site == "" || (token == "") == (tokenFile == "") {
 				return usageError{errors.New("enroll needs --site URL and one of --token TOKEN or --token-file FILE")}
@@ -95,8 +96,18 @@ func join(ctx context.Context, s config.AgentConfig, site, text string) (enroll.
 		return enroll.Identity{}, fault.New(fault.ReadOnly, "make the data folder", "%w; choose another one with --data, or give this user the right to write there", err)
 	}
 	dir := identityDir(s.Data)
+	if err := finish(dir); err != nil {
+		return enroll.Identity{}, fault.New(fault.ReadOnly, "enroll", "%w", err)
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		name = ""
+	}
+	me := enroll.Newcomer{Name: name, Software: software()}
 	switch old, err := enroll.LoadIdentity(dir); {
-	case err == nil && old.Member != token.Member:
+	case err == nil && old.Member == token.Member:
+		return again(ctx, dir, site, token, old, me)
+	case err == nil:
 		return old, fault.New(fault.Exists, "enroll", "this host is enrolled already, as %q at site %q: to enroll it anew, stop the agent and remove %s", old.Name, old.UpperName, s.Data)
 	case err != nil && !fault.Is(err, fault.NotFound):
 		return old, err
@@ -105,11 +116,7 @@ func join(ctx context.Context, s config.AgentConfig, site, text string) (enroll.
 	if err != nil {
 		return enroll.Identity{}, err
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		name = ""
-	}
-	id, err := enroll.Join(ctx, site, token, key, enroll.Newcomer{Name: name, Software: software()})
+	id, err := enroll.Join(ctx, site, token, key, me)
 	if err != nil {
 		return id, err
 	}
@@ -126,6 +133,9 @@ func runCommand() *cobra.Command {
 			s, err := loadConfig(file, data)
 			if err != nil {
 				return err
+			}
+			if err := finish(identityDir(s.Data)); err != nil {
+				return fault.New(fault.ReadOnly, "start agent", "%w", err)
 			}
 			id, err := enroll.LoadIdentity(identityDir(s.Data))
 			if fault.Is(err, fault.NotFound) {
@@ -152,7 +162,7 @@ func runCommand() *cobra.Command {
 					return session, nil
 				},
 				Probe: machine(s), Tags: s.Tags, Owner: s.Owner, Interval: s.Interval.Std(), Log: log,
-				Now: ticks.Now, Told: ticks.Learn,
+				Now: ticks.Now, Told: ticks.Learn, Machine: machineMark("/"),
 			})
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,8 @@ import (
 )
 
 func (a *app) agents() *cobra.Command {
-	return a.group("agents", "The agents of a site", a.agentsList(), a.agentsEnroll(), a.agentsToken())
+	return a.group("agents", "The agents of a site", a.agentsList(), a.agentsEnroll(), a.agentsToken(),
+		a.suspend(agentsOf), a.resume(agentsOf), a.agentsRekey(), a.remove(agentsOf))
 }
 
 func (a *app) agentsList() *cobra.Command {
@@ -23,9 +25,14 @@ func (a *app) agentsList() *cobra.Command {
 			return err
 		}
 		return f.print(agents, func() view {
-			v := view{head: []string{"NAME", "KIND", "STATUS", "LINK", "ENROLLED", "TOKEN UNTIL", "ID"}, wide: []string{"INVITED", "PIN"}}
+			v := view{head: []string{"NAME", "KIND", "STATUS", "LINK", "ENROLLED", "TOKEN UNTIL", "ID"}, wide: []string{"REASON", "SINCE", "COPIES", "SOFTWARE", "COMMANDS", "MACHINE", "INVITED", "PIN"}}
 			for _, m := range agents {
-				v.add(m.Name, m.Name, m.Kind, m.Status, m.Link, m.EnrolledAt, m.TokenExpires, m.ID, m.InvitedAt, m.Pin)
+				status := m.Status
+				if len(m.Clones) > 0 {
+					status += fmt.Sprintf(" (%d copies refused)", len(m.Clones))
+				}
+				v.add(m.Name, m.Name, m.Kind, status, m.Link, m.EnrolledAt, m.TokenExpires, m.ID,
+					m.Reason, m.StatusAt, copies(m.Clones), m.Software, strings.Join(m.Commands, " "), m.Machine, m.InvitedAt, m.Pin)
 			}
 			return v
 		})

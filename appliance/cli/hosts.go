@@ -13,7 +13,7 @@ import (
 
 func (a *app) hosts() *cobra.Command {
 	return a.group("hosts", "The hosts of all sites: search, count, export and watch them",
-		append([]*cobra.Command{a.hostsList(), a.hostsGet(), a.hostsCount(), a.hostsFacets(), a.hostsGroup(), a.hostsExport(), a.hostsFields()}, a.drillCommands()...)...)
+		append([]*cobra.Command{a.hostsList(), a.hostsGet(), a.hostsCount(), a.hostsFacets(), a.hostsGroup(), a.hostsExport(), a.hostsFields(), a.hostsRetire()}, a.drillCommands()...)...)
 }
 
 func (a *app) hostsGet() *cobra.Command {

@@ -15,7 +15,8 @@ import (
 )
 
 func (a *app) sites() *cobra.Command {
-	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesTrend(), a.sitesEnroll(), a.sitesUpdate(), a.sitesToken())
+	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesTrend(), a.sitesEnroll(), a.sitesUpdate(), a.sitesToken(),
+		a.suspend(sitesOf), a.resume(sitesOf), a.remove(sitesOf))
 }
 
 func (a *app) sitesList() *cobra.Command {
@@ -66,6 +67,9 @@ func (a *app) sitesGet() *cobra.Command {
 				row("Position", fmt.Sprintf("%g, %g", *s.Lat, *s.Lng), nothing{})
 			}
 			row("Status", s.Status, s.EnrolledAt)
+			if s.StatusReason != "" {
+				row("Reason of the status", s.StatusReason, s.StatusAt)
+			}
 			if s.TokenExpires != nil {
 				row("Token holds until", s.TokenExpires, s.InvitedAt)
 			}

@@ -101,6 +101,11 @@ func (c Config) check() error {
 		if err := c.Uplink.check(); err != nil {
 			return err
 		}
+		if c.Agents.Report != 0 {
+			if err := checkInterval("agents.report", c.Agents.Report); err != nil {
+				return err
+			}
+		}
 		return checkInterval("agents.interval", c.Agents.Interval)
 	}
 	return nil

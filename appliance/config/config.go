@@ -83,6 +83,9 @@ type Agents struct {
 	// Interval is how often an agent is expected to be heard; after three of them without a word its
 	// hosts are down. 1 s to 24 h. Default 60 s.
 	Interval Duration `yaml:"interval,omitempty"`
+	// Report is how often each agent is to look at its packages and certificates, whatever its own configuration says; it
+	// is told when its link opens. 1 s to 24 h. Default 0: as each agent is configured.
+	Report Duration `yaml:"report,omitempty"`
 }
 
 // Default returns the settings of a server of that role before any file is read.

@@ -68,6 +68,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.text("cluster.address", "SKERRY_CLUSTER_ADDRESS", &c.Cluster.Address)
 	over.path("metrics.token_file", "SKERRY_METRICS_TOKEN_FILE", &c.Metrics.TokenFile)
 	over.duration("agents.interval", "SKERRY_AGENTS_INTERVAL", &c.Agents.Interval)
+	over.duration("agents.report", "SKERRY_AGENTS_REPORT", &c.Agents.Report)
 	over.bandwidth("uplink.bandwidth", "SKERRY_UPLINK_BANDWIDTH", &c.Uplink.Bandwidth)
 	over.split("uplink.window", "SKERRY_UPLINK_WINDOW", ";", &c.Uplink.Window) // commas stand between days
 	over.detail(&c.Detail.Retention)

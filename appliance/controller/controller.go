@@ -332,7 +332,9 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Role: model.RoleController, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
+		Cut: k.sites.End,
 	})
+	g.Go(func() error { return k.clearRemoved(ctx) })
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })
 	g.Go(func() error { return k.comparer(ctx).Run(ctx) })

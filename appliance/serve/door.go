@@ -52,6 +52,8 @@ type Door struct {
 	// Node, if set before the first connection, is what this server shows to the other nodes of its group, who look which
 	// of them it is.
 	Node *tls.Certificate
+
+	refused admissions
 }
 
 // OpenDoor puts the protocols on tcp, which it takes over.
@@ -137,31 +139,16 @@ func (d *Door) NewToken(kind model.MemberKind, id model.NodeID) (token, hash, pi
 // another server of this tier a moment ago.
 func (d *Door) admit(ctx context.Context, rows Rows, peer link.Peer) (model.Member, error) {
 	m, err := Admit(rows, peer)
-	if d.Fresh == nil || !fault.Is(err, fault.Denied) {
-		return m, err
+	if d.Fresh != nil && fault.Is(err, fault.Denied) {
+		if err := d.Fresh(ctx); err != nil {
+			return m, err
+		}
+		m, err = Admit(rows, peer)
 	}
-	if err := d.Fresh(ctx); err != nil {
-		return m, err
+	if fault.Is(err, fault.Denied) {
+		return m, d.refuse(rows, m, peer.Pin, err)
 	}
-	return Admit(rows, peer)
-}
-
-// Admit returns the registry's answer to whoever dials: the enrolled member whose key it is.
-func Admit(rows Rows, peer link.Peer) (model.Member, error) {
-	m, ok, err := rows.MemberByPin(peer.Pin)
-	if err != nil {
-		return m, err
-	}
-	if !ok {
-		return m, fault.New(fault.Denied, "admit", "the key %s belongs to no member of this server; enroll again with a new token", peer.Pin)
-	}
-	if m.Kind == model.MemberController { // its own ways are the group's
-		return m, fault.New(fault.Denied, "admit", "%q is a controller of this group, and no controller links to its own", m.Name)
-	}
-	if m.Status != model.MemberEnrolled {
-		return m, fault.New(fault.Denied, "admit", "%q is %s here; ask an operator of this server", m.Name, m.Status)
-	}
-	return m, nil
+	return m, err
 }
 
 // Run serves the door, the local socket and the members' links until ctx ends or one of them fails.

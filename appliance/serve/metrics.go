@@ -41,6 +41,8 @@ type Sources struct {
 	Hosts    func() map[string]int64 // model.HostStatus -> hosts; see Rows.HostsByStatus
 	// Refused counts the items of members that were not taken since the start, by reason, of RefusedReasons.
 	Refused func() map[string]uint64
+	// RefusedLinks counts the links that were not let in since the start, by reason, of RefusedLinkReasons.
+	RefusedLinks func() map[string]uint64
 }
 
 // GroupState is what one node knows of its group.
@@ -174,22 +176,23 @@ func (m *Metrics) Answered(route string, status int, took time.Duration) {
 type state struct{ m *Metrics }
 
 var (
-	leader      = prometheus.NewDesc("skerry_raft_leader", "1 where this node leads its group.", nil, nil)
-	term        = prometheus.NewDesc("skerry_raft_term", "The term of the group that this node knows of.", nil, nil)
-	commit      = prometheus.NewDesc("skerry_raft_commit_index", "The last entry that this node knows a majority to have.", nil, nil)
-	applied     = prometheus.NewDesc("skerry_raft_applied_index", "The last entry that is in the rows of this node.", nil, nil)
-	contact     = prometheus.NewDesc("skerry_raft_last_contact_seconds", "How long ago the leader was heard; 0 at the leader.", nil, nil)
-	snapshotAge = prometheus.NewDesc("skerry_raft_snapshot_age_seconds", "How old the newest snapshot is.", nil, nil)
-	lag         = prometheus.NewDesc("skerry_raft_follower_lag_entries", "At the leader: entries that a node does not have yet.", []string{"node"}, nil)
-	links       = prometheus.NewDesc("skerry_links", "Links of members that this server holds.", []string{"kind", "state"}, nil)
-	diskFree    = prometheus.NewDesc("skerry_disk_free_bytes", "Free room on the disk of the data folder.", nil, nil)
-	diskLevel   = prometheus.NewDesc("skerry_disk_level", "0: plenty of room, 1: low, nothing new is written, 2: critical.", nil, nil)
-	readOnly    = prometheus.NewDesc("skerry_read_only", "1 for each reason why nothing can be changed now.", []string{"reason"}, nil)
-	outbox      = prometheus.NewDesc("skerry_outbox_items", "Items that the controller has not acknowledged yet.", nil, nil)
-	outboxBytes = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
-	clock       = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
-	refused     = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
-	hosts       = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
+	leader       = prometheus.NewDesc("skerry_raft_leader", "1 where this node leads its group.", nil, nil)
+	term         = prometheus.NewDesc("skerry_raft_term", "The term of the group that this node knows of.", nil, nil)
+	commit       = prometheus.NewDesc("skerry_raft_commit_index", "The last entry that this node knows a majority to have.", nil, nil)
+	applied      = prometheus.NewDesc("skerry_raft_applied_index", "The last entry that is in the rows of this node.", nil, nil)
+	contact      = prometheus.NewDesc("skerry_raft_last_contact_seconds", "How long ago the leader was heard; 0 at the leader.", nil, nil)
+	snapshotAge  = prometheus.NewDesc("skerry_raft_snapshot_age_seconds", "How old the newest snapshot is.", nil, nil)
+	lag          = prometheus.NewDesc("skerry_raft_follower_lag_entries", "At the leader: entries that a node does not have yet.", []string{"node"}, nil)
+	links        = prometheus.NewDesc("skerry_links", "Links of members that this server holds.", []string{"kind", "state"}, nil)
+	diskFree     = prometheus.NewDesc("skerry_disk_free_bytes", "Free room on the disk of the data folder.", nil, nil)
+	diskLevel    = prometheus.NewDesc("skerry_disk_level", "0: plenty of room, 1: low, nothing new is written, 2: critical.", nil, nil)
+	readOnly     = prometheus.NewDesc("skerry_read_only", "1 for each reason why nothing can be changed now.", []string{"reason"}, nil)
+	outbox       = prometheus.NewDesc("skerry_outbox_items", "Items that the controller has not acknowledged yet.", nil, nil)
+	outboxBytes  = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
+	clock        = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
+	refused      = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
+	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, by reason.", []string{"reason"}, nil)
+	hosts        = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -247,7 +250,10 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		put(clock, v)
 	}
 	if from.Refused != nil {
-		collectRefused(from.Refused(), ch)
+		collectRefused(refused, from.Refused(), RefusedReasons, ch)
+	}
+	if from.RefusedLinks != nil {
+		collectRefused(refusedLinks, from.RefusedLinks(), RefusedLinkReasons, ch)
 	}
 	if from.Hosts != nil {
 		by := map[string]int64{string(model.HostUp): 0, string(model.HostLate): 0, string(model.HostDown): 0, string(model.HostUnknown): 0}
@@ -263,13 +269,13 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func collectRefused(n map[string]uint64, ch chan<- prometheus.Metric) {
+func collectRefused(desc *prometheus.Desc, n map[string]uint64, reasons []string, ch chan<- prometheus.Metric) {
 	by := map[string]uint64{}
 	for reason, k := range n {
-		by[oneOf(reason, RefusedReasons...)] += k
+		by[oneOf(reason, reasons...)] += k
 	}
-	for _, reason := range append(RefusedReasons[:len(RefusedReasons):len(RefusedReasons)], other) {
-		ch <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(by[reason]), reason)
+	for _, reason := range append(reasons[:len(reasons):len(reasons)], other) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(by[reason]), reason)
 	}
 }
 

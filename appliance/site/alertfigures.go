@@ -85,7 +85,7 @@ func (s *site) rowFigures(f *alert.Figures, need map[alert.Metric]bool) {
 	}
 	n := 0
 	for _, m := range members {
-		if m.Status == model.MemberQuarantined {
+		if m.Status == model.MemberQuarantined || m.Status == model.MemberEnrolled && len(m.Clones) > 0 {
 			n++
 		}
 	}

@@ -27,6 +27,14 @@ func (s *site) sources() serve.Sources {
 		}
 		return s.agents.Refused()
 	}
+	out.RefusedLinks = func() map[string]uint64 {
+		if s.door == nil || s.hub == nil {
+			return nil
+		}
+		n := s.door.Refused()
+		n[serve.RefusedCopy] = s.hub.Copies()
+		return n
+	}
 	if s.rows.Store != nil {
 		out.Hosts = func() map[string]int64 { return s.rows.HostsByStatus(nil) }
 	}

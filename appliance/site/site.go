@@ -128,9 +128,11 @@ type site struct {
 	damaged error                 // why this site is in safe mode since its start; see unwell
 	later   atomic.Pointer[error] // the same, as the self-check found
 	hub     *hub.Hub
-	agents  *agentd.Door  // nil while it serves no agents
-	alerts  *alerter      // nil while not enrolled
-	enroll  chan struct{} // closed when an identity was saved
+	judge   *agentd.Presence // whether hosts report
+	door    *serve.Door      // nil while nothing is served
+	agents  *agentd.Door     // nil while it serves no agents
+	alerts  *alerter         // nil while not enrolled
+	enroll  chan struct{}    // closed when an identity was saved
 
 	joining sync.Mutex // one enrollment at a time; guards what follows
 	joined  bool       // enroll is closed
@@ -267,6 +269,7 @@ func (s *site) stamp() model.Stamp {
 // serve starts every part of the run in g.
 func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, socket net.Listener) error {
 	log := s.log
+	s.door = door
 	token, err := serve.MetricsToken(s.Metrics.TokenFile)
 	if err != nil {
 		return err
@@ -307,13 +310,15 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	presence := agentd.NewPresence(agentd.PresenceConfig{
 		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Clock: s.clock.Now, Log: log,
 	})
+	s.judge = presence
 	s.hub = hub.New(hub.Config{
 		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Epoch: s.outbox.Epoch,
 		Proposer: s.prop, Reader: s.rows, Member: s.rows.Member, Transform: s.agents.Transform, Accepted: presence.Accepted, Heard: presence.Heard,
+		Single: true, Hearing: s.Agents.Interval.Std(), Report: s.Agents.Report.Std(),
 		Keepalive: min(10*time.Second, s.Agents.Interval.Std()), // each agent answers once in an interval
 		Now:       s.clock.Now, Log: log,
 	})
-	a.Links, a.Tokens = serve.Links{Hub: s.hub}, door
+	a.Links, a.Tokens, a.Cut = serve.Links{Hub: s.hub}, door, s.cut
 	g.Go(func() error { return presence.Run(ctx) })
 	g.Go(func() error { return s.expire(ctx) })
 	g.Go(func() error { return s.keepRegistry(ctx) })
@@ -396,6 +401,7 @@ func (s *site) answers() map[string]uplink.Answer {
 	all[model.RouteEndpoints] = s.answerEndpoints
 	all[model.RouteDigest], all[model.RouteRepair] = s.answerDigest, s.answerRepair
 	all[model.RouteAlertsList] = s.answerAlerts
+	all[model.RouteHostRetire] = s.answerRetire
 	all[model.RoutePolicyResults] = s.answerPolicy
 	return all
 }

@@ -118,6 +118,16 @@ func (p *Presence) Accepted(m model.Member, items []model.Item) {
 	}
 }
 
+// Forget takes a host that was retired out of the judgement.
+func (p *Presence) Forget(id model.HostID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h := p.hosts[id]; h != nil && h.owner == model.NodeID(id) {
+		delete(p.agents, h.owner)
+	}
+	delete(p.hosts, id)
+}
+
 // Run judges until ctx ends; the error is of reading the hosts at the start. A proposal that fails is
 // made again at the next look.
 func (p *Presence) Run(ctx context.Context) error {
@@ -228,6 +238,9 @@ func (p *Presence) stored(part []model.HostStatusAt) {
 	defer p.mu.Unlock()
 	for _, s := range part {
 		h := p.hosts[s.Host]
+		if h == nil {
+			continue // forgotten since
+		}
 		h.status = s.Status
 		if s.Status != model.HostUp {
 			p.agentLocked(h.owner).fallen = true

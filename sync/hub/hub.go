@@ -103,6 +103,8 @@ type Hub struct {
 	spool *exchange.Spool // of what comes up in parts
 	news  *news           // of directives
 
+	copies atomic.Uint64 // links that were refused beside one that lives
+
 	asking chan struct{} // a place for each question under way
 
 	mu    sync.Mutex // guards links

@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	aliveTime = 3 * time.Second  // within which a process that lives answers
-	proof     = 2                // attempts of one process, while another with its key lived, that prove a copy
-	rivalWait = 3 * time.Second  // what a rival is told to wait before the attempt that proves it
-	cloneWait = 10 * time.Minute // what one that is refused for good is told to wait
-	maxRivals = 16               // processes that are counted beside one
-	lookEvery = time.Second      // how often the standing of a member is looked at, at the most
+	aliveTime    = 3 * time.Second  // within which a process that lives answers
+	proof        = 2                // attempts of one process, while another with its key lived, that prove a copy
+	rivalWait    = 3 * time.Second  // what a rival is told to wait before the attempt that proves it
+	standingWait = 20 * time.Second // what one that is not let in for now is told to wait
+	cloneWait    = 10 * time.Minute // what one that is refused for good is told to wait
+	maxRivals    = 16               // processes that are counted beside one
+	lookEvery    = time.Second      // how often the standing of a member is looked at, at the most
 )
 
 // meet lets a member in, or not, by what it says of its process and machine, and keeps that.
@@ -37,6 +38,7 @@ func (h *Hub) meet(ctx context.Context, s exchange.Session, m model.Member, hell
 		}
 	}
 	if err := h.rival(ctx, s, m, hello, log); err != nil {
+		h.copies.Add(1)
 		return err
 	}
 	if hello.Can == nil && hello.Machine == "" || hello.Software == m.Software && reflect.DeepEqual(hello.Can, m.Can) && m.Machine != "" {
@@ -92,7 +94,7 @@ func (h *Hub) rival(ctx context.Context, s exchange.Session, m model.Member, hel
 		if err != nil {
 			return err
 		}
-		m.Status = model.MemberQuarantined
+		m.Status, m.Reason = model.MemberQuarantined, "another machine uses its key"
 		err = Standing(m)
 		h.End(m.ID, err)
 		return err
@@ -115,6 +117,9 @@ func (h *Hub) rival(ctx context.Context, s exchange.Session, m model.Member, hel
 	return cloned(m)
 }
 
+// Copies returns how many links were refused because another one lived with the same key.
+func (h *Hub) Copies() uint64 { return h.copies.Load() }
+
 func cloned(m model.Member) error {
 	return fault.Later(fault.New(fault.Denied, "", "this machine is a copy of the one that is %s %q here: enroll it as a new host, with a new token and an empty data folder", m.Kind, m.Name), cloneWait)
 }
@@ -128,7 +133,7 @@ func Standing(m model.Member) error {
 	if m.Reason != "" {
 		why = " (" + m.Reason + ")"
 	}
-	return fault.Later(fault.New(fault.Denied, "", "%s %q is %s here%s: ask an operator of this server", m.Kind, m.Name, m.Status, why), time.Minute)
+	return fault.Later(fault.New(fault.Denied, "", "%s %q is %s here%s: ask an operator of this server", m.Kind, m.Name, m.Status, why), standingWait)
 }
 
 // End ends the link of a member, which is told why; one without a link is no error.

@@ -79,6 +79,30 @@ func (s *Server) regenerateAgentToken(ctx context.Context, in *agentInput) (*tok
 	return s.invite(ctx, m, nil, "")
 }
 
+type rekeyInput struct {
+	Agent string `path:"agent" maxLength:"64" doc:"id or name"`
+	Body  schema.Rekey
+}
+
+// rekeyAgent voids the key of an agent and makes a token for a new one.
+func (s *Server) rekeyAgent(ctx context.Context, in *rekeyInput) (*tokenOutput, error) {
+	const op = "give agent a new key"
+	if err := s.only(model.RoleSite, "agents are enrolled"); err != nil {
+		return nil, err
+	}
+	m, err := s.findAgent(in.Agent)
+	if err != nil {
+		return nil, err
+	}
+	return s.token(ctx, op, m, in.Body.TTL, func(hash string, expires model.Time) error {
+		err := s.c.Proposer.Propose(ctx, model.Rekey{Stamp: s.stamp(ctx), Member: m.ID, TokenHash: hash, TokenExpires: expires})
+		if err == nil {
+			s.cut(m.ID, fault.New(fault.Denied, "", "%s %q is to have a new key, and this one is void: use the token for it on the one machine that is %q", m.Kind, m.Name, m.Name))
+		}
+		return fault.Wrap(op, err)
+	})
+}
+
 // findAgent finds an agent by its id or by the name it has now.
 func (s *Server) findAgent(name string) (model.Member, error) {
 	v, done := s.c.Store.View()

@@ -38,6 +38,9 @@ type Config struct {
 	Proposer Proposer
 	Links    Links  // links of the tier below: sites at a controller, agents at a site
 	Tokens   Tokens // nil: this server cannot enroll members now
+	// Cut ends the link of a member, which is told why, and forgets what was judged of a host with that id that is no more;
+	// nil: nobody has a link.
+	Cut func(id model.NodeID, why error)
 
 	Asker     Asker                 // controller only
 	Uplink    func() *schema.Uplink // site only: its link to the controller

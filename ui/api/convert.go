@@ -61,6 +61,13 @@ func memberRow(m model.Member, link string) schema.Member {
 	row := schema.Member{
 		ID: m.ID.String(), Kind: string(m.Kind), Name: m.Name, Status: string(m.Status),
 		InvitedAt: at(m.InvitedAt), EnrolledAt: at(m.EnrolledAt), Pin: m.Pin, Link: link,
+		Reason: m.Reason, StatusAt: at(m.StatusAt), Machine: m.Machine, Software: m.Software,
+	}
+	if m.Can != nil {
+		row.Commands, row.Reports = m.Can.Commands, m.Can.Items
+	}
+	for _, c := range m.Clones {
+		row.Clones = append(row.Clones, schema.Clone{At: c.At.Std(), Machine: c.Machine, Remote: c.Remote})
 	}
 	if m.TokenHash != "" {
 		row.TokenExpires = at(m.TokenExpires)

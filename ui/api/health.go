@@ -123,7 +123,7 @@ func (s *Server) siteLinked(v View, row model.Site) (schema.Site, reach, error) 
 	if err != nil {
 		return site, reach{}, err
 	}
-	site.Status = string(m.Status)
+	site.Status, site.StatusReason, site.StatusAt = string(m.Status), m.Reason, at(m.StatusAt)
 	site.InvitedAt, site.EnrolledAt = at(m.InvitedAt), at(m.EnrolledAt)
 	if m.TokenHash != "" {
 		site.TokenExpires = at(m.TokenExpires)

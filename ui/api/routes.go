@@ -62,6 +62,7 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/agents", "enroll-agent", "Add an agent and make its one-time token", s.enrollAgent)
 	op(s, http.MethodPost, "/agents/{agent}/token", "regenerate-agent-token", "Void a pending agent's token and make another", s.regenerateAgentToken)
 
+	s.memberRoutes()
 	s.clusterRoutes()
 	s.alertRoutes()
 	s.policyRoutes()

@@ -187,6 +187,20 @@ func (s *Server) siteAndMember(name string) (model.Site, model.Member, error) {
 // invite makes a token for the member and stores its hash. The token itself is in the answer only.
 func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, ttl string) (*tokenOutput, error) {
 	op := "enroll " + string(m.Kind)
+	return s.token(ctx, op, m, ttl, func(hash string, expires model.Time) error {
+		stamp := s.stamp(ctx)
+		m.Status, m.TokenHash, m.TokenExpires = model.MemberPending, hash, expires
+		if m.InvitedAt.IsZero() {
+			m.InvitedAt = stamp.At
+		}
+		err := s.c.Proposer.Propose(ctx, model.Invite{Stamp: stamp, Member: m, Site: site})
+		s.sitesRead.forget()
+		return fault.Wrap(op, err)
+	})
+}
+
+// token makes a token for a member, whose hash keep stores.
+func (s *Server) token(ctx context.Context, op string, m model.Member, ttl string, keep func(hash string, expires model.Time) error) (*tokenOutput, error) {
 	life, err := duration(op, "ttl", ttl, tokenTTL, time.Second, maxTokenTTL)
 	if err != nil {
 		return nil, err
@@ -199,16 +213,10 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 		return nil, fault.Wrap(op, err)
 	}
 	expires := model.TimeOf(s.c.Now().Add(life))
-	stamp := s.stamp(ctx)
-	m.Status, m.TokenHash, m.TokenExpires = model.MemberPending, hash, expires
-	if m.InvitedAt.IsZero() {
-		m.InvitedAt = stamp.At
+	if err := keep(hash, expires); err != nil {
+		return nil, err
 	}
-	if err := s.c.Proposer.Propose(ctx, model.Invite{Stamp: stamp, Member: m, Site: site}); err != nil {
-		return nil, fault.Wrap(op, err)
-	}
-	s.sitesRead.forget()
-	if again, err := s.invitedBefore(ctx, m); err != nil || again {
+	if again, err := s.invitedBefore(ctx, m.ID, hash); err != nil || again {
 		if err == nil {
 			err = repeated(op, fmt.Sprintf("its token is not kept: make another for %q, which voids it", m.Name))
 		}
@@ -220,14 +228,14 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 }
 
 // invitedBefore reports whether the invitation was that of an earlier attempt, with another token.
-func (s *Server) invitedBefore(ctx context.Context, m model.Member) (bool, error) {
+func (s *Server) invitedBefore(ctx context.Context, id model.NodeID, hash string) (bool, error) {
 	if model.RequestOf(ctx).IsZero() {
 		return false, nil
 	}
 	v, done := s.c.Store.View()
 	defer done()
-	held, _, err := v.Member(m.ID)
-	return held.TokenHash != m.TokenHash, err
+	held, _, err := v.Member(id)
+	return held.TokenHash != hash, err
 }
 
 // newID mints a UUID of version 7: ids made later sort later.

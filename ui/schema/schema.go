@@ -76,6 +76,8 @@ type Site struct {
 	Lat          *float64         `json:"lat,omitempty"`
 	Lng          *float64         `json:"lng,omitempty"`
 	Status       string           `json:"status" enum:"pending,enrolled,suspended,quarantined,removed" doc:"lifecycle"`
+	StatusReason string           `json:"status_reason,omitempty" doc:"why it is suspended"`
+	StatusAt     *time.Time       `json:"status_at,omitempty" doc:"since when it is"`
 	Link         string           `json:"link" enum:"up,degraded,down,unknown,never" doc:"is a link from the site open now; degraded: it is, but something is late; unknown: this server started too short a time ago to say"`
 	LinkSince    *time.Time       `json:"link_since,omitempty" doc:"when the link went up, or was last seen up"`
 	Health       string           `json:"health" enum:"ok,degraded,down,unknown" doc:"one word for the traffic light; never ok while the link is down"`
@@ -154,6 +156,30 @@ type Member struct {
 	TokenExpires *time.Time `json:"token_expires,omitempty"`
 	Pin          string     `json:"pin,omitempty"`
 	Link         string     `json:"link" enum:"up,degraded,down,unknown,never"`
+	Reason       string     `json:"reason,omitempty" doc:"why it is suspended, quarantined or to have a new key"`
+	StatusAt     *time.Time `json:"status_at,omitempty" doc:"since when"`
+	Machine      string     `json:"machine,omitempty" doc:"a mark of the machine that the agent stands on"`
+	Software     string     `json:"software,omitempty" doc:"what the agent said that it runs"`
+	Commands     []string   `json:"commands,omitempty" doc:"the kinds of command that the agent runs; absent: it did not say"`
+	Reports      []string   `json:"reports,omitempty" doc:"the kinds of item that the agent reports with; absent: it did not say"`
+	Clones       []Clone    `json:"clones,omitempty" doc:"other machines that came with its key, and are refused until it has a new one"`
+}
+
+// Clone is a machine that used the key of an agent that is another machine.
+type Clone struct {
+	At      time.Time `json:"at"`
+	Machine string    `json:"machine"`
+	Remote  string    `json:"remote,omitempty" doc:"its network address then"`
+}
+
+// MemberAct is why something is done to a site or an agent.
+type MemberAct struct {
+	Reason string `json:"reason,omitempty" maxLength:"512" doc:"why; it is told to whoever is refused because of it"`
+}
+
+// Rekey asks for a token with which one machine gets a new key for an agent.
+type Rekey struct {
+	TTL string `json:"ttl,omitempty" doc:"how long the token holds; 24h if absent"`
 }
 
 // HostDetail is a host with what only its site holds.
