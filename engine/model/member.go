@@ -9,6 +9,12 @@ const (
 	MaxRetire    = 500 // hosts of one RetireHosts
 )
 
+// RouteHostRetire tells a site to retire the host ParamHost, for ParamReason, in the name of ParamActor. The answer is null.
+const (
+	RouteHostRetire = "host.retire"
+	ParamReason     = "reason"
+)
+
 // RouteAlive asks an agent for nothing but an answer; it tells a process that lives from a link that nobody closed.
 const RouteAlive = "alive"
 
