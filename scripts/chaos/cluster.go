@@ -21,6 +21,8 @@ type Cluster struct {
 	local.Group
 	Nodes []*Node
 	net   *Net
+	// site makes the one node a site instead of a controller.
+	site bool
 	// prepare, if it is set, is called with each node before anything of it is there.
 	prepare func(*Node) error
 }
@@ -105,6 +107,10 @@ func (c *Cluster) Grow(ctx context.Context, n int) error {
 func (n *Node) config() string { return filepath.Join(n.cluster.Dir, n.Name+".yaml") }
 
 func (n *Node) configure() error {
+	if n.cluster.site {
+		text := fmt.Sprintf("role: site\nname: %s\ndata: %s\nlisten: %s\n", n.Name, n.Name, n.Addr)
+		return os.WriteFile(n.config(), []byte(text), 0o600)
+	}
 	text := fmt.Sprintf("role: controller\nname: hq\ndata: %s\nlisten: %s\ncluster:\n  node: %s\n", n.Name, n.Addr, n.Name)
 	return os.WriteFile(n.config(), []byte(text), 0o600)
 }

@@ -26,7 +26,7 @@ type fullDisks struct {
 	h     *History
 }
 
-func newFullDisks(t *testing.T, n int) *fullDisks {
+func newFullDisks(t *testing.T, n int, site bool) *fullDisks {
 	t.Helper()
 	if why := NoVolumes(); why != "" {
 		t.Skip("SKIPPED: " + why)
@@ -40,7 +40,7 @@ func newFullDisks(t *testing.T, n int) *fullDisks {
 		t.Fatal(err)
 	}
 	f := &fullDisks{t: t, disks: map[*Node]*Volume{}, h: NewHistory()}
-	f.Cluster = &Cluster{Group: local.Group{Bin: bin, Dir: dir, Died: make(chan error, 1)}, prepare: func(n *Node) error {
+	f.Cluster = &Cluster{site: site, Group: local.Group{Bin: bin, Dir: dir, Died: make(chan error, 1)}, prepare: func(n *Node) error {
 		v, err := NewVolume(filepath.Join(dir, "disk-"+n.Name), diskSize)
 		if v != nil {
 			f.disks[n] = v
@@ -148,7 +148,9 @@ func (f *fullDisks) empty(nodes ...*Node) {
 			return err == nil, nil
 		})
 	}
-	f.until("the group being whole", func() (bool, error) { return f.Whole(f.t.Context()) })
+	if !f.site {
+		f.until("the group being whole", func() (bool, error) { return f.Whole(f.t.Context()) })
+	}
 }
 
 // goesOn requires that writes are acknowledged, and returns how long after the moment the first was.
@@ -168,7 +170,7 @@ func (f *fullDisks) goesOn(from time.Duration) time.Duration {
 // read and write: no node ends, nothing is lost, and writes go on as soon as a majority has room, by themselves.
 func TestFullDisk(t *testing.T) {
 	rnd := dice(t)
-	f := newFullDisks(t, 3)
+	f := newFullDisks(t, 3, false)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	load := Load{Clients: 6, Names: 10, Era: 40, Eras: 22, Writes: 50, Pause: 5 * time.Millisecond, Timeout: 2 * time.Second, Seed: rnd.Uint64()}
@@ -236,4 +238,45 @@ func TestFullDisk(t *testing.T) {
 		t.Error(err)
 	}
 	sameRows(t, f.Cluster)
+}
+
+// The disk of a site fills up to its marks and then to the last byte, while callers read and write.
+func TestFullDiskOfASite(t *testing.T) {
+	rnd := dice(t)
+	f := newFullDisks(t, 1, true)
+	n := f.Nodes[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	load := Load{Clients: 3, Names: 10, Era: 40, Eras: 22, Writes: 50, Pause: 5 * time.Millisecond, Timeout: 2 * time.Second, Seed: rnd.Uint64()}
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		load.Drive(ctx, f.h, 0, func(int) Register { return n.API() })
+	}()
+	settle(ctx, f.h, 50)
+	for round := range rounds(2, 20) {
+		f.fill(n)
+		f.until("writes being refused because of the disk", func() (bool, error) {
+			one, cancel := context.WithTimeout(ctx, 2*time.Second)
+			defer cancel()
+			err := f.h.Write(one, 101, n.API(), "full", fmt.Sprint("v", time.Now().UnixNano()))
+			return err != nil && strings.Contains(err.Error(), "507") && strings.Contains(err.Error(), "disk_full"), err
+		})
+		before := f.h.Acked()
+		f.must(f.disks[n].Fill(0))
+		f.wellAlong()
+		if n := f.h.Acked() - before; n > 0 {
+			t.Errorf("%d writes were acknowledged while the disk had no room", n)
+		}
+		from := f.h.At()
+		f.empty(n)
+		t.Logf("round %d: a write %s after the disk had room again", round, f.goesOn(from))
+	}
+	cancel()
+	<-loaded
+	t.Logf("%d operations, %d writes acknowledged, %d unknown, %d refused or failed", f.h.Len(), f.h.Acked(), f.h.Unknown, f.h.Failed)
+	readAll(t, f.Cluster, f.h, load)
+	if err := f.h.Judge(2 * time.Minute); err != nil {
+		t.Error(err)
+	}
 }
