@@ -121,6 +121,11 @@ func (a *app) group(name, short string, children ...*cobra.Command) *cobra.Comma
 			return c.Help()
 		}
 		text := fmt.Sprintf("there is no command %q", strings.Join(append(strings.Fields(c.CommandPath())[1:], args[0]), " "))
+		if other := c.Parent(); other != nil { // the machine's own site, and the sites of the federation
+			if sub, rest, err := other.Find([]string{c.Name() + "s", args[0]}); err == nil && len(rest) == 0 && sub.Name() == args[0] {
+				return usagef("%s (did you mean \"%ss %s\"?); `%s --help` lists the commands", text, c.Name(), args[0], c.CommandPath())
+			}
+		}
 		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 			text += fmt.Sprintf(" (did you mean %q?)", near[0])
 		}
