@@ -37,9 +37,9 @@ type admissions struct {
 	at   time.Time
 }
 
-// Admit returns the registry's answer to whoever dials: the enrolled member whose key it is. Where the error is of kind
+// admit returns the registry's answer to whoever dials: the enrolled member whose key it is. Where the error is of kind
 // Denied and the member is known, it is returned all the same.
-func Admit(rows Rows, peer link.Peer) (model.Member, error) {
+func admit(rows Rows, peer link.Peer) (model.Member, error) {
 	m, ok, err := rows.MemberByPin(peer.Pin)
 	if err != nil {
 		return m, err

@@ -135,15 +135,15 @@ func (d *Door) NewToken(kind model.MemberKind, id model.NodeID) (token, hash, pi
 	return t.Encode(), t.Hash(), t.Pin(), nil
 }
 
-// admit is Admit, with a second look at newer rows for whoever is not known: the member may have enrolled at
-// another server of this tier a moment ago.
-func (d *Door) admit(ctx context.Context, rows Rows, peer link.Peer) (model.Member, error) {
-	m, err := Admit(rows, peer)
+// Admit returns the registry's answer to whoever dials, after a second look at newer rows for whoever is not known: the
+// member may have enrolled at another server of this tier a moment ago. Who is refused is told why, and counted.
+func (d *Door) Admit(ctx context.Context, rows Rows, peer link.Peer) (model.Member, error) {
+	m, err := admit(rows, peer)
 	if d.Fresh != nil && fault.Is(err, fault.Denied) {
 		if err := d.Fresh(ctx); err != nil {
 			return m, err
 		}
-		m, err = Admit(rows, peer)
+		m, err = admit(rows, peer)
 	}
 	if fault.Is(err, fault.Denied) {
 		return m, d.refuse(rows, m, peer.Pin, err)
@@ -171,9 +171,9 @@ func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, jo
 	g.Go(func() error { return a.ServeSocket(ctx, socket) })
 	g.Go(func() error { return joins.Run(ctx, d.Joins) })
 	g.Go(func() error {
-		admit := link.AcceptConfig{Log: log, Admit: func(ctx context.Context, p link.Peer) error { _, err := d.admit(ctx, rows, p); return err }}
-		return link.Sessions(ctx, d.Links, maxLinks, admit, func(ctx context.Context, s *link.Session) {
-			m, err := d.admit(ctx, rows, s.Peer())
+		conf := link.AcceptConfig{Log: log, Admit: func(ctx context.Context, p link.Peer) error { _, err := d.Admit(ctx, rows, p); return err }}
+		return link.Sessions(ctx, d.Links, maxLinks, conf, func(ctx context.Context, s *link.Session) {
+			m, err := d.Admit(ctx, rows, s.Peer())
 			if err != nil {
 				log.Warn("link refused", "remote", s.Peer().Remote, "err", err)
 				return
