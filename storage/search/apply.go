@@ -224,7 +224,7 @@ func (x *Index) remove(id model.HostID) {
 	if x.flags[ord]&flagSimulated != 0 {
 		x.simulated.remove(ord)
 	}
-	x.zones.wear(x, ord)
+	x.zones.wear(x, ord, 1)
 	x.own[ord], x.shown[ord] = statusGone, statusGone
 	x.flags[ord] = 0
 	x.ids[ord] = model.HostID{}

@@ -225,3 +225,30 @@ func BenchmarkLoad(b *testing.B) {
 		b.ReportMetric(float64(time.Since(at).Milliseconds()), "ms")
 	}
 }
+
+// BenchmarkJudged says once more that a site of 27,000 hosts among 100,000 was judged, which each of them is looked at for
+// in the commit that brings it.
+func BenchmarkJudged(b *testing.B) {
+	for name, among := range map[string]int{"together": 1, "scattered": 4} {
+		b.Run(name, func(b *testing.B) {
+			f := fleet.New(fleet.Config{Seed: 1, Hosts: 110_000, Sites: 50})
+			large := f.Sites[0].Model().ID
+			x, n, at := New(1), 0, model.Time(0)
+			if err := f.Order(500, func(site, i int) error {
+				h := f.Host(site, i).Model()
+				if n++; n <= 27_000*among && n%among == 0 {
+					h.Site = large
+				}
+				at = max(at, h.LastSeen)
+				x.Apply([]Change{{ID: h.ID, Host: &h}})
+				return nil
+			}); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				at += 60_000
+				x.Judged(large, at)
+			}
+		})
+	}
+}

@@ -185,8 +185,29 @@ func (x *Index) Judged(id model.SiteID, at model.Time) {
 		x.places.judged[id] = at
 	}
 	x.unlock()
-	if later {
-		x.eachOfSite(id, x.look)
+	if !later {
+		return
+	}
+	// What look does, without asking each host for its site. Only the time of those that are up, and were not heard since,
+	// is another one. They lie together mostly: the bounds of a run wear once for all that change in it.
+	var last uint32
+	var changed int32
+	x.eachOfSite(id, func(ord uint32) {
+		if x.own[ord] != statusUp || x.columns.seen[ord] >= int64(at) {
+			return
+		}
+		if ord>>zoneBits != last>>zoneBits {
+			x.zones.wear(x, last, changed)
+			changed = 0
+		}
+		last, changed = ord, changed+1
+		x.columns.seen[ord] = int64(at)
+		x.zones.of[ord>>zoneBits].widen(x.shown[ord], int64(at))
+	})
+	if changed > 0 {
+		x.lock()
+		defer x.unlock()
+		x.zones.wear(x, last, changed)
 	}
 }
 

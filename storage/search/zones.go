@@ -47,13 +47,13 @@ func (z *zone) widen(status uint8, seen int64) {
 func (z *zones) saw(x *Index, ord uint32) {
 	run := &z.of[ord>>zoneBits]
 	run.widen(x.shown[ord], x.columns.seen[ord])
-	z.wear(x, ord)
+	z.wear(x, ord, 1)
 }
 
-// wear counts a change of the ordinal's run.
-func (z *zones) wear(x *Index, ord uint32) {
+// wear counts changes of the ordinal's run.
+func (z *zones) wear(x *Index, ord uint32, n int32) {
 	run := &z.of[ord>>zoneBits]
-	if run.worn++; run.worn < x.tuning.zoneWear {
+	if run.worn += n; run.worn < x.tuning.zoneWear {
 		return
 	}
 	run.clear()
