@@ -132,6 +132,7 @@ type site struct {
 	door    *serve.Door      // nil while nothing is served
 	agents  *agentd.Door     // nil while it serves no agents
 	alerts  *alerter         // nil while not enrolled
+	recall  recall           // of what was asked about all hosts
 	enroll  chan struct{}    // closed when an identity was saved
 
 	joining sync.Mutex // one enrollment at a time; guards what follows

@@ -2,11 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -163,32 +161,11 @@ func (s *Server) siteAsked(name string) (site model.Site, link reach, n model.Al
 // askSite puts a question to a site. Where it cannot be reached, the error says since when and what there is here
 // instead.
 func (s *Server) askSite(ctx context.Context, site model.Site, link reach, route string, params map[string]string, instead string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	raw, err := s.c.Asker.Ask(ctx, model.NodeID(site.ID), route, params)
-	switch {
-	case err == nil:
-		return raw, nil
-	case fault.Is(err, fault.Unreachable), ctx.Err() == context.DeadlineExceeded, ctx.Err() == nil && !link.up():
-	case fault.Is(err, fault.Login):
-		return nil, fault.New(fault.Denied, "ask site "+site.Name, "%w", errors.New(err.Error()))
-	default:
-		return nil, fault.Wrap("ask site "+site.Name, err)
+	raw, err := s.question(ctx, site.ID, route, params)
+	if err != nil {
+		return nil, refusal(ctx, site.Name, link, instead, err)
 	}
-	why := "its link is up, but " + err.Error()
-	switch link.word {
-	case linkNever:
-		why = "no link from it has been seen"
-	case linkUnknown:
-		why = "its link has not come back yet since this server started"
-	case linkDown:
-		why = "its link is down"
-		if !link.since.IsZero() {
-			why = "its link has been down since " + link.since.UTC().Format(time.RFC3339)
-		}
-	}
-	return nil, newProblem(http.StatusServiceUnavailable, fault.Unreachable, fmt.Sprintf(
-		"site %s cannot be reached: %s; %s. Ask again when its link is back, or ask the site itself", site.Name, oneLine(why), instead))
+	return raw, nil
 }
 
 // countsWords says what is known here of a site's alerts.

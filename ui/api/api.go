@@ -52,14 +52,17 @@ type Config struct {
 	// Answer answers a question about a host by its route, as the link does (site only). The answer is of the type
 	// that model says beside the route.
 	Answer func(ctx context.Context, route string, params map[string]string) (any, error)
+	// Asked is told of each question that was put to a site, or to several of them, for the audit record (controller
+	// only); nil: nobody writes it down.
+	Asked func(context.Context, Asked)
 	// Alerts is a page of a site's alerts (site only); nil: it is not enrolled.
 	Alerts func(context.Context, model.AlertFilter) (model.AlertPage, error)
 	// Results judges hosts of a site by one of its policies (site only); nil: it is not enrolled.
 	Results func(context.Context, model.PolicyQuestion) (model.PolicyResults, error)
-	Keys   Keyring         // nil: the folder Data/keys
-	Upper  Upper           // site only: enrolls this site; nil: not possible while running
-	Clock  Clock           // site only; nil: this server goes by its machine's
-	Ready  func() []string // why this server is not ready; nil: it is ready once it serves
+	Keys    Keyring         // nil: the folder Data/keys
+	Upper   Upper           // site only: enrolls this site; nil: not possible while running
+	Clock   Clock           // site only; nil: this server goes by its machine's
+	Ready   func() []string // why this server is not ready; nil: it is ready once it serves
 
 	// Damaged says which of the stores is damaged, and what to do. Nothing is changed then; and where Store is nil, because
 	// it is the rows that are damaged, nothing but that is answered. nil: all is well.

@@ -2,18 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
-	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
-
-// askTime is how long a site may take to answer a question.
-const askTime = 20 * time.Second
 
 func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.HostDetail], error) {
 	host, err := s.findHost(ctx, in.Host)
@@ -27,15 +20,8 @@ func (s *Server) hostDetail(ctx context.Context, in *hostInput) (*out[schema.Hos
 	place := placeOf(by, host.Site)
 	site, link := place.Name, s.linkOf(place)
 	d, err := s.detail(ctx, host)
-	switch {
-	case err == nil:
-	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && !link.up()):
-		return nil, s.unreachable(host, site, link, err)
-	case s.c.Role == model.RoleController && fault.Is(err, fault.Login):
-		// The kind is the site's word; to the one who asked here it would say that his own login has ended.
-		return nil, fault.New(fault.Denied, "ask site "+site, "%w", errors.New(err.Error()))
-	default:
-		return nil, fault.Wrap("ask site "+site, err)
+	if err != nil {
+		return nil, s.refused(ctx, host, site, link, err)
 	}
 	// The site's own row is the newer one. Whose host it is stays what this server knows.
 	if d.Host.ID != host.ID {
@@ -53,41 +39,13 @@ func (s *Server) detail(ctx context.Context, host model.Host) (model.HostDetail,
 	if s.c.Role == model.RoleSite {
 		return s.c.Detail(ctx, host.ID)
 	}
-	var d model.HostDetail
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	raw, err := s.c.Asker.Ask(ctx, model.NodeID(host.Site), model.RouteHostDetail, map[string]string{model.ParamHost: host.ID.String()})
-	if err != nil {
-		if ctx.Err() == context.DeadlineExceeded {
-			return d, fault.New(fault.Unreachable, "", "no answer within %s", askTime)
-		}
-		return d, err
-	}
-	if err := model.Decode(raw, &d); err != nil {
-		return d, fault.New(fault.Corrupt, "", "the answer cannot be read: %w", err)
-	}
-	return d, nil
+	return questioned[model.HostDetail](ctx, s, host.Site, model.RouteHostDetail, map[string]string{model.ParamHost: host.ID.String()})
 }
 
-// unreachable says plainly what is missing and what there is instead.
-func (s *Server) unreachable(host model.Host, site string, link reach, cause error) error {
-	why := "its link is up, but " + cause.Error()
-	switch link.word {
-	case linkNever:
-		why = "no link from it has been seen"
-	case linkUnknown:
-		why = "its link has not come back yet since this server started"
-	case linkDown:
-		why = "its link is down"
-		if !link.since.IsZero() {
-			why = "its link has been down since " + link.since.UTC().Format(time.RFC3339)
-		}
+// refused is the error of a question about a host.
+func (s *Server) refused(ctx context.Context, host model.Host, site string, link reach, err error) error {
+	if s.c.Role == model.RoleSite {
+		return fault.Wrap("ask site "+site, err)
 	}
-	asOf := "never filled"
-	if t := max(host.FactsAt, host.PackagesAt, host.StatusAt); !t.IsZero() {
-		asOf = "as of " + t.String()
-	}
-	return newProblem(http.StatusServiceUnavailable, fault.Unreachable, fmt.Sprintf(
-		"site %s cannot be reached: %s; the directory row (%s) is all the controller holds until the link is back",
-		site, oneLine(why), asOf))
+	return refusal(ctx, site, link, rowOnly(&host), err)
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -46,15 +45,8 @@ func drilled[T any](ctx context.Context, s *Server, name, route string, params m
 	link := s.linkOf(place)
 	params[model.ParamHost] = host.ID.String()
 	d, err = questioned[T](ctx, s, host.Site, route, params)
-	switch {
-	case err == nil:
-	case s.c.Role == model.RoleController && (fault.Is(err, fault.Unreachable) || ctx.Err() == nil && !link.up()):
-		return d, top, s.unreachable(host, place.Name, link, err)
-	case s.c.Role == model.RoleController && fault.Is(err, fault.Login):
-		// The kind is the site's word; to the one who asked here it would say that his own login has ended.
-		return d, top, fault.New(fault.Denied, "ask site "+place.Name, "%w", errors.New(err.Error()))
-	default:
-		return d, top, fault.Wrap("ask site "+place.Name, err)
+	if err != nil {
+		return d, top, s.refused(ctx, host, place.Name, link, err)
 	}
 	a := head(&d)
 	if a.Host != host.ID {
@@ -79,13 +71,8 @@ func questioned[T any](ctx context.Context, s *Server, site model.SiteID, route 
 		}
 		return d, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	raw, err := s.c.Asker.Ask(ctx, model.NodeID(site), route, params)
+	raw, err := s.question(ctx, site, route, params)
 	if err != nil {
-		if ctx.Err() == context.DeadlineExceeded {
-			return d, fault.New(fault.Unreachable, "", "no answer within %s", askTime)
-		}
 		return d, err
 	}
 	if err := model.Decode(raw, &d); err != nil {

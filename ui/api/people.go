@@ -12,26 +12,31 @@ import (
 type auditInput struct {
 	Before uint64 `query:"before" doc:"only entries older than this sequence number; absent: the newest"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Site   string `query:"site" maxLength:"64" doc:"at a controller: whose record, by id or name; that site is asked. Absent: this server's own"`
 }
 
-func (s *Server) listAudit(_ context.Context, in *auditInput) (*out[schema.Audit], error) {
+func (s *Server) listAudit(ctx context.Context, in *auditInput) (*out[schema.Audit], error) {
+	if in.Site != "" {
+		return s.siteAudit(ctx, in)
+	}
 	v, done := s.c.Store.View()
 	defer done()
 	entries, err := v.Audit(model.Seq(in.Before), in.Limit)
 	if err != nil {
 		return nil, err
 	}
-	page := schema.Audit{Entries: make([]schema.AuditEntry, 0, len(entries))}
-	for _, e := range entries {
-		page.Entries = append(page.Entries, schema.AuditEntry{
-			Seq: uint64(e.Seq), At: e.At.Std(), Actor: e.Actor, Action: e.Action,
-			Object: e.Object, OK: e.OK, Reason: e.Reason, Detail: e.Detail, Prev: e.Prev,
-		})
-	}
+	page := schema.Audit{Entries: each(entries, auditRow)}
 	if n := len(entries); n == in.Limit && entries[n-1].Seq > 1 {
 		page.Next = uint64(entries[n-1].Seq)
 	}
 	return &out[schema.Audit]{Body: page}, nil
+}
+
+func auditRow(e model.AuditEntry) schema.AuditEntry {
+	return schema.AuditEntry{
+		Seq: uint64(e.Seq), At: e.At.Std(), Actor: e.Actor, Action: e.Action,
+		Object: e.Object, OK: e.OK, Reason: e.Reason, Detail: e.Detail, Prev: e.Prev,
+	}
 }
 
 func (s *Server) listAccounts(_ context.Context, _ *none) (*out[[]schema.Account], error) {

@@ -39,6 +39,7 @@ func (s *Server) routes() {
 	op(s, http.MethodGet, "/hosts/{host}/detail", "get-host-detail", "What only the host's site holds, asked of that site", s.hostDetail)
 
 	s.drillRoutes()
+	s.fleetRoutes()
 
 	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
 	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
