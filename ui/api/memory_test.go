@@ -157,6 +157,18 @@ func (m *memory) apply(c model.Change) error {
 		if c.Site != nil {
 			m.sites[c.Site.ID] = *c.Site
 		}
+	case model.SetMemberStatus:
+		x := m.members[c.Member]
+		x.Status, x.Reason, x.StatusAt = c.Status, c.Reason, c.At
+		m.members[c.Member] = x
+	case model.Rekey:
+		x := m.members[c.Member]
+		x.Status, x.TokenHash, x.TokenExpires = model.MemberPending, c.TokenHash, c.TokenExpires
+		m.members[c.Member] = x
+	case model.RetireHosts:
+		for _, id := range c.Hosts {
+			delete(m.hosts, id)
+		}
 	case model.Advisories:
 		for _, a := range c.Put {
 			if !c.Keep {
