@@ -74,6 +74,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{agent}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End the membership of an agent for good; its hosts stay in the directory until they are retired */
+        delete: operations["remove-agent"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{agent}/rekey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Void an agent's key, and make a token with which one machine gets a new one for the same host */
+        post: operations["rekey-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{agent}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a suspended agent in again */
+        post: operations["resume-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{agent}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let an agent in no more, until it is resumed; its link ends at once */
+        post: operations["suspend-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents/{agent}/token": {
         parameters: {
             query?: never;
@@ -221,6 +289,40 @@ export interface paths {
         };
         /** The audit record, newest first */
         get: operations["list-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/{seq}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was kept of something that a site refused */
+        get: operations["get-evidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates/expiring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Certificates that end soon, the first to end first; a controller asks its sites */
+        get: operations["certificates-expiring"];
         put?: never;
         post?: never;
         delete?: never;
@@ -581,7 +683,8 @@ export interface paths {
         get: operations["get-host"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Take a host out of the directory for good, on both tiers; at a controller its site is asked to */
+        delete: operations["retire-host"];
         options?: never;
         head?: never;
         patch?: never;
@@ -810,6 +913,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/packages/where": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts that have a package, or a version of it; a controller asks its sites */
+        get: operations["packages-where"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/policies": {
         parameters: {
             query?: never;
@@ -929,11 +1049,46 @@ export interface paths {
         get: operations["get-site"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** End the membership of a site for good; its rows go within a short time */
+        delete: operations["remove-site"];
         options?: never;
         head?: never;
         /** Change where a site is */
         patch: operations["change-site"];
+        trace?: never;
+    };
+    "/api/v1/sites/{site}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a suspended site in again */
+        post: operations["resume-site"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sites/{site}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a site in no more, until it is resumed; its link ends at once */
+        post: operations["suspend-site"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/sites/{site}/token": {
@@ -1226,12 +1381,48 @@ export interface components {
             from: components["schemas"]["Certificate"];
             to: components["schemas"]["Certificate"];
         };
+        CertificatesExpiring: {
+            /** @description the sites that answered; at most 500 */
+            answered: components["schemas"]["SiteAnswer"][] | null;
+            /**
+             * Format: int64
+             * @description how many sites answered
+             */
+            answered_n: number;
+            certificates: components["schemas"]["ExpiringCertificate"][] | null;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /** @description the sites that did not answer, and so are missing here; at most 500 */
+            partial?: components["schemas"]["SiteSilence"][] | null;
+            /**
+             * Format: int64
+             * @description how many did not
+             */
+            partial_n: number;
+            /**
+             * Format: int64
+             * @description rows on all pages, of the sites that answered
+             */
+            total: number;
+            /**
+             * Format: date-time
+             * @description the page has what ends before
+             */
+            until: string;
+        };
         Clock: {
             judged: string;
             /** Format: date-time */
             now: string;
             /** Format: date-time */
             wall: string;
+        };
+        Clone: {
+            /** Format: date-time */
+            at: string;
+            machine: string;
+            /** @description its network address then */
+            remote?: string;
         };
         Cluster: {
             /**
@@ -1496,6 +1687,43 @@ export interface components {
             /** @description the name the controller gave this site */
             name: string;
             site_id: string;
+        };
+        Evidence: {
+            body: string;
+            /** @description SHA-256 of body */
+            digest: string;
+            entry: components["schemas"]["AuditEntry"];
+            site?: string;
+            /**
+             * Format: int64
+             * @description bytes that came; more than those of body where not all was kept
+             */
+            size: number;
+        };
+        ExpiringCertificate: {
+            /**
+             * Format: date-time
+             * @description when the host reported it
+             */
+            as_of?: string;
+            ca?: boolean;
+            fingerprint: string;
+            host_id: string;
+            hostname: string;
+            /** @description fingerprint of the certificate on the host that issued it */
+            issued_by?: string;
+            issuer: string;
+            names?: string[] | null;
+            /** Format: date-time */
+            not_after: string;
+            /** Format: date-time */
+            not_before: string;
+            path: string;
+            self_signed?: boolean;
+            serial: string;
+            site: string;
+            site_id: string;
+            subject: string;
         };
         Exposure: {
             /**
@@ -1970,6 +2198,10 @@ export interface components {
             reason: string;
         };
         Member: {
+            /** @description other machines that came with its key, and are refused until it has a new one */
+            clones?: components["schemas"]["Clone"][] | null;
+            /** @description the kinds of command that the agent runs; absent: it did not say */
+            commands?: string[] | null;
             /** Format: date-time */
             enrolled_at?: string;
             id: string;
@@ -1979,11 +2211,28 @@ export interface components {
             kind: "site" | "host" | "gateway";
             /** @enum {string} */
             link: "up" | "degraded" | "down" | "unknown" | "never";
+            /** @description a mark of the machine that the agent stands on */
+            machine?: string;
             name: string;
             pin?: string;
+            /** @description why it is suspended, quarantined or to have a new key */
+            reason?: string;
+            /** @description the kinds of item that the agent reports with; absent: it did not say */
+            reports?: string[] | null;
+            /** @description what the agent said that it runs */
+            software?: string;
             status: string;
+            /**
+             * Format: date-time
+             * @description since when
+             */
+            status_at?: string;
             /** Format: date-time */
             token_expires?: string;
+        };
+        MemberAct: {
+            /** @description why; it is told to whoever is refused because of it */
+            reason?: string;
         };
         Mount: {
             options?: string;
@@ -2096,12 +2345,53 @@ export interface components {
             source_version?: string;
             version: string;
         };
+        PackageAt: {
+            arch?: string;
+            /**
+             * Format: date-time
+             * @description when the host reported it
+             */
+            as_of?: string;
+            host_id: string;
+            hostname: string;
+            manager: string;
+            name: string;
+            site: string;
+            site_id: string;
+            source?: string;
+            source_version?: string;
+            version: string;
+        };
         PackageChange: {
             arch?: string;
             from: string;
             manager: string;
             name: string;
             to: string;
+        };
+        PackagesWhere: {
+            /** @description the sites that answered; at most 500 */
+            answered: components["schemas"]["SiteAnswer"][] | null;
+            /**
+             * Format: int64
+             * @description how many sites answered
+             */
+            answered_n: number;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            packages: components["schemas"]["PackageAt"][] | null;
+            /** @description the sites that did not answer, and so are missing here; at most 500 */
+            partial?: components["schemas"]["SiteSilence"][] | null;
+            /**
+             * Format: int64
+             * @description how many did not
+             */
+            partial_n: number;
+            /**
+             * Format: int64
+             * @description rows on all pages, of the sites that answered
+             */
+            total: number;
         };
         Policy: {
             /** @description at a controller: assigned to every site */
@@ -2289,6 +2579,10 @@ export interface components {
             location: string;
             message: string;
         };
+        Rekey: {
+            /** @description how long the token holds; 24h if absent */
+            ttl?: string;
+        };
         SavedSearch: {
             /** @description who saved it */
             account?: string;
@@ -2373,6 +2667,13 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "enrolled" | "suspended" | "quarantined" | "removed";
+            /**
+             * Format: date-time
+             * @description since when it is
+             */
+            status_at?: string;
+            /** @description why it is suspended */
+            status_reason?: string;
             /** @description over the hosts, as the site last said */
             sums: components["schemas"]["SiteSums"];
             /**
@@ -2403,6 +2704,35 @@ export interface components {
             newest?: components["schemas"]["AlertRef"];
             /** Format: int64 */
             warning: number;
+        };
+        SiteAnswer: {
+            /**
+             * Format: date-time
+             * @description when it answered
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description that it looked at
+             */
+            hosts: number;
+            /**
+             * Format: int64
+             * @description hosts among them that have not reported what was asked about, or of which it cannot be read
+             */
+            lacking?: number;
+            site: string;
+            site_id: string;
+            /**
+             * Format: int64
+             * @description rows on all pages
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description packages of that name whose version cannot be compared
+             */
+            unordered?: number;
         };
         SiteChange: {
             city?: string;
@@ -2440,6 +2770,29 @@ export interface components {
              * @example 24h
              */
             ttl?: string;
+        };
+        SiteSilence: {
+            /**
+             * Format: date-time
+             * @description the newest that this server holds of it
+             */
+            as_of?: string;
+            /**
+             * Format: int64
+             * @description hosts of it that this server knows
+             */
+            hosts: number;
+            /** @example unreachable */
+            kind: string;
+            /** @description why, what there is instead, and what to do */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description when its link went down
+             */
+            since?: string;
+            site: string;
+            site_id: string;
         };
         SiteSums: {
             /** @description highest severity -> hosts */
@@ -2866,6 +3219,159 @@ export interface operations {
             };
         };
     };
+    "remove-agent": {
+        parameters: {
+            query?: {
+                /** @description why; it is told to whoever is refused because of it */
+                reason?: string;
+            };
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rekey-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rekey"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resume-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberAct"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "suspend-agent": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberAct"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "regenerate-agent-token": {
         parameters: {
             query?: never;
@@ -3235,6 +3741,8 @@ export interface operations {
                 /** @description only entries older than this sequence number; absent: the newest */
                 before?: number;
                 limit?: number;
+                /** @description at a controller: whose record, by id or name; that site is asked. Absent: this server's own */
+                site?: string;
             };
             header?: never;
             path?: never;
@@ -3249,6 +3757,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Audit"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-evidence": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description at a controller: whose audit entry, by id or name; that site is asked */
+                site?: string;
+            };
+            header?: never;
+            path: {
+                /** @description of the audit entry */
+                seq: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evidence"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "certificates-expiring": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description the sites to ask, by id or name, with commas between them; absent: all */
+                site?: string;
+                /** @description only hosts that this search finds; each site judges it. Only sites that have such hosts in the directory here are asked */
+                q?: string;
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description how far ahead, as 720h or 30d */
+                within?: string;
+                /** @description also those that have ended already */
+                expired?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificatesExpiring"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -4053,6 +4641,42 @@ export interface operations {
             };
         };
     };
+    "retire-host": {
+        parameters: {
+            query?: {
+                /** @description why, for the audit record */
+                reason?: string;
+            };
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id, or unique host name */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-host-certificates": {
         parameters: {
             query?: {
@@ -4568,6 +5192,50 @@ export interface operations {
             };
         };
     };
+    "packages-where": {
+        parameters: {
+            query: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description the sites to ask, by id or name, with commas between them; absent: all */
+                site?: string;
+                /** @description only hosts that this search finds; each site judges it. Only sites that have such hosts in the directory here are asked */
+                q?: string;
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description of the package, as its manager has it */
+                name: string;
+                /** @description how its version stands to the one given, in the order of its ecosystem */
+                op?: "lt" | "le" | "eq" | "ge" | "gt";
+                version?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackagesWhere"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-policies": {
         parameters: {
             query?: {
@@ -5029,6 +5697,42 @@ export interface operations {
             };
         };
     };
+    "remove-site": {
+        parameters: {
+            query?: {
+                /** @description why; it is told to whoever is refused because of it */
+                reason?: string;
+            };
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "change-site": {
         parameters: {
             query?: never;
@@ -5045,6 +5749,84 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SiteChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Site"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resume-site": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberAct"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Site"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "suspend-site": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                site: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberAct"];
             };
         };
         responses: {
@@ -5173,4 +5955,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:cec4c580dd0e9a4d66dfaaea58ce0edd848d23b19a6a7aacb52bb1ce8f441887
+// described by sha256:3a2f989fb67f2920b4ed3ab8bdbde457c422469b5d34b6e3e63e4160163cede0
