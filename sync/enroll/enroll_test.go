@@ -345,7 +345,7 @@ func TestRefusals(t *testing.T) {
 				e.Detail["name"] != "box" || e.Detail["software"] != "skerry test" {
 				t.Errorf("the audit entry is %+v", e)
 			}
-			if after, _, _ := u.Member(tok.Member); after != before && c.name != "overtaken while enrolling" {
+			if after, _, _ := u.Member(tok.Member); !reflect.DeepEqual(after, before) && c.name != "overtaken while enrolling" {
 				t.Errorf("the member changed: %+v", after)
 			}
 		})
