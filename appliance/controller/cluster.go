@@ -227,9 +227,10 @@ func (k *controller) sources() serve.Sources {
 			st := k.space.State()
 			return serve.DiskState{Free: st.Free, Level: int(st.Level)}
 		},
-		Links:    k.linkCounts,
-		ReadOnly: k.readOnly,
-		Hosts:    func() map[string]int64 { return k.rows.HostsByStatus(k.links.up) },
+		Links:        k.linkCounts,
+		RefusedLinks: k.door.Refused,
+		ReadOnly:     k.readOnly,
+		Hosts:        func() map[string]int64 { return k.rows.HostsByStatus(k.links.up) },
 	}
 }
 

@@ -175,3 +175,18 @@ func TestAllIsSaidOnceAnInterval(t *testing.T) {
 		}
 	})
 }
+
+// A host that was retired is judged no more; the others are.
+func TestARetiredHostIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := model.HostID{0x0a}, model.HostID{0x0b}
+		p, r := watch(t,
+			model.Host{ID: one, Agent: model.NodeID(one), Status: model.HostUp},
+			model.Host{ID: two, Agent: model.NodeID(two), Status: model.HostUp})
+		synctest.Wait()
+		p.Forget(one)
+		p.Forget(model.HostID{0x0c}) // there is none
+		time.Sleep(3 * time.Minute)  // of this bubble
+		r.expect(t, "3m0s: b down, seen never")
+	})
+}
