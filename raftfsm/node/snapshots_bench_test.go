@@ -176,6 +176,7 @@ func BenchmarkSendSnapshot(b *testing.B) {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			d := openDirectory(b, hosts)
 			id, _ := d.snapshot(b)
+			d.snaps.tables = index.CheckTables
 			var wire, disk, sent, restored time.Duration
 			var size int64
 			var shares []float64

@@ -1,20 +1,33 @@
 package index
 
 import (
+	"bufio"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/skerryhq/skerry/engine/fault"
 )
+
+// maxBlock bounds a block of a table, in bytes: as large as a table gets.
+const maxBlock = 1 << 30
+
+var blockSum = crc32.MakeTable(crc32.Castagnoli)
 
 // CheckTables reads every table in dir, a folder written by Checkpoint, and holds its blocks against their sums;
 // fault.Corrupt names the first file that does not fit. ctx ends it early. What the lists of files say is not looked at: they
@@ -102,5 +115,53 @@ func checkTable(ctx context.Context, disk vfs.FS, path string) error {
 		return err
 	}
 	defer t.Close()
-	return t.ValidateBlockChecksums()
+	l, err := t.Layout()
+	if err != nil {
+		return err
+	}
+	return checkBlocks(f, blocksOf(l))
+}
+
+// blocksOf are the blocks of a table, in the order of the file.
+func blocksOf(l *sstable.Layout) []block.Handle {
+	all := []block.Handle{l.TopIndex, l.RangeDel, l.RangeKey, l.ValueIndex, l.Properties, l.MetaIndex, l.BlobReferenceIndex}
+	all = append(append(all, l.Index...), l.ValueBlock...)
+	for _, b := range l.Data {
+		all = append(all, b.Handle)
+	}
+	for _, b := range l.Filter {
+		all = append(all, b.Handle)
+	}
+	all = slices.DeleteFunc(all, func(b block.Handle) bool { return b.Length == 0 }) // there is none of the kind
+	slices.SortFunc(all, func(a, b block.Handle) int { return cmp.Compare(a.Offset, b.Offset) })
+	return slices.Compact(all)
+}
+
+// checkBlocks holds blocks against their sums as they stand in the file. Pebble's own check unpacks each, which takes five
+// times as long as all else that is done to send a snapshot.
+func checkBlocks(f io.ReaderAt, blocks []block.Handle) error {
+	const ahead = 1 << 20
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, math.MaxInt64), ahead)
+	var at uint64
+	var b []byte
+	for _, h := range blocks {
+		if h.Offset < at || h.Length > maxBlock {
+			return fmt.Errorf("a block of %d bytes at %d, behind one that ends at %d", h.Length, h.Offset, at)
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(h.Offset-at)); err != nil {
+			return err
+		}
+		n := int(h.Length) + block.TrailerLen
+		b = slices.Grow(b[:0], n)[:n]
+		if _, err := io.ReadFull(r, b); err != nil {
+			return err
+		}
+		// As LevelDB has it: the sum is of the block and the byte behind it, and is stirred.
+		sum := crc32.Checksum(b[:h.Length+1], blockSum)
+		if sum = (sum>>15 | sum<<17) + 0xa282ead8; sum != binary.LittleEndian.Uint32(b[h.Length+1:]) {
+			return fmt.Errorf("the block of %d bytes at %d does not fit its sum", h.Length, h.Offset)
+		}
+		at = h.Offset + uint64(n)
+	}
+	return nil
 }
