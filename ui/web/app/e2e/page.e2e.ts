@@ -272,7 +272,7 @@ describe.skipIf(!haveBrowser())('the page', () => {
     await card.getByText('OK', { exact: true }).waitFor()
 
     await f.controller.stop()
-    await site.page.getByText('Operating independently').waitFor()
+    await site.page.getByText('Operating independently since').waitFor()
     await controller.page.getByRole('alert').getByText('hq does not answer.').waitFor()
     await card.getByText('It last said: OK').waitFor()
     expect(await card.getByText('OK', { exact: true }).count()).toBe(0)

@@ -2,10 +2,17 @@
 
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router'
 import { Frame } from './pages/Frame'
+import { AlertsPage } from './pages/alerts/Alerts'
+import { RulesPage } from './pages/alerts/Rules'
+import { HostPage } from './pages/host/Host'
 import { HostsPage } from './pages/hosts/Hosts'
 import { Lost } from './pages/Lost'
+import { PoliciesPage } from './pages/policies/Policies'
+import { PolicyPage } from './pages/policies/Policy'
 import { SitePage } from './pages/Site'
 import { SitesPage } from './pages/Sites'
+import { alertSearch } from './words/alerts'
+import { hostTab, resultSearch } from './words/detail'
 import { hostSearch, parseQuery, writeQuery } from './words/search'
 
 const root = createRootRoute({ component: Frame, notFoundComponent: Lost })
@@ -29,8 +36,33 @@ const hosts = createRoute({
   validateSearch: hostSearch,
 })
 
+const host = createRoute({
+  getParentRoute: () => root,
+  path: '/hosts/$host',
+  component: HostPage,
+  validateSearch: hostTab,
+})
+
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: '/alerts',
+  component: AlertsPage,
+  validateSearch: alertSearch,
+})
+
+const rules = createRoute({ getParentRoute: () => root, path: '/alerts/rules', component: RulesPage })
+
+const policies = createRoute({ getParentRoute: () => root, path: '/policies', component: PoliciesPage })
+
+const policy = createRoute({
+  getParentRoute: () => root,
+  path: '/policies/$policy',
+  component: PolicyPage,
+  validateSearch: resultSearch,
+})
+
 export const router = createRouter({
-  routeTree: root.addChildren([index, sites, site, hosts]),
+  routeTree: root.addChildren([index, sites, site, hosts, host, alerts, rules, policies, policy]),
   parseSearch: parseQuery,
   stringifySearch: writeQuery,
   scrollRestoration: true,

@@ -10,17 +10,20 @@ export class Refused extends Error {
   readonly title: string
   /** Where in a search it went wrong, in bytes, and what may have been meant there. */
   readonly span: { pos: number; end: number; suggestions: string[] } | undefined
+  /** The text of a search and a mark under what is wrong in it, in two lines. */
+  readonly caret: string | undefined
   /** Which part of the request it is about, such as query.sort. */
   readonly about: string | undefined
 
   constructor(
-    problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail' | 'pos' | 'end' | 'suggestions' | 'errors'>,
+    problem: Pick<Problem, 'status' | 'kind' | 'title' | 'detail' | 'pos' | 'end' | 'suggestions' | 'errors' | 'caret'>,
   ) {
     super(problem.detail || problem.title)
     this.name = 'Refused'
     this.status = problem.status
     this.kind = problem.kind
     this.title = problem.title
+    this.caret = problem.caret
     this.about = problem.errors?.[0]?.location
     this.span =
       problem.pos === undefined

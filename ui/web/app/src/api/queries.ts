@@ -4,7 +4,7 @@ import { QueryClient, queryOptions, type UseQueryResult } from '@tanstack/react-
 import { useLocalNow } from '../clock'
 import { isFresh } from '../words/offset'
 import { body, client } from './client'
-import { mustLogIn } from './fault'
+import { mustLogIn, NoAnswer } from './fault'
 
 /** Between two looks at the same thing. */
 const poll = 5000
@@ -26,6 +26,26 @@ export const queries = new QueryClient({
 export const nodeQuery = queryOptions({
   queryKey: ['node'],
   queryFn: ({ signal }) => body(client.GET('/api/v1/node', { signal })),
+})
+
+/** What a site thinks of its machine's clock. Only sites judge theirs. */
+export const clockQuery = queryOptions({
+  queryKey: ['clock'],
+  queryFn: ({ signal }) => body(client.GET('/api/v1/node/clock', { signal })),
+  refetchInterval: 15_000,
+})
+
+/** Why the server cannot do its work, in its words; none where it can. It is asked of a door that needs no login. */
+export const readyQuery = queryOptions({
+  queryKey: ['ready'],
+  queryFn: async ({ signal }): Promise<string[]> => {
+    const response = await fetch('/readyz', { signal })
+    const said: unknown = await response.json().catch(() => undefined)
+    if (typeof said !== 'object' || said === null || !('reasons' in said) || !Array.isArray(said.reasons))
+      throw new NoAnswer('the answer cannot be read')
+    return said.reasons.map(String)
+  },
+  refetchInterval: 15_000,
 })
 
 export const overviewQuery = queryOptions({

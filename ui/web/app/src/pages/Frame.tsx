@@ -3,13 +3,16 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import { useEffect } from 'react'
 import { errorText, mustLogIn } from '../api/fault'
-import { logOut, nodeQuery, useFresh } from '../api/queries'
+import { logOut, nodeQuery, overviewQuery, useFresh } from '../api/queries'
 import type { Node } from '../api/types'
 import { AsOf } from '../parts/AsOf'
 import { Logo } from '../parts/Logo'
 import { Notice } from '../parts/Notice'
 import { isTyping } from '../parts/typing'
 import { clockTime } from '../words/time'
+import { openAlerts } from '../words/alerts'
+import { count, plural } from '../words/count'
+import { Conditions } from './Conditions'
 import classes from './Frame.module.css'
 import { LoginPage } from './Login'
 
@@ -33,6 +36,8 @@ function Within({
   fresh: React.ReactNode
 }) {
   useSlash()
+  const isFreshNow = useFresh({ dataUpdatedAt: answeredAt, isError: error !== null })
+  const alerts = openAlerts(useQuery(overviewQuery).data?.alerts)
   const controller = node.role === 'controller'
   return (
     <>
@@ -56,6 +61,18 @@ function Within({
             <Link to="/hosts" activeProps={{ 'aria-current': 'page' }} activeOptions={{ includeSearch: false }}>
               Hosts
             </Link>
+            <Link to="/alerts" activeProps={{ 'aria-current': 'page' }} activeOptions={{ includeSearch: false }}>
+              Alerts
+              {alerts.open > 0 ? (
+                <span className={classes.badge} data-critical={alerts.critical > 0 || undefined}>
+                  <span aria-hidden="true">{alerts.open > 999 ? '999+' : count(alerts.open)}</span>
+                  <span className="hidden">{plural(alerts.open, 'open alert')}</span>
+                </span>
+              ) : null}
+            </Link>
+            <Link to="/policies" activeProps={{ 'aria-current': 'page' }}>
+              Policies
+            </Link>
           </nav>
           <div className={classes.tools}>
             {fresh}
@@ -65,6 +82,7 @@ function Within({
         </div>
       </header>
       <Silence node={node} answeredAt={answeredAt} error={error} />
+      <Conditions node={node} fresh={isFreshNow} />
       <main id="content" className={classes.main} tabIndex={-1}>
         <Outlet />
       </main>

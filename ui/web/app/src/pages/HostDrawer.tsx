@@ -1,5 +1,6 @@
 import { Button, Drawer, Skeleton } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { errorText, Refused } from '../api/fault'
 import { hostDetailQuery, hostQuery, useFresh } from '../api/queries'
@@ -58,7 +59,10 @@ function Content({ id }: { id: string }) {
           <h2>{host.hostname || host.id}</h2>
           <p className="muted">
             site {host.site}
-            {host.simulated ? ' · simulated' : ''}
+            {host.simulated ? ' · simulated' : ''} ·{' '}
+            <Link to="/hosts/$host" params={{ host: host.id }}>
+              facts and history
+            </Link>
           </p>
         </div>
         <Light said={status} strong />

@@ -3,15 +3,17 @@ import { useNow } from '../clock'
 import { AsOf } from '../parts/AsOf'
 import { Light } from '../parts/Light'
 import { Prose } from '../parts/Prose'
-import { plural } from '../words/count'
-import { uplinkWords } from '../words/status'
+import { bits } from '../words/count'
+import { uplinkWords, waiting } from '../words/status'
 import { absolute, instant, moment } from '../words/time'
 import classes from './UplinkPanel.module.css'
 
 /** At a site: how it stands with its controller. */
 export function UplinkPanel({ uplink, fresh }: { uplink: Uplink; fresh: boolean }) {
-  const said = uplinkWords(uplink, fresh, useNow())
+  const now = useNow()
+  const said = uplinkWords(uplink, fresh, now)
   const since = instant(uplink.since)
+  const opens = instant(uplink.window_opens)
   return (
     <section className={classes.panel} aria-label="Link to the controller">
       <Light said={said} strong />
@@ -27,10 +29,14 @@ export function UplinkPanel({ uplink, fresh }: { uplink: Uplink; fresh: boolean 
             · controller <code>{uplink.controller}</code>
           </>
         ) : null}
-        {uplink.state === 'offline' ? ' · agents report and commands run here as before' : null}
-        {uplink.pending > 0
-          ? ` · ${plural(uplink.pending, 'change')} ${uplink.pending === 1 ? 'waits' : 'wait'} to be sent up`
-          : null}
+        {uplink.state !== 'unenrolled' ? ` · ${waiting(uplink.pending)}` : null}
+        {uplink.bandwidth ? ` · at most ${bits(uplink.bandwidth)}` : null}
+        {opens !== undefined && opens > now ? (
+          <>
+            {' '}
+            · what is not urgent goes up <AsOf at={uplink.window_opens} />
+          </>
+        ) : null}
       </p>
       {said.reason && uplink.state !== 'online' ? (
         <p className={classes.reason}>

@@ -1,5 +1,6 @@
 import type { Counts, TopEntry } from '../api/types'
 import { count, plural } from '../words/count'
+import { alertSeverity } from '../words/alerts'
 import { severityWord } from '../words/status'
 import classes from './Severity.module.css'
 
@@ -49,5 +50,15 @@ export function TopList({ top, most }: { top: TopEntry[]; most: number }) {
         </li>
       ))}
     </ol>
+  )
+}
+
+/** How much an alert matters, as a word on a colour. */
+export function AlertTag({ severity }: { severity: string }) {
+  const { word, like } = alertSeverity(severity)
+  return (
+    <span className={classes.tag} data-severity={like}>
+      {word}
+    </span>
   )
 }

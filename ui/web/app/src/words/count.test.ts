@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { count, hostSplit, plural, rowRange, took } from './count'
+import { bits, count, hostSplit, plural, rowRange, size, took } from './count'
 
 test('thousands stand apart', () => {
   expect(count(0)).toBe('0')
@@ -43,4 +43,9 @@ test('the range of a page', () => {
   expect(rowRange(undefined, 50, 340)).toBe('50 of 340')
   expect(rowRange(0, 0, 0)).toBe('none')
   expect(rowRange(350, 0, 340)).toBe('none of 340')
+})
+
+test('speeds and sizes', () => {
+  expect([800, 256_000, 1_500_000].map(bits)).toEqual(['800 bit/s', '256 kbit/s', '1.5 Mbit/s'])
+  expect([0, 1023, 1536, 200 * 1024 * 1024].map(size)).toEqual(['0 bytes', '1,023 bytes', '1.5 KiB', '200 MiB'])
 })

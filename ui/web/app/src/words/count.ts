@@ -20,6 +20,25 @@ export function took(us: number): string {
   return `${(us / 1_000_000).toFixed(1)} s`
 }
 
+/** A speed as lines are sold: "256 kbit/s". */
+export function bits(perSecond: number): string {
+  if (perSecond < 1000) return `${count(perSecond)} bit/s`
+  if (perSecond < 1_000_000) return `${count(Math.round(perSecond / 100) / 10)} kbit/s`
+  return `${count(Math.round(perSecond / 100_000) / 10)} Mbit/s`
+}
+
+/** A size as disks have it: "1.2 MiB". */
+export function size(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  let n = bytes
+  let u = 0
+  while (n >= 1024 && u < units.length - 1) {
+    n /= 1024
+    u++
+  }
+  return `${u === 0 || n >= 100 ? count(Math.round(n)) : n.toFixed(1)} ${units[u]}`
+}
+
 /** The statuses of hosts in the order they are shown. */
 export const hostStatuses = ['up', 'late', 'down', 'unknown'] as const
 

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { hostStatus, lifecycle, linkWords, severities, severityRank, siteHealth, uplinkWords } from './status'
+import {
+  clockDoubt,
+  hostStatus,
+  lifecycle,
+  linkWords,
+  severities,
+  severityRank,
+  siteHealth,
+  uplinkWords,
+  waiting,
+} from './status'
 import { moment } from './time'
 
 const now = Date.parse('2026-11-21T22:05:00Z')
@@ -9,7 +19,7 @@ describe('the traffic light', () => {
   test('is green only for a fresh ok over a link that is up', () => {
     const greens = []
     for (const health of ['ok', 'degraded', 'down', 'unknown', 'splendid'] as const) {
-      for (const link of ['up', 'down', 'never'] as const) {
+      for (const link of ['up', 'degraded', 'down', 'unknown', 'never'] as const) {
         for (const fresh of [true, false]) {
           if (siteHealth({ health: health as 'ok', link }, fresh).tone === 'ok') greens.push([health, link, fresh])
         }
@@ -68,6 +78,14 @@ describe('the link', () => {
       word: 'Down for 12 min',
     })
     expect(linkWords({ link: 'down' }, true, now)).toEqual({ tone: 'bad', word: 'Down' })
+    expect(linkWords({ link: 'degraded', link_since: at(720) }, true, now)).toEqual({
+      tone: 'warn',
+      word: 'Up, but late for 12 min',
+    })
+    expect(linkWords({ link: 'unknown', link_since: at(720) }, true, now)).toMatchObject({
+      tone: 'none',
+      word: 'Not known yet',
+    })
     expect(linkWords({ link: 'never' }, true, now)).toEqual({ tone: 'none', word: 'Never seen' })
   })
   test('is not up because an old answer said so', () => {
@@ -82,9 +100,15 @@ describe("a site's own uplink", () => {
   test('being alone is said plainly', () => {
     expect(
       uplinkWords({ state: 'offline', since: at(90), pending: 3, last_error: 'dial: connection refused' }, true, now),
-    ).toEqual({ tone: 'warn', word: 'Operating independently', reason: 'Dial: connection refused' })
+    ).toEqual({ tone: 'warn', word: 'No link to the controller', reason: 'Dial: connection refused' })
     expect(uplinkWords({ state: 'online', since: at(90), pending: 0 }, true, now).tone).toBe('ok')
     expect(uplinkWords({ state: 'online', pending: 0 }, false, now).tone).toBe('none')
+    expect(uplinkWords({ state: 'degraded', pending: 9, reason: 'items wait since noon' }, true, now)).toEqual({
+      tone: 'warn',
+      word: 'Linked, but late',
+      reason: 'Items wait since noon',
+    })
+    expect(uplinkWords({ state: 'unknown', pending: 0 }, true, now).tone).toBe('none')
     expect(uplinkWords({ state: 'unenrolled', pending: 0 }, true, now).word).toBe('Not enrolled')
   })
 })
@@ -93,4 +117,20 @@ test('severities fall in the order they are shown, with the unrated before the l
   const sorted = [...severities].sort((a, b) => severityRank(b) - severityRank(a))
   expect(sorted).toEqual(['critical', 'high', 'medium', 'unknown', 'low', 'none'])
   expect(severityRank('apocalyptic')).toBe(severityRank('unknown'))
+})
+
+test('a clock is remarked unless it is believed', () => {
+  const clock = { now: at(0), wall: at(7200) }
+  expect(clockDoubt({ ...clock, judged: 'believed' })).toBeUndefined()
+  expect(clockDoubt({ ...clock, judged: 'behind' })?.reason).toContain('by 2 h.')
+  expect(clockDoubt({ ...clock, judged: 'doubted' })?.word).toBe('This machine’s clock is doubted')
+  expect(clockDoubt({ ...clock, judged: 'melted' })?.tone).toBe('warn')
+})
+
+test('the outbox in words', () => {
+  expect([0, 1, 1200].map(waiting)).toEqual([
+    'nothing waits for the controller',
+    '1 item waits for the controller',
+    '1,200 items wait for the controller',
+  ])
 })

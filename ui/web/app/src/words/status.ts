@@ -1,7 +1,8 @@
 // The words for what state something is in. The rule over all of them: unknown is never healthy, and
 // nothing is green on the strength of an old answer.
 
-import type { Host, Site, Uplink } from '../api/types'
+import type { Clock, Host, Site, Uplink } from '../api/types'
+import { plural } from './count'
 import { instant, localTimes, span } from './time'
 
 /** How a state is coloured and which mark it gets. Only ok is green. */
@@ -79,6 +80,10 @@ export function linkWords(site: Pick<Site, 'link' | 'link_since'>, fresh: boolea
   switch (site.link) {
     case 'up':
       return { tone: 'ok', word: `Up${long}` }
+    case 'degraded':
+      return { tone: 'warn', word: `Up, but late${long}` }
+    case 'unknown':
+      return { ...unknown, word: 'Not known yet', reason: 'This server started too short a time ago to say' }
     case 'down':
       return { tone: 'bad', word: `Down${long}` }
     case 'never':
@@ -93,15 +98,20 @@ export function uplinkWords(uplink: Uplink, fresh: boolean, now: number): Said {
   const since = instant(uplink.since)
   const long = since === undefined ? '' : ` for ${span(now - since)}`
   if (!fresh) return { ...unknown, reason: 'This server does not answer' }
+  const why = uplink.reason ? sentence(uplink.reason) : undefined
   switch (uplink.state) {
     case 'online':
       return { tone: 'ok', word: 'Linked to the controller', reason: long ? `Linked${long}` : undefined }
+    case 'degraded':
+      return { tone: 'warn', word: 'Linked, but late', reason: why }
     case 'offline':
       return {
         tone: 'warn',
-        word: 'Operating independently',
-        reason: uplink.last_error ? sentence(uplink.last_error) : undefined,
+        word: 'No link to the controller',
+        reason: uplink.last_error ? sentence(uplink.last_error) : why,
       }
+    case 'unknown':
+      return { ...unknown, word: 'Link not known yet', reason: why }
     case 'unenrolled':
       return {
         tone: 'none',
@@ -110,6 +120,36 @@ export function uplinkWords(uplink: Uplink, fresh: boolean, now: number): Said {
       }
     default:
       return { ...unknown, reason: String(uplink.state) }
+  }
+}
+
+/** How much of a site waits in its outbox. */
+export function waiting(pending: number): string {
+  if (pending <= 0) return 'nothing waits for the controller'
+  return `${plural(pending, 'item')} ${pending === 1 ? 'waits' : 'wait'} for the controller`
+}
+
+/** What is wrong with a site's time; nothing where it is believed. */
+export function clockDoubt(clock: Clock): Said | undefined {
+  const apart = Math.abs((instant(clock.wall) ?? 0) - (instant(clock.now) ?? 0))
+  const by = apart >= 1000 ? ` by ${span(apart)}` : ''
+  switch (clock.judged) {
+    case 'believed':
+      return undefined
+    case 'behind':
+      return {
+        tone: 'warn',
+        word: 'This machine’s clock is behind',
+        reason: `It stands before times that have passed${by}. Nothing is put into the past for that: this site counts on from the last time it knows. Set the clock of the machine.`,
+      }
+    case 'doubted':
+      return {
+        tone: 'warn',
+        word: 'This machine’s clock is doubted',
+        reason: `It is far ahead${by} of everything this site knows, and nobody vouches for it. Set it, or accept it if it is right.`,
+      }
+    default:
+      return { tone: 'warn', word: `This machine’s clock is ${clock.judged}` }
   }
 }
 

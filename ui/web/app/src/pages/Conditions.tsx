@@ -1,0 +1,110 @@
+import { useQuery } from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { clockQuery, readyQuery, useFresh } from '../api/queries'
+import type { Node, Uplink } from '../api/types'
+import { Prose } from '../parts/Prose'
+import { clockDoubt, sentence, waiting } from '../words/status'
+import { absolute, instant, moment } from '../words/time'
+import classes from './Conditions.module.css'
+
+/**
+ * What a reader of any view must know of the server itself; nothing where all is well. fresh: the answer
+ * about the node is of now; where it is not, the page says that alone.
+ */
+export function Conditions({ node, fresh }: { node: Node; fresh: boolean }) {
+  if (!fresh) return null
+  return (
+    <>
+      <Readiness node={node} />
+      {node.role === 'site' ? <ClockDoubt /> : null}
+      {node.uplink ? <Independence uplink={node.uplink} /> : null}
+    </>
+  )
+}
+
+/** Why the server cannot do its work: a damaged store, a full disk, no leader. */
+function Readiness({ node }: { node: Node }) {
+  const ready = useQuery(readyQuery)
+  // That a site has no controller is said where its link is shown.
+  const reasons = (ready.data ?? []).filter((r) => !r.startsWith('not enrolled'))
+  if (!useFresh(ready) || reasons.length === 0) return null
+  return (
+    <Line tone="bad" role="alert">
+      <strong>{node.name} cannot do all of its work.</strong>{' '}
+      {reasons.map((r, i) => (
+        <span key={i}>
+          <Prose text={sentence(r)} />
+          {/[.!?]$/.test(r) ? ' ' : '. '}
+        </span>
+      ))}
+    </Line>
+  )
+}
+
+/** The time by which everything is judged may be wrong. */
+function ClockDoubt() {
+  const clock = useQuery(clockQuery)
+  const said = clock.data ? clockDoubt(clock.data) : undefined
+  if (!said) return null
+  return (
+    <Line tone="warn">
+      <strong>{said.word}.</strong> {said.reason}
+    </Line>
+  )
+}
+
+/** The controller is out of reach, or answers late. Being on its own is a way for a site to work, not a failure. */
+function Independence({ uplink }: { uplink: Uplink }) {
+  const since = instant(uplink.since)
+  const why = uplink.reason ? `${sentence(uplink.reason)}${/[.!?]$/.test(uplink.reason) ? '' : '.'}` : ''
+  switch (uplink.state) {
+    case 'offline':
+      return (
+        <Line tone="warn">
+          <strong>
+            Operating independently
+            {since === undefined ? null : (
+              <>
+                {' '}
+                since <time title={absolute(since)}>{moment(since)}</time>
+              </>
+            )}
+            :
+          </strong>{' '}
+          everything here works; {waiting(uplink.pending)}.
+        </Line>
+      )
+    case 'degraded':
+      return (
+        <Line tone="soft">
+          <strong>The controller hears of this site late.</strong> {why} Everything here works;{' '}
+          {waiting(uplink.pending)}.
+        </Line>
+      )
+    case 'unknown':
+      return (
+        <Line tone="soft">
+          <strong>Whether the controller can be reached is not known yet.</strong> Everything here works;{' '}
+          {waiting(uplink.pending)}.
+        </Line>
+      )
+    default:
+      return null
+  }
+}
+
+function Line({
+  tone,
+  role = 'status',
+  children,
+}: {
+  tone: 'bad' | 'warn' | 'soft'
+  role?: string
+  children: ReactNode
+}) {
+  return (
+    <div className={classes.line} data-tone={tone} role={role}>
+      <p>{children}</p>
+    </div>
+  )
+}

@@ -1,0 +1,104 @@
+// The columns of what a host has, in the drawer and on its page.
+
+import type { Certificate, Finding, Package } from '../api/types'
+import { useNow } from '../clock'
+import { AsOf } from '../parts/AsOf'
+import { Light } from '../parts/Light'
+import { SeverityTag } from '../parts/Severity'
+import { expiry } from '../words/detail'
+import { severityRank } from '../words/status'
+import { absolute, dayOf, instant } from '../words/time'
+import type { Column } from './DetailTable'
+import classes from './DetailTabs.module.css'
+
+export const findingColumns: Column<Finding>[] = [
+  {
+    id: 'severity',
+    title: 'Severity',
+    value: (f) => severityRank(f.severity),
+    show: (f) => <SeverityTag severity={f.severity} />,
+    fallsFirst: true,
+  },
+  {
+    id: 'vulnerability',
+    title: 'Vulnerability',
+    value: (f) => f.vulnerability,
+    show: (f) => (
+      <>
+        <code>{f.vulnerability}</code>
+        {f.advisory !== f.vulnerability ? <small className={classes.under}>{f.advisory}</small> : null}
+      </>
+    ),
+  },
+  {
+    id: 'package',
+    title: 'Package',
+    value: (f) => f.package,
+    show: (f) => (
+      <>
+        {f.package}
+        <small className={classes.under}>{f.version}</small>
+      </>
+    ),
+  },
+  {
+    id: 'fixed',
+    title: 'Fixed in',
+    value: (f) => f.fixed ?? '',
+    show: (f) =>
+      f.verdict === 'unknown' ? (
+        <span title="The version could not be compared with the advisory’s ranges">cannot be compared</span>
+      ) : (
+        (f.fixed ?? <span className="muted">no fix named</span>)
+      ),
+  },
+]
+
+export const packageColumns: Column<Package>[] = [
+  { id: 'name', title: 'Package', value: (p) => p.name },
+  { id: 'version', title: 'Version', value: (p) => p.version },
+  { id: 'arch', title: 'Arch', value: (p) => p.arch ?? '' },
+  { id: 'source', title: 'Source', value: (p) => p.source ?? '' },
+]
+
+export const certificateColumns: Column<Certificate>[] = [
+  {
+    id: 'subject',
+    title: 'Subject',
+    value: (c) => c.subject,
+    show: (c) => (
+      <>
+        {c.subject || c.names?.[0] || '(no subject)'}
+        <small className={classes.under}>{c.path}</small>
+      </>
+    ),
+  },
+  {
+    id: 'issuer',
+    title: 'Issuer',
+    value: (c) => c.issuer,
+    show: (c) => (c.self_signed ? <span className="muted">itself</span> : c.issuer),
+  },
+  {
+    id: 'expires',
+    title: 'Expires',
+    value: (c) => instant(c.not_after) ?? 0,
+    show: (c) => <Expiry at={c.not_after} />,
+  },
+]
+
+function Expiry({ at }: { at: string }) {
+  const now = useNow()
+  const t = instant(at)
+  if (t === undefined) return <span className="muted">unknown</span>
+  const said = expiry(at, now)
+  return (
+    <span title={absolute(t)}>
+      {said.tone === 'ok' ? <span className="nowrap">{dayOf(t)}</span> : <Light said={{ ...said, word: dayOf(t) }} />}
+      <small className={classes.under}>
+        {said.tone === 'bad' ? 'expired ' : said.tone === 'warn' ? 'soon, ' : ''}
+        <AsOf at={t} />
+      </small>
+    </span>
+  )
+}
