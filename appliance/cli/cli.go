@@ -94,7 +94,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 func (a *app) root() *cobra.Command {
 	root := a.group("skerry", "One federation of sites, their hosts and what threatens them",
 		a.serve(), a.configuration(), a.login(), a.logout(), a.contexts(),
-		a.sites(), a.federation(), a.cluster(), a.site(), a.hosts(), a.searches(), a.agents(), a.exposure(), a.alerts(), a.policies(), a.advisories(), a.keys(), a.bundle(),
+		a.sites(), a.federation(), a.cluster(), a.site(), a.hosts(), a.packages(), a.certificates(), a.searches(), a.agents(), a.exposure(), a.alerts(), a.policies(), a.advisories(), a.keys(), a.bundle(),
 		a.commands(), a.audit(), a.accounts(), a.storage(), a.simulate(), a.version(), a.openapi())
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.Version = versionText()

@@ -15,14 +15,19 @@ import (
 func (a *app) audit() *cobra.Command {
 	var limit int
 	var before uint64
+	var site string
 	c := leaf("list", "The audit record, newest first", 0, 0, nil)
 	f := a.formatted(c)
+	c.Flags().StringVar(&site, "site", "", "at a controller: the record of that site, by name or id; it is asked")
 	c.Flags().IntVar(&limit, "limit", 50, "entries to print, at most 1000")
 	c.Flags().Uint64Var(&before, "before", 0, "only entries older than this number")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		query := url.Values{"limit": {strconv.Itoa(limit)}}
 		if before > 0 {
 			query.Set("before", strconv.FormatUint(before, 10))
+		}
+		if site != "" {
+			query.Set("site", site)
 		}
 		var page schema.Audit
 		if err := a.get(c, f, "/audit", query, &page); err != nil {
@@ -40,7 +45,7 @@ func (a *app) audit() *cobra.Command {
 			return v
 		})
 	}
-	return a.group("audit", "Who did what, and what was refused", c)
+	return a.group("audit", "Who did what, and what was refused", c, a.auditEvidence())
 }
 
 func (a *app) accounts() *cobra.Command {

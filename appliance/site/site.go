@@ -132,6 +132,7 @@ type site struct {
 	door    *serve.Door      // nil while nothing is served
 	agents  *agentd.Door     // nil while it serves no agents
 	alerts  *alerter         // nil while not enrolled
+	ledger  *serve.Ledger    // of what the controller asked
 	recall  recall           // of what was asked about all hosts
 	enroll  chan struct{}    // closed when an identity was saved
 
@@ -301,9 +302,11 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	s.alerts = &alerter{store: s.rows.Store, propose: s.prop.Propose, figures: s.figuresNow, now: s.clock.Now, log: log}
 	a.Alerts, a.Results = s.listAlerts, s.policyResults
+	s.ledger = &serve.Ledger{Propose: s.prop.Propose, Now: s.clock.Now, Log: log, Actor: "controller:" + s.id.Upper.String()}
 	if err := s.joinUpper(); err != nil {
 		return err
 	}
+	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.up.Run(ctx) })
 	g.Go(func() error { return s.line.monitor.Run(ctx) })
 
@@ -399,11 +402,14 @@ func (s *site) joinUpper() error {
 // answers are the questions that the controller may ask; nothing else is answered.
 func (s *site) answers() map[string]uplink.Answer {
 	all := drill{s}.answers()
+	all[model.RouteAlertsList] = s.answerAlerts
+	all[model.RoutePolicyResults] = s.answerPolicy
+	for route, answer := range all { // these somebody asks; what follows the controller asks of itself
+		all[route] = s.noted(route, answer)
+	}
 	all[model.RouteEndpoints] = s.answerEndpoints
 	all[model.RouteDigest], all[model.RouteRepair] = s.answerDigest, s.answerRepair
-	all[model.RouteAlertsList] = s.answerAlerts
-	all[model.RouteHostRetire] = s.answerRetire
-	all[model.RoutePolicyResults] = s.answerPolicy
+	all[model.RouteHostRetire] = s.answerRetire // it writes the audit record itself
 	return all
 }
 
