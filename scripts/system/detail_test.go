@@ -110,6 +110,57 @@ func TestDetail(t *testing.T) {
 		w.fails(at, "skerry", []string{"hosts", "packages", host, "--cursor", "x"}, "no cursor")
 		w.fails(at, "skerry", []string{"hosts", "history", host, "--diff", "1"}, "two numbers")
 	}
+	askMany(w, host)
+}
+
+// askMany asks all sites about all hosts, at a site and at the controller, where one of two sites never came.
+func askMany(w *world, host string) {
+	w.Helper()
+	var pending schema.Token
+	w.ask("hq", &pending, "sites", "enroll", "ghost")
+	var list schema.HostPackages
+	w.ask("berlin", &list, "hosts", "packages", host, "--limit", "1")
+	p := list.Packages[0]
+	for _, at := range []string{"hq", "berlin"} {
+		var d schema.PackagesWhere
+		w.ask(at, &d, "packages", "where", p.Name+"="+p.Version)
+		if len(d.Packages) == 0 || d.Packages[0].HostID != host || d.Packages[0].Site != "berlin" || d.AnsweredN != 1 || d.PartialN != 0 {
+			w.Errorf("%s: %+v", at, d)
+		}
+		w.ask(at, &d, "packages", "where", p.Name+"<"+p.Version, "--query", "status:up")
+		if len(d.Packages) != 0 {
+			w.Errorf("%s: below its own version: %+v", at, d.Packages)
+		}
+		var c schema.CertificatesExpiring
+		w.ask(at, &c, "certificates", "expiring", "--within", "36000d", "--site", "berlin")
+		if len(c.Certificates) != 1 || c.Certificates[0].HostID != host {
+			w.Errorf("%s: %+v", at, c)
+		}
+	}
+	var audit schema.Audit
+	w.ask("hq", &audit, "audit", "list", "--site", "berlin", "--limit", "200")
+	both := map[string]bool{}
+	for _, e := range audit.Entries {
+		if e.Action == "site.ask" && e.Detail["asked_by"] != "" {
+			both["berlin "+e.Detail["route"]] = true
+		}
+		if e.Action == "report.refuse" && e.Detail["body"] != "" {
+			w.run("hq", "skerry", "audit", "evidence", strconv.FormatUint(e.Seq, 10), "--site", "berlin")
+		}
+	}
+	w.ask("hq", &audit, "audit", "list", "--limit", "200")
+	for _, e := range audit.Entries {
+		if e.Action == "site.ask" {
+			both["hq "+e.Detail["route"]] = true
+		}
+	}
+	for _, at := range []string{"hq", "berlin"} {
+		for _, route := range []string{"host.packages", "packages.where", "certificates.expiring"} {
+			if !both[at+" "+route] {
+				w.Errorf("the audit record of %s does not have who asked %s", at, route)
+			}
+		}
+	}
 }
 
 // readCA returns the site's authority as PEM.
