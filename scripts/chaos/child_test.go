@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		writeForEver(dir, strings.Fields(os.Getenv(childStores)))
 	}
+	if os.Getenv(stormAddr) != "" {
+		runSites()
+	}
 	code := m.Run()
 	_ = os.RemoveAll(builtDir)
 	os.Exit(code)

@@ -4,8 +4,8 @@ import "time"
 
 // Bounds of how large a run is, in bytes of payload; MaxRunBytes is the largest.
 const (
-	leastRun = 32 << 10
-	firstRun = 128 << 10
+	leastRun = 16 << 10
+	firstRun = 32 << 10
 )
 
 // What the acknowledgement of a run says of the line.

@@ -12,6 +12,9 @@ import (
 // not begin with it again.
 const partFrom = 256 << 10
 
+// partSize is how much of an item one part has, in bytes: a part that is cut is all that a break costs.
+const partSize = 32 << 10
+
 // part sends one item in parts, from where the other side has it; the caller has taken a slot for it. No run
 // comes between the parts: its acknowledgement would cover the item before it is whole.
 func (e *engine) part(it model.Item) error {
@@ -26,7 +29,7 @@ func (e *engine) part(it model.Item) error {
 		e.Log.Info("going on with a large item", "item", uint64(it.Seq), "bytes", b.Size, "held", b.Have)
 	}
 	for {
-		n := min(e.runSize(), wire.MaxPart, b.Size-b.Have)
+		n := min(partSize, b.Size-b.Have)
 		last := b.Have+n == b.Size
 		if last {
 			e.fly(it.Seq, n)

@@ -31,8 +31,9 @@ const (
 // Session is one authenticated connection with many streams in both directions. Its methods may be
 // called from many goroutines.
 type Session struct {
-	mux  *yamux.Session
-	peer Peer
+	mux   *yamux.Session
+	peer  Peer
+	proto string
 
 	mu     sync.Mutex     // guards closed, so that nothing is added to wg behind Close's back
 	closed bool           // by Close
@@ -91,7 +92,7 @@ func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) 
 	if err != nil {
 		return nil, fault.New(fault.Other, "open session", "%w", err)
 	}
-	return &Session{mux: mux, peer: peer}, nil
+	return &Session{mux: mux, peer: peer, proto: proto}, nil
 }
 
 // muxConfig is for a session of that protocol. A member's link pings on its items stream, which takes any byte
@@ -152,13 +153,19 @@ func (s *Session) Open(ctx context.Context) (net.Conn, error) {
 	}
 	// yamux waits without a ctx where the peer has too much to accept already.
 	s.wg.Go(func() {
-		conn, err := s.mux.Open()
+		raw, err := s.mux.OpenStream()
+		if err != nil { // and not a nil stream in an interface
+			select {
+			case done <- result{nil, err}:
+			case <-ctx.Done():
+			}
+			return
+		}
+		conn := s.stream(raw)
 		select {
 		case done <- result{conn, err}:
 		case <-ctx.Done():
-			if err == nil {
-				conn.Close()
-			}
+			conn.Close()
 		}
 	})
 	s.mu.Unlock()
@@ -188,8 +195,34 @@ func (s *Session) Accept(ctx context.Context) (net.Conn, error) {
 			conn.Close()
 			continue
 		}
-		return conn, nil
+		return s.stream(conn), nil
 	}
+}
+
+// stream is a stream of a member's link, whose writes go in small pieces. The other end takes a piece off the line as
+// a whole, and whoever reads the stream, or anything else on the line, waits for it.
+type stream struct{ *yamux.Stream }
+
+// linkPiece is the most bytes of one piece: an eighth of a second at 256 kbit/s.
+const linkPiece = 4 << 10
+
+// Write implements net.Conn.
+func (s stream) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := s.Stream.Write(p[done:min(len(p), done+linkPiece)])
+		if done += n; err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (s *Session) stream(raw *yamux.Stream) net.Conn {
+	if s.proto == ProtoLink {
+		return stream{raw}
+	}
+	return raw
 }
 
 // Done is closed when the session has ended, for whatever reason.
