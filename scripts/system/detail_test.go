@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/skerryhq/skerry/scripts/local"
@@ -19,7 +20,7 @@ func TestDetail(t *testing.T) {
 	w.ok(err)
 	w.hq = addrs[0]
 	w.server("hq", "controller", w.hq)
-	w.server("berlin", "site", addrs[1], "agents: {interval: 1s}", "detail: {retention: {inventory: 30d}}")
+	berlin := w.server("berlin", "site", addrs[1], "agents: {interval: 1s}", "detail: {retention: {inventory: 30d}}")
 	w.enroll("berlin", addrs[1])
 
 	// Files that are no certificates, with names so long that the agent's word about them does not fit into a row.
@@ -111,6 +112,15 @@ func TestDetail(t *testing.T) {
 		w.fails(at, "skerry", []string{"hosts", "history", host, "--diff", "1"}, "two numbers")
 	}
 	askMany(w, host)
+
+	// Without its site, what is missing is named, and the command has done what it could.
+	w.ok(w.End(berlin, syscall.SIGKILL))
+	w.until("the site to be named", func() (bool, error) {
+		var d schema.PackagesWhere
+		err := w.Ask(w.ctx, "hq", &d, "packages", "where", "bash")
+		return err == nil && d.PartialN == 1 && d.Partial[0].Site == "berlin" && strings.Contains(d.Partial[0].Reason, "the rows of its 1 hosts"), err
+	})
+	w.fails("hq", "skerry", []string{"audit", "list", "--site", "berlin"}, "site berlin cannot be reached")
 }
 
 // askMany asks all sites about all hosts, at a site and at the controller, where one of two sites never came.
