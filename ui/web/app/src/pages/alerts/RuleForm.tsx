@@ -82,7 +82,7 @@ export function RuleForm({ rule, onDone }: { rule: AlertRule | undefined; onDone
         <div data-wide>
           <TextInput
             {...text}
-            className="mono"
+            classNames={{ input: 'mono' }}
             label={put.scope === 'host' ? 'When a search finds a host' : 'When a metric compares'}
             placeholder={put.scope === 'host' ? 'status:down tag:prod' : 'disk.free_percent < 10'}
             required

@@ -4,7 +4,7 @@ import { factsQuery } from '../../api/host'
 import type { Host, OSFacts } from '../../api/types'
 import card from '../../parts/Card.module.css'
 import { Facts } from '../../parts/Facts'
-import { count } from '../../words/count'
+import { count, plural } from '../../words/count'
 import { yesNo } from '../../words/host'
 import { type Column, DetailTable } from '../DetailTable'
 import { Asked } from './Asked'
@@ -32,9 +32,9 @@ function Content({ facts: f }: { facts: OSFacts }) {
   add('Processor', f.cpu.model || f.cpu.vendor)
   add(
     'Cores',
-    f.cpu.sockets && `${f.cpu.sockets} sockets`,
-    f.cpu.cores && `${f.cpu.cores} cores`,
-    f.cpu.threads && `${f.cpu.threads} threads`,
+    f.cpu.sockets && plural(f.cpu.sockets, 'socket'),
+    f.cpu.cores && plural(f.cpu.cores, 'core'),
+    f.cpu.threads && plural(f.cpu.threads, 'thread'),
   )
   add('Time zone', f.time_zone)
   add('Time service', f.ntp.service)
