@@ -34,8 +34,8 @@ export function Asked<T extends Answer>({
         <h2>{title}</h2>
         {a ? (
           <p className={card.note}>
-            {a.as_of ? <AsOf at={a.as_of} prefix="as of " /> : 'as of an unknown time'} · answered by {a.answered_by}{' '}
-            <AsOf at={a.answered_at} />
+            {a.as_of ? <AsOf at={a.as_of} prefix="as of " /> : null}
+            {a.as_of ? ' · ' : ''}answered by {a.answered_by} <AsOf at={a.answered_at} />
           </p>
         ) : null}
         <Button variant="default" size="compact-sm" loading={query.isFetching} onClick={() => void query.refetch()}>

@@ -17,7 +17,7 @@ export function HostPackages({ host }: { host: Host }) {
           rows={a.rows}
           columns={packageColumns}
           first="name"
-          empty="The site holds no inventory of this host."
+          empty={a.lacking ? '' : 'The site holds no inventory of this host.'}
         />
       )}
     </Asked>
@@ -35,7 +35,7 @@ export function HostCertificates({ host }: { host: Host }) {
           rows={a.rows}
           columns={certificateColumns}
           first="expires"
-          empty="No certificate was found where the agent looks."
+          empty={a.lacking ? '' : 'No certificate was found where the agent looks.'}
         />
       )}
     </Asked>
