@@ -49,6 +49,16 @@ type Source interface {
 	Acked(ctx context.Context, at model.Position) error
 }
 
+// Waker is a Source that need not be waited for: while it has nothing, a link has no goroutine for it.
+type Waker interface {
+	Source
+	// Look is Next without the wait: no items and the place after where there is nothing. mark is for Wake.
+	Look(after model.Seq, maxItems, maxBytes int) (items []model.Item, through model.Seq, mark uint64, err error)
+	// Wake has fn called once, by whoever brings news, when there may be some since mark; fn is quick. After stop it is not
+	// begun any more.
+	Wake(mark uint64, fn func()) (stop func())
+}
+
 // Sink is where what the other side sends becomes durable.
 type Sink interface {
 	// Held returns how far the other side's items are durable here; zero: nothing.
@@ -128,7 +138,7 @@ func Run(ctx context.Context, s Stream, c Config) error {
 		e.line.farewell(err)
 		return err
 	}
-	e.from, e.sent = from, from
+	e.after, e.sent = from, from
 
 	stop := context.AfterFunc(inner, e.line.interrupt)
 	defer stop()
@@ -140,6 +150,7 @@ func Run(ctx context.Context, s Stream, c Config) error {
 	e.crew.fail(e.read())
 	alarm.Stop()
 	e.crew.wait()
+	e.stopWaking()
 	err = e.crew.err
 	switch {
 	case ctx.Err() != nil:
@@ -160,13 +171,13 @@ var (
 	errOfPeer = errors.New("the other side gave up")
 )
 
-// engine is one running exchange. A link that has nothing to say costs two goroutines, that of Run, which reads, and
-// one that waits for what there is to send: the others come when they have something to do, and go.
+// engine is one running exchange. A link that has nothing to say costs one goroutine, that of Run, which reads, and
+// where its source is no Waker one that waits for it: the others come when they have something to do, and go.
 type engine struct {
 	Config
 	crew
 	line  *line
-	from  model.Seq     // where sending starts
+	after model.Seq     // the place that sending has reached; of whoever sends
 	slots chan struct{} // one for each run on the way
 	inbox desk[wire.Items]
 	acked desk[model.Position] // the newest acknowledgement that the source has not seen
@@ -180,6 +191,7 @@ type engine struct {
 	flying []flight   // the runs on the way, in the order they were sent
 	sent   model.Seq  // the furthest Through sent, or held by the other side from the start
 	gap    model.Seq  // how far the source came without items
+	waking func()     // ends the wait for a Waker; nil: there is none
 	gait   gait       // how large the runs are
 }
 

@@ -83,6 +83,7 @@ func TestSpool(t *testing.T) {
 	}
 	// Room is made at the cost of whom nobody goes on with, and of nobody else.
 	big := parted(t, 9, 9000, 3000)
+	now = now.Add(time.Second)
 	add(bob, big[0], 0)
 	add(bob, big[1], 0)
 	now = now.Add(spoolLive / 2)

@@ -13,21 +13,25 @@ import (
 // send moves items from the source to the stream, at most wire.Window runs ahead of what the other
 // side acknowledged.
 func (e *engine) send(ctx context.Context) error {
-	after := e.from
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case e.slots <- struct{}{}:
 		}
-		items, through, err := e.next(ctx, after)
+		items, through, mark, err := e.next(ctx, e.after)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return err
 		}
-		after = through
+		if w, ok := e.Source.(Waker); ok && len(items) == 0 && through == e.after {
+			<-e.slots
+			e.park(w, mark)
+			return nil
+		}
+		e.after = through
 		if len(items) == 0 {
 			<-e.slots
 			e.mu.Lock()
@@ -74,25 +78,46 @@ func (e *engine) small(items []model.Item) int {
 	return len(items)
 }
 
+// park has sending go on when there is news since mark.
+func (e *engine) park(w Waker, mark uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.crew.ctx.Err() == nil {
+		e.waking = w.Wake(mark, func() { e.begin(e.send) })
+	}
+}
+
+func (e *engine) stopWaking() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.waking != nil {
+		e.waking()
+	}
+}
+
 // next asks the source and does not trust it with what would make the other side skip items.
-func (e *engine) next(ctx context.Context, after model.Seq) ([]model.Item, model.Seq, error) {
-	items, through, err := e.Source.Next(ctx, after, MaxRunItems, e.runSize())
+func (e *engine) next(ctx context.Context, after model.Seq) (items []model.Item, through model.Seq, mark uint64, err error) {
+	if w, ok := e.Source.(Waker); ok {
+		items, through, mark, err = w.Look(after, MaxRunItems, e.runSize())
+	} else {
+		items, through, err = e.Source.Next(ctx, after, MaxRunItems, e.runSize())
+	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	if through < after {
-		return nil, 0, fault.New(fault.Conflict, "send items",
+		return nil, 0, 0, fault.New(fault.Conflict, "send items",
 			"the other side holds items through %d but this side has sent only through %d in epoch %d: this node runs from an older copy of its data and needs a new epoch",
 			after, through, e.Source.Epoch())
 	}
 	last := after
 	for i := range items {
 		if items[i].Seq <= last || items[i].Seq > through {
-			return nil, 0, fault.New(fault.Other, "send items", "the log gave item %d after %d, through %d", items[i].Seq, last, through)
+			return nil, 0, 0, fault.New(fault.Other, "send items", "the log gave item %d after %d, through %d", items[i].Seq, last, through)
 		}
 		last = items[i].Seq
 	}
-	return items, through, nil
+	return items, through, mark, nil
 }
 
 // dispatch sends one run; the caller has taken a slot for it. Runs leave in the order in which they

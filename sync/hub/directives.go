@@ -26,87 +26,138 @@ func (d *directives) Acked(_ context.Context, at model.Position) error {
 	return nil
 }
 
+// Look implements exchange.Waker.
+func (d *directives) Look(after model.Seq, maxItems, maxBytes int) (items []model.Item, through model.Seq, mark uint64, err error) {
+	// The mark is taken before the rows are read, so that a directive of in between is news.
+	mark = d.news.mark()
+	items, through, err = d.Reader.Directives(d.to, after, maxItems, maxBytes, d.ToAll)
+	if err == nil && len(items) > 0 {
+		d.sends(d.mine, items[len(items)-1].Seq)
+	}
+	return items, through, mark, err
+}
+
+// Wake implements exchange.Waker.
+func (d *directives) Wake(mark uint64, fn func()) (stop func()) { return d.news.wake(mark, fn) }
+
 // Next implements exchange.Source.
 func (d *directives) Next(ctx context.Context, after model.Seq, maxItems, maxBytes int) ([]model.Item, model.Seq, error) {
 	for {
-		// The mark is taken before the rows are read, so that a directive of in between ends the wait.
-		mark := d.news.mark()
-		items, through, err := d.Reader.Directives(d.to, after, maxItems, maxBytes, d.ToAll)
-		if err != nil {
-			return nil, 0, err
+		items, through, mark, err := d.Look(after, maxItems, maxBytes)
+		if err != nil || len(items) > 0 || through != after {
+			return items, through, err
 		}
-		if len(items) > 0 {
-			d.sends(d.mine, items[len(items)-1].Seq)
-		}
-		if len(items) > 0 || through != after {
-			return items, through, nil
-		}
-		if err := d.news.wait(ctx, d.Hub, mark); err != nil {
-			return nil, 0, err
+		woken := make(chan struct{})
+		stop := d.Wake(mark, func() { close(woken) })
+		select {
+		case <-woken:
+		case <-ctx.Done():
+			stop()
+			return nil, 0, context.Cause(ctx)
 		}
 	}
 }
 
-// news wakes the links of a hub when there are new directives. One of the links that wait watches the commits
-// for all: ten thousand that each read their rows after every commit would leave no time for the commits.
+// news wakes the links of a hub when there are new directives. While there are links, one goroutine watches the
+// commits for all: ten thousand that each read their rows after every commit would leave no time for the commits.
 type news struct {
-	watch chan struct{} // held by the link that watches
+	hub *Hub
 
-	mu      sync.Mutex    // guards what follows
-	changed chan struct{} // closed and replaced when there are new directives
-
-	// What follows belongs to the link that watches.
-	commits uint64    // how many there were at the last look; 0: none was had
-	head    model.Seq // the newest directive then
+	mu      sync.Mutex           // guards what follows
+	count   uint64               // how often there was news
+	waiting map[*func()]struct{} // told of the next
+	links   int                  // that are served now
+	stop    func()               // ends the watch, and returns when it has ended; nil: there is none
 }
 
-func newNews() *news { return &news{watch: make(chan struct{}, 1), changed: make(chan struct{})} }
-
-// mark returns what is closed when there is a directive that whoever reads the rows from now on may lack.
-func (n *news) mark() <-chan struct{} {
+// enter begins the watch with the first link; leave ends it with the last.
+func (n *news) enter() (leave func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.changed
+	if n.links++; n.links == 1 {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			n.watch(ctx)
+		}()
+		n.stop = func() { cancel(); <-ended }
+	}
+	return func() {
+		n.mu.Lock()
+		n.links--
+		stop := n.stop
+		if n.links > 0 {
+			stop = func() {}
+		}
+		n.mu.Unlock()
+		stop()
+	}
 }
 
-// wait returns nil when there is news since mark.
-func (n *news) wait(ctx context.Context, h *Hub, mark <-chan struct{}) error {
-	select {
-	case <-mark:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case n.watch <- struct{}{}:
-	}
-	defer func() { <-n.watch }()
-	for {
-		select {
-		case <-mark: // while this one waited for its turn
-			return nil
-		default:
+// watch tells of new directives until ctx ends. Its beginning is news: nobody knows what came before.
+func (n *news) watch(ctx context.Context) {
+	var head model.Seq
+	for commits := uint64(0); ; {
+		now, err := n.hub.Reader.Wait(ctx, commits)
+		if err == nil && commits > 0 {
+			err = pause(ctx, n.hub.Settle)
 		}
-		commits, err := h.Reader.Wait(ctx, n.commits)
+		var newest model.Seq
+		if err == nil {
+			// Nothing is addressed to this server itself, so that through is the newest number given.
+			_, newest, err = n.hub.Reader.Directives(n.hub.Self, 0, 1, 1, false)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil || commits == 0 || newest != head { // who reads the rows finds the error, and ends its link with it
+			n.tell()
+		}
 		if err != nil {
-			return err
-		}
-		if n.commits > 0 {
-			if err := pause(ctx, h.Settle); err != nil {
-				return err
+			if pause(ctx, time.Second) != nil {
+				return
 			}
+			continue
 		}
-		// Nothing is addressed to this server itself, so that through is the newest number given.
-		_, head, err := h.Reader.Directives(h.Self, 0, 1, 1, false)
-		if err != nil {
-			return err
-		}
-		news := n.commits == 0 || head != n.head
-		n.commits, n.head = commits, head
-		if news {
-			n.mu.Lock()
-			close(n.changed)
-			n.changed = make(chan struct{})
-			n.mu.Unlock()
-		}
+		commits, head = now, newest
+	}
+}
+
+func (n *news) tell() {
+	n.mu.Lock()
+	waiting := n.waiting
+	n.waiting = map[*func()]struct{}{}
+	n.count++
+	n.mu.Unlock()
+	for fn := range waiting {
+		(*fn)()
+	}
+}
+
+// mark counts the news so far.
+func (n *news) mark() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.count
+}
+
+func (n *news) wake(mark uint64, fn func()) (stop func()) {
+	n.mu.Lock()
+	if n.count != mark {
+		n.mu.Unlock()
+		fn()
+		return func() {}
+	}
+	if n.waiting == nil {
+		n.waiting = map[*func()]struct{}{}
+	}
+	n.waiting[&fn] = struct{}{}
+	n.mu.Unlock()
+	return func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		delete(n.waiting, &fn)
 	}
 }
 

@@ -158,7 +158,9 @@ func New(c Config) *Hub {
 	if c.Jitter == nil {
 		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
 	}
-	return &Hub{Config: c, news: newNews(), asking: make(chan struct{}, maxAsking), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	h := &Hub{Config: c, asking: make(chan struct{}, maxAsking), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	h.news = &news{hub: h}
+	return h
 }
 
 // Live returns the state of a member's link; false where it has had none since this server started.
@@ -279,6 +281,7 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	}
 	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
 
+	defer h.news.enter()()
 	mine, older := h.enter(m, hello, s, end)
 	defer h.leave(m.ID, mine)
 	h.Heard(m)
