@@ -20,7 +20,7 @@ func (s *Server) drillRoutes() {
 }
 
 type drillInput struct {
-	hostInput
+	Host   string `path:"host" maxLength:"255" doc:"id, or a host name that only one host has"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"5000" default:"500"`
 	Cursor string `query:"cursor" maxLength:"96" doc:"next of the page before"`
 }
@@ -126,7 +126,7 @@ func (s *Server) commandOutput(ctx context.Context, in *outputInput) (*out[schem
 }
 
 type historyInput struct {
-	hostInput
+	Host   string `path:"host" maxLength:"255" doc:"id, or a host name that only one host has"`
 	Kind   string `query:"kind" enum:"packages,certificates,facts" default:"packages"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 	Cursor string `query:"cursor" maxLength:"96" doc:"next of the page before"`

@@ -14,8 +14,8 @@ const (
 	linkUp      = "up"
 	linkLate    = "degraded" // up, but something is late
 	linkUnknown = "unknown"  // this server started too short a time ago to say
-	linkDown  = "down"
-	linkNever = "never"
+	linkDown    = "down"
+	linkNever   = "never"
 )
 
 // patience is how long a link may be down before its site is down rather than degraded. Of its hosts

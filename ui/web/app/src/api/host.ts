@@ -16,9 +16,6 @@ const limit = 5000
 /** Answers of one list. What a host has beyond them is left out, and the page says so. */
 const most = 10
 
-// The description of these operations names the host in the path and not among its parameters.
-const of = (host: string) => ({ host }) as never
-
 /** Asks for page after page, and gives the first answer with the rows of all. */
 async function whole<R, T extends { next?: string; total: number }>(
   ask: (cursor: string | undefined) => Promise<T>,
@@ -43,7 +40,7 @@ export const packagesQuery = (host: string) =>
         (cursor) =>
           body(
             client.GET('/api/v1/hosts/{host}/packages', {
-              params: { path: of(host), query: { limit, cursor } },
+              params: { path: { host }, query: { limit, cursor } },
               signal,
             }),
           ),
@@ -60,7 +57,7 @@ export const certificatesQuery = (host: string) =>
         (cursor) =>
           body(
             client.GET('/api/v1/hosts/{host}/certificates', {
-              params: { path: of(host), query: { limit, cursor } },
+              params: { path: { host }, query: { limit, cursor } },
               signal,
             }),
           ),
@@ -85,7 +82,7 @@ export const historyQuery = (host: string, kind: HistoryKind) =>
         (cursor) =>
           body(
             client.GET('/api/v1/hosts/{host}/history', {
-              params: { path: of(host), query: { kind, limit: 500, cursor } },
+              params: { path: { host }, query: { kind, limit: 500, cursor } },
               signal,
             }),
           ),
@@ -100,7 +97,7 @@ export const diffQuery = (host: string, kind: HistoryKind, from: number, to: num
     queryKey: ['host-diff', host, kind, from, to],
     queryFn: ({ signal }) =>
       body(
-        client.GET('/api/v1/hosts/{host}/history', { params: { path: of(host), query: { kind, from, to } }, signal }),
+        client.GET('/api/v1/hosts/{host}/history', { params: { path: { host }, query: { kind, from, to } }, signal }),
       ),
     ...onceAsked,
   })

@@ -4687,7 +4687,10 @@ export interface operations {
                 cursor?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -4796,7 +4799,10 @@ export interface operations {
                 to?: number;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -4831,7 +4837,10 @@ export interface operations {
                 cursor?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -5955,4 +5964,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:3a2f989fb67f2920b4ed3ab8bdbde457c422469b5d34b6e3e63e4160163cede0
+// described by sha256:26cb1988e74c106d1ddb3fc8e3c3815176518f4c96ea483693c8bbef562e9c35
