@@ -34,12 +34,12 @@ function two(n: number, unit: string, m: number, lesser: string): string {
 }
 
 /**
- * How long ago, or how far ahead, an instant is: "12 s ago", "in 3 h". Up to two seconds ahead count as
+ * How long ago, or how far ahead, an instant is: "12 s ago", "in 3 h". Up to five seconds ahead count as
  * now: the server's clock and this page's estimate of it are not that exact.
  */
 export function ago(at: number, now: number): string {
   const d = now - at
-  if (d > -2 * second && d < 2 * second) return 'just now'
+  if (d > -5 * second && d < 2 * second) return 'just now'
   return d < 0 ? `in ${coarse(-d)}` : `${coarse(d)} ago`
 }
 
