@@ -89,13 +89,19 @@ func (w *Line) carry(ctx context.Context, from, to net.Conn, n *atomic.Int64) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	way := make(chan piece, max(lineRoom, w.Rate*int(w.Delay/time.Millisecond)/1000/packet))
+	arrived := make(chan struct{})
 	w.wg.Go(func() {
+		defer close(arrived)
 		defer cancel()
 		defer to.Close()
 		for {
 			var p piece
+			var more bool
 			select {
-			case p = <-way:
+			case p, more = <-way:
+				if !more {
+					return
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -141,7 +147,8 @@ func (w *Line) carry(ctx context.Context, from, to net.Conn, n *atomic.Int64) {
 			if !errors.Is(err, io.EOF) {
 				return
 			}
-			sleep(ctx, 2*w.Delay) // what is on the way still arrives
+			close(way) // what is on the way still arrives
+			<-arrived
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +44,9 @@ func (s *Store) openDB(uptime func() time.Duration) error {
 	if err := s.writable(op); err != nil {
 		return err
 	}
+	if err := dropEmpty(s.dir); err != nil {
+		return fault.New(fault.ReadOnly, op, "%w; give the user that runs this the right to write there", err)
+	}
 	db, err := badger.Open(s.settings())
 	if err != nil {
 		return explain(op, err)
@@ -58,6 +62,25 @@ func (s *Store) openDB(uptime func() time.Duration) error {
 	if err != nil {
 		_ = db.Close()
 		return fault.Wrap(op, err)
+	}
+	return nil
+}
+
+// dropEmpty removes log files that a crash left between their creation and their first byte: Badger takes such a one
+// for damage at every start. Nothing can be in them.
+func dropEmpty(dir string) error {
+	names, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err == nil && info.Size() == 0 {
+			err = os.Remove(name)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
