@@ -72,6 +72,7 @@ type sender struct {
 	store   *snapshots
 	streams Streamer    // nil: none
 	damaged func(error) // told of a snapshot here that is damaged
+	lines   pipelines   // of entries, to other nodes
 }
 
 // newSender puts snapshots of store on streams; all else is left to t.
@@ -115,9 +116,19 @@ func (t *sender) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, ar
 	return t.NetworkTransport.InstallSnapshot(id, target, &short, resp, bytes.NewReader(body))
 }
 
+// AppendEntriesPipeline implements raft.Transport.
+func (t *sender) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+	p, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
+	if err != nil {
+		return nil, err
+	}
+	return t.lines.keep(p, netTimeout)
+}
+
 // Close implements raft.WithClose: nothing is sent or received any more. Closing twice is allowed.
 func (t *sender) Close() error {
 	t.store.halt()
+	t.lines.close()
 	return t.NetworkTransport.Close()
 }
 

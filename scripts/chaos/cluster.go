@@ -201,8 +201,14 @@ func (n *Node) Stop() error {
 	case <-n.done:
 		return nil
 	case <-time.After(20 * time.Second):
-		n.Kill()
-		return fmt.Errorf("%s did not stop within 20 s; the end of its log:\n%s", n.Name, local.Tail(n.Log(), 12))
+		before := local.Tail(n.Log(), 12)
+		_ = n.cmd.Process.Signal(syscall.SIGQUIT) // what it waits for
+		select {
+		case <-n.done:
+		case <-time.After(5 * time.Second):
+			n.Kill()
+		}
+		return fmt.Errorf("%s did not stop within 20 s; the end of its log:\n%s\nand what it was doing:\n%s", n.Name, before, local.Tail(n.Log(), 2000))
 	}
 }
 
