@@ -69,11 +69,15 @@ func (s *Store) openDB(uptime func() time.Duration) error {
 // dropEmpty removes log files that a crash left between their creation and their first byte: Badger takes such a one
 // for damage at every start. Nothing can be in them.
 func dropEmpty(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
+	logs, err := filepath.Glob(filepath.Join(dir, "*.vlog"))
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	tables, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	if err != nil {
+		return err
+	}
+	for _, name := range append(logs, tables...) {
 		info, err := os.Stat(name)
 		if err == nil && info.Size() == 0 {
 			err = os.Remove(name)

@@ -23,8 +23,10 @@ func TestALogFileWithoutAByte(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "000099.vlog"), nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"000099.vlog", "00099.mem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if s, err = Open(dir, Options{MinFree: -1}); err != nil {
 		t.Fatal(err)
