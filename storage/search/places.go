@@ -166,10 +166,13 @@ func (x *Index) ReachInSteps(id model.SiteID, up bool) (step func() (more bool))
 		defer x.unlock()
 		now := left[:min(reachStep, len(left))]
 		left = left[len(now):]
-		for _, ord := range now {
+		for i, ord := range now {
 			// A host of another site may have the ordinal by now; it is shown as it was.
 			if x.own[ord] != statusGone && x.show(ord) {
 				x.changes.add(x.ids[ord])
+			}
+			if i == len(now)-1 || now[i+1]>>zoneBits != ord>>zoneBits {
+				x.zones.renew(x, ord)
 			}
 		}
 		return len(left) > 0

@@ -69,3 +69,32 @@ func TestReachInSteps(t *testing.T) {
 		t.Error("there is something to do for a word that changes nothing")
 	}
 }
+
+// TestReachLeavesNoBounds: when a site is back, no run of ordinals keeps bounds of the time when its hosts were shown
+// as unknown. With them, the newest of those that are unknown were looked for in every run.
+func TestReachLeavesNoBounds(t *testing.T) {
+	x := New(1)
+	var first []Change
+	for n := range 5*zoneHosts + 17 {
+		h := numbered(n)
+		h.LastSeen = model.Time(n + 1)
+		first = append(first, Change{ID: h.ID, Host: &h})
+	}
+	x.Apply(first)
+	for site := range byte(3) {
+		x.Reach(model.SiteID{site}, false)
+	}
+	for i := range x.zones.of {
+		if z := &x.zones.of[i]; z.latest[statusUnknown] < z.earliest[statusUnknown] || z.latest[statusUp] > z.earliest[statusUp] {
+			t.Fatalf("all are lost; run %d has %+v", i, *z)
+		}
+	}
+	for site := range byte(3) {
+		x.Reach(model.SiteID{site}, true)
+	}
+	for i := range x.zones.of {
+		if z := &x.zones.of[i]; z.latest[statusUnknown] > z.earliest[statusUnknown] || z.latest[statusUp] < z.earliest[statusUp] {
+			t.Errorf("all are back; run %d has %+v", i, *z)
+		}
+	}
+}

@@ -53,9 +53,15 @@ func (z *zones) saw(x *Index, ord uint32) {
 // wear counts changes of the ordinal's run.
 func (z *zones) wear(x *Index, ord uint32, n int32) {
 	run := &z.of[ord>>zoneBits]
-	if run.worn += n; run.worn < x.tuning.zoneWear {
-		return
+	if run.worn += n; run.worn >= x.tuning.zoneWear {
+		z.renew(x, ord)
 	}
+}
+
+// renew works out the bounds of the ordinal's run anew. Whoever changes a whole site does it when a run is through:
+// bounds that every run keeps of hosts that have left it make a question look into all of them.
+func (z *zones) renew(x *Index, ord uint32) {
+	run := &z.of[ord>>zoneBits]
 	run.clear()
 	from := ord &^ (zoneHosts - 1)
 	for o := from; o < min(from+zoneHosts, x.n); o++ {
