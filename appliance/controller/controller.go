@@ -78,7 +78,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 }
 
 func newController(c config.Config, o Options) *controller {
-	k := &controller{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleController, o.Version), full: make(chan struct{}, 1)}
+	k := &controller{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleController, o.Version)}
 	k.tellers = newTellers(k.tellEndpoints)
 	return k
 }
@@ -106,8 +106,7 @@ type controller struct {
 	tellers *tellers
 	reach   *serve.Reach
 
-	full     chan struct{} // 1: the disk here fills up
-	stopping atomic.Bool   // told to; see notReady
+	stopping atomic.Bool // told to; see notReady
 	closers  []func() error
 }
 
@@ -124,7 +123,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	}
 	k.later(store.Close)
 	k.rows = serve.Rows{Store: store}
-	if k.space, err = space.Open(space.Config{Dir: k.Data, Changed: k.filled, Log: k.log}); err != nil {
+	if k.space, err = space.Open(space.Config{Dir: k.Data, Log: k.log}); err != nil {
 		return err
 	}
 	if k.ca, err = enroll.OpenCA(filepath.Join(k.Data, "pki"), "Skerry federation CA", time.Now, nil); err != nil {
@@ -207,7 +206,6 @@ func (k *controller) run(outer context.Context) error {
 	g, ctx := errgroup.WithContext(inner)
 	g.Go(func() error { return k.door.Server.Run(ctx) })
 	g.Go(func() error { return k.space.Run(ctx) })
-	g.Go(func() error { return k.makeRoom(ctx) })
 	g.Go(func() error {
 		return k.gate.peers(ctx, k.door.Server.Listen(link.ProtoPeer), func(ctx context.Context, s *link.Session, from string) {
 			err := k.mesh.Serve(ctx, s, from)
@@ -247,49 +245,19 @@ func (k *controller) room(keepUp bool) error {
 	return k.space.Err(space.Low)
 }
 
-// filled notes that the disk here fills up. It is told by who must be quick.
-func (k *controller) filled(l space.Level) {
-	if l == space.Plenty {
-		return
-	}
-	select {
-	case k.full <- struct{}{}:
-	default:
-	}
-}
-
-// makeRoom lets another node lead whenever the disk here fills up: the group then goes on taking changes in.
-func (k *controller) makeRoom(ctx context.Context) error {
-	for {
-		select {
-		case <-k.full:
-		case <-ctx.Done():
-			return nil
-		}
-		k.passOn(ctx, "no other node takes the lead from one whose disk is full")
-	}
-}
-
-// leave lets another node lead before this one stops, so that writes go on at once.
+// leave lets another node lead before this one stops, where it leads and there is another, so that writes go on at once.
+// That a disk fills up is no business of this root: the node hands over by itself then (node.Config.Room).
 func (k *controller) leave(ctx context.Context) {
 	k.stopping.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, handOver)
 	defer cancel()
-	k.passOn(ctx, "no other node takes the lead now; the group elects one")
-	_ = k.gossip.Leave(ctx) // the others find out by themselves otherwise
-}
-
-// passOn lets another node lead, where this one does and there is another. It takes handOver at most.
-func (k *controller) passOn(ctx context.Context, orElse string) {
-	ctx, cancel := context.WithTimeout(ctx, handOver)
-	defer cancel()
 	n := k.group.Load()
-	if leads, _ := n.Leader(); !leads || len(k.others()) == 0 {
-		return
+	if leads, _ := n.Leader(); leads && len(k.others()) > 0 {
+		if err := n.Transfer(ctx, ""); err != nil {
+			k.log.Warn("no other node takes the lead now; the group elects one", "err", err)
+		}
 	}
-	if err := n.Transfer(ctx, ""); err != nil {
-		k.log.Warn(orElse, "err", err)
-	}
+	_ = k.gossip.Leave(ctx) // the others find out by themselves otherwise
 }
 
 // serve starts everything that others see. outer ends when the server is told to stop.
