@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
@@ -248,13 +249,13 @@ func diffView(d schema.HostDiff) view {
 		return name + " (" + arch + ")"
 	}
 	for _, p := range d.ChangedPackages {
-		v.add(p.Name, "changed", name(p.Name, p.Arch), p.From, p.To)
+		v.add(p.Name, cmp.Or(p.Change, "changed"), name(p.Name, p.Arch), p.From, p.To)
 	}
 	for _, p := range d.AddedPackages {
-		v.add(p.Name, "added", name(p.Name, p.Arch), nothing{}, p.Version)
+		v.add(p.Name, cmp.Or(p.Change, "install"), name(p.Name, p.Arch), nothing{}, p.Version)
 	}
 	for _, p := range d.RemovedPackages {
-		v.add(p.Name, "removed", name(p.Name, p.Arch), p.Version, nothing{})
+		v.add(p.Name, cmp.Or(p.Change, "removal"), name(p.Name, p.Arch), p.Version, nothing{})
 	}
 	certificate := func(c schema.Certificate) string { return c.Subject + " in " + c.Path }
 	for _, c := range d.ChangedCertificates {

@@ -209,11 +209,11 @@ func TestFactsCertificatesAndHistory(t *testing.T) {
 		t.Errorf("its next: %+v", page)
 	}
 	diff := answer[model.HostDiff](d, model.RouteHostHistory, model.ParamKind, "packages", model.ParamFrom, "1", model.ParamTo, "2")
-	if p := diff.Packages; p == nil || len(p.Added) != 1 || p.Added[0].Name != "new" || len(p.Changed) != 1 || p.Changed[0].To != "1.1" || len(p.Removed) != 1 {
+	if p := diff.Packages; p == nil || len(p.Added) != 1 || p.Added[0].Name != "new" || len(p.Changed) != 1 || p.Changed[0].To != "1.1" || p.Changed[0].Change != model.PackageUpgraded || len(p.Removed) != 1 {
 		t.Errorf("%+v", diff)
 	}
 	back := answer[model.HostDiff](d, model.RouteHostHistory, model.ParamKind, "packages", model.ParamFrom, "2", model.ParamTo, "1")
-	if back.Packages.Removed[0].Name != "new" || back.From.N != 2 {
+	if back.Packages.Removed[0].Name != "new" || back.From.N != 2 || back.Packages.Changed[0].Change != model.PackageDowngraded {
 		t.Errorf("%+v", back)
 	}
 	if c := answer[model.HostDiff](d, model.RouteHostHistory, model.ParamKind, "certificates", model.ParamFrom, "1", model.ParamTo, "2"); len(c.Certificates.Changed) != 1 {
@@ -346,5 +346,30 @@ func TestShortOutput(t *testing.T) {
 	cancel()
 	if err := d.detail.RunGC(ended); err != nil {
 		t.Error(err)
+	}
+}
+
+// Which way a package went is told by the order of its ecosystem, or of its manager; by no order it is only another version.
+func TestDirection(t *testing.T) {
+	for _, c := range []struct {
+		manager, ecosystem, from, to string
+		want                         model.VersionChange
+	}{
+		{"dpkg", "", "1.10-1", "1.9-1", model.PackageDowngraded},
+		{"dpkg", "", "1:1.0", "2.0", model.PackageDowngraded},
+		{"dpkg", "", "1.0~rc1", "1.0", model.PackageUpgraded},
+		{"dpkg", "", "1.0", "1.0", model.PackageChanged},
+		{"rpm", "", "1.0-9.el9", "1.0-10.el9", model.PackageUpgraded},
+		{"apk", "", "1.0_rc1-r0", "1.0-r0", model.PackageUpgraded},
+		{"apk", "", "1.0-r0", "not a version", model.PackageChanged},
+		{"npm", "npm", "1.9.0", "1.10.0", model.PackageUpgraded},
+		{"pip", "PyPI", "2.0.post1", "2.0", model.PackageDowngraded},
+		{"pip", "", "1.0", "2.0", model.PackageChanged},
+		{"other", "Nowhere", "1", "2", model.PackageChanged},
+	} {
+		p := &model.PackageChange{Manager: c.manager, Name: "x", Ecosystem: c.ecosystem, From: c.from, To: c.to}
+		if got := direction(model.OS{ID: "debian", Version: "12"}, p); got != c.want {
+			t.Errorf("%s %s %q -> %q: %s, want %s", c.manager, c.ecosystem, c.from, c.to, got, c.want)
+		}
 	}
 }

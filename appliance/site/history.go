@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"github.com/skerryhq/skerry/engine/exposure"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
@@ -83,6 +84,10 @@ func (d drill) diff(op string, p page, kind detail.Kind, name, from, to string) 
 		var x, y model.Inventory
 		if err = both(a, b, &x, &y); err == nil {
 			diff := inventory.DiffPackages(x, y)
+			for i := range diff.Changed {
+				c := &diff.Changed[i]
+				c.Change = direction(y.OS, c)
+			}
 			out.Packages = &diff
 		}
 	case detail.Certificates:
@@ -101,6 +106,19 @@ func (d drill) diff(op string, p page, kind detail.Kind, name, from, to string) 
 		return nil, fault.New(fault.Corrupt, op, "what is stored of host %s: %w", p.Host, err)
 	}
 	return out, nil
+}
+
+// direction says which way a package went, by the version order of its ecosystem, or of its manager where it has none.
+func direction(os model.OS, c *model.PackageChange) model.VersionChange {
+	order := exposure.OrderOf(os, model.Package{Manager: c.Manager, Name: c.Name, Ecosystem: c.Ecosystem})
+	n, known := exposure.Compare(order, c.From, c.To)
+	switch {
+	case known && n < 0:
+		return model.PackageUpgraded
+	case known && n > 0:
+		return model.PackageDowngraded
+	}
+	return model.PackageChanged
 }
 
 // version reads one version by its number.

@@ -24,7 +24,11 @@ func DiffPackages(from, to model.Inventory) model.PackagesDiff {
 		case b == nil:
 			d.Removed = append(d.Removed, *a)
 		default:
-			d.Changed = append(d.Changed, model.PackageChange{Manager: a.Manager, Name: a.Name, Arch: a.Arch, From: a.Version, To: b.Version})
+			c := model.PackageChange{Manager: a.Manager, Name: a.Name, Arch: a.Arch, From: a.Version, To: b.Version}
+			if a.Ecosystem == b.Ecosystem {
+				c.Ecosystem = a.Ecosystem
+			}
+			d.Changed = append(d.Changed, c)
 		}
 	})
 	return d

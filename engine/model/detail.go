@@ -94,12 +94,28 @@ type PackagesDiff struct {
 
 // PackageChange is a package with another version than before.
 type PackageChange struct {
-	Manager string `json:"manager"`
-	Name    string `json:"name"`
-	Arch    string `json:"arch,omitzero"`
-	From    string `json:"from"`
-	To      string `json:"to"`
+	Manager   string `json:"manager"`
+	Name      string `json:"name"`
+	Arch      string `json:"arch,omitzero"`
+	Ecosystem string `json:"ecosystem,omitzero"` // where both sides say the same one
+	From      string `json:"from"`
+	To        string `json:"to"`
+	// Change says which way it went; empty where nobody judged it, as at a site of an earlier version.
+	Change VersionChange `json:"change,omitzero"`
 }
+
+// VersionChange says what became of a package.
+type VersionChange string
+
+// What can become of a package. PackageChanged says that one version took the place of another and that nobody knows
+// their order, or that they are equal in it: the same version, built anew.
+const (
+	PackageInstalled  VersionChange = "install"
+	PackageRemoved    VersionChange = "removal"
+	PackageUpgraded   VersionChange = "upgrade"
+	PackageDowngraded VersionChange = "downgrade"
+	PackageChanged    VersionChange = "changed"
+)
 
 // CertificatesDiff is what turns one list of certificates into another.
 type CertificatesDiff struct {

@@ -153,8 +153,9 @@ func (s *Server) hostHistory(ctx context.Context, in *historyInput) (*out[schema
 	}
 	diff := schema.HostDiff{From: versionRow(d.From), To: versionRow(d.To), Sections: d.Sections}
 	if p := d.Packages; p != nil {
-		diff.AddedPackages, diff.RemovedPackages = each(p.Added, packageRow), each(p.Removed, packageRow)
-		diff.ChangedPackages = each(p.Changed, func(c model.PackageChange) schema.PackageChange { return schema.PackageChange(c) })
+		diff.AddedPackages = each(p.Added, diffPackage(model.PackageInstalled))
+		diff.RemovedPackages = each(p.Removed, diffPackage(model.PackageRemoved))
+		diff.ChangedPackages = each(p.Changed, packageChange)
 		if p.OSFrom != nil && p.OSTo != nil {
 			diff.OSFrom, diff.OSTo = p.OSFrom.Name, p.OSTo.Name
 		}
@@ -179,6 +180,22 @@ func each[A, B any](list []A, fn func(A) B) []B {
 
 func packageRow(p model.Package) schema.Package {
 	return schema.Package{Manager: p.Manager, Name: p.Name, Version: p.Version, Arch: p.Arch, Source: p.Source, SourceVersion: p.SourceVersion}
+}
+
+func diffPackage(change model.VersionChange) func(model.Package) schema.DiffPackage {
+	return func(p model.Package) schema.DiffPackage {
+		return schema.DiffPackage{Package: packageRow(p), Change: string(change)}
+	}
+}
+
+// packageChange is a change as its site judged it. One that did not, because it is of an earlier version, or that says what
+// this version does not know, leaves it open which way the package went.
+func packageChange(c model.PackageChange) schema.PackageChange {
+	row := schema.PackageChange{Manager: c.Manager, Name: c.Name, Arch: c.Arch, From: c.From, To: c.To, Change: string(model.PackageChanged)}
+	if c.Change == model.PackageUpgraded || c.Change == model.PackageDowngraded {
+		row.Change = string(c.Change)
+	}
+	return row
 }
 
 func certificateRow(c model.Certificate) schema.Certificate {

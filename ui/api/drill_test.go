@@ -25,7 +25,8 @@ func TestDrillAtBothTiers(t *testing.T) {
 		model.RouteHostOutput:       model.HostOutput{Answered: top, Command: command, Text: "hello", Size: 99},
 	}
 	diff := model.HostDiff{Answered: top, Kind: "packages", From: model.Version{N: 1}, To: model.Version{N: 2}, Packages: &model.PackagesDiff{
-		OSFrom: &model.OS{Name: "12"}, OSTo: &model.OS{Name: "13"}, Changed: []model.PackageChange{{Name: "bash", From: "4", To: "5"}},
+		OSFrom: &model.OS{Name: "12"}, OSTo: &model.OS{Name: "13"}, Changed: []model.PackageChange{{Name: "bash", From: "4", To: "5"}, {Name: "sed", From: "4", To: "3", Change: model.PackageDowngraded}},
+		Added: []model.Package{{Name: "new"}}, Removed: []model.Package{{Name: "old"}},
 	}}
 	var asked []string
 	ask := func(_ context.Context, route string, params map[string]string) (any, error) {
@@ -73,6 +74,9 @@ func TestDrillAtBothTiers(t *testing.T) {
 			o := read[schema.CommandOutput](r, r.do("GET", "/api/v1/commands/"+command.String()+"/output/berlin-a", nil), 200)
 			if o.Text != "hello" || o.Size != 99 || o.Command != command.String() {
 				t.Errorf("%+v", o)
+			}
+			if d := h.Diff; d.ChangedPackages[0].Change != "changed" || d.ChangedPackages[1].Change != "downgrade" || d.AddedPackages[0].Change != "install" || d.RemovedPackages[0].Change != "removal" {
+				t.Errorf("%+v", d)
 			}
 			want := "host.packages d.0 3|host.certificates  500|host.facts  |host.history  100|host.history  100|host.output  262144"
 			if got := strings.Join(asked, "|"); got != want {

@@ -71,8 +71,8 @@ type HostDiff struct {
 	To                  HostVersion         `json:"to"`
 	OSFrom              string              `json:"os_from,omitempty" doc:"where the system itself differs"`
 	OSTo                string              `json:"os_to,omitempty"`
-	AddedPackages       []Package           `json:"added_packages,omitempty"`
-	RemovedPackages     []Package           `json:"removed_packages,omitempty"`
+	AddedPackages       []DiffPackage       `json:"added_packages,omitempty"`
+	RemovedPackages     []DiffPackage       `json:"removed_packages,omitempty"`
 	ChangedPackages     []PackageChange     `json:"changed_packages,omitempty"`
 	AddedCertificates   []Certificate       `json:"added_certificates,omitempty"`
 	RemovedCertificates []Certificate       `json:"removed_certificates,omitempty"`
@@ -87,6 +87,13 @@ type PackageChange struct {
 	Arch    string `json:"arch,omitempty"`
 	From    string `json:"from"`
 	To      string `json:"to"`
+	Change  string `json:"change" enum:"upgrade,downgrade,changed" doc:"which way the version went, in the order of its ecosystem; changed: that order does not say"`
+}
+
+// DiffPackage is a package that came or went.
+type DiffPackage struct {
+	Package
+	Change string `json:"change" enum:"install,removal"`
 }
 
 // CertificateChange is a certificate in the place of another.

@@ -1653,6 +1653,16 @@ export interface components {
             vendor?: string;
             version?: string;
         };
+        DiffPackage: {
+            arch?: string;
+            /** @enum {string} */
+            change: "install" | "removal";
+            manager: string;
+            name: string;
+            source?: string;
+            source_version?: string;
+            version: string;
+        };
         Disk: {
             model?: string;
             name: string;
@@ -1969,7 +1979,7 @@ export interface components {
         };
         HostDiff: {
             added_certificates?: components["schemas"]["Certificate"][] | null;
-            added_packages?: components["schemas"]["Package"][] | null;
+            added_packages?: components["schemas"]["DiffPackage"][] | null;
             changed_certificates?: components["schemas"]["CertificateChange"][] | null;
             changed_packages?: components["schemas"]["PackageChange"][] | null;
             from: components["schemas"]["HostVersion"];
@@ -1977,7 +1987,7 @@ export interface components {
             os_from?: string;
             os_to?: string;
             removed_certificates?: components["schemas"]["Certificate"][] | null;
-            removed_packages?: components["schemas"]["Package"][] | null;
+            removed_packages?: components["schemas"]["DiffPackage"][] | null;
             /** @description of the facts, those that differ */
             sections?: string[] | null;
             to: components["schemas"]["HostVersion"];
@@ -2364,6 +2374,11 @@ export interface components {
         };
         PackageChange: {
             arch?: string;
+            /**
+             * @description which way the version went, in the order of its ecosystem; changed: that order does not say
+             * @enum {string}
+             */
+            change: "upgrade" | "downgrade" | "changed";
             from: string;
             manager: string;
             name: string;
@@ -5964,4 +5979,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:26cb1988e74c106d1ddb3fc8e3c3815176518f4c96ea483693c8bbef562e9c35
+// described by sha256:80c3cddea1519a2948db67aeb6aff4bd7344a2f22c479c896258d84e8a9299af

@@ -10,7 +10,7 @@ import { type Column, DetailTable } from '../DetailTable'
 import classes from './Host.module.css'
 
 interface Change {
-  how: 'added' | 'removed' | 'changed'
+  how: string
   what: string
   from: string
   to: string
@@ -50,10 +50,10 @@ function changes(d: HostDiff): Change[] {
     return t === undefined ? c.serial : `until ${dayOf(t)}`
   }
   return [
-    ...(d.added_packages ?? []).map((p): Change => ({ how: 'added', what: pack(p), from: '', to: p.version })),
-    ...(d.removed_packages ?? []).map((p): Change => ({ how: 'removed', what: pack(p), from: p.version, to: '' })),
+    ...(d.added_packages ?? []).map((p): Change => ({ how: p.change, what: pack(p), from: '', to: p.version })),
+    ...(d.removed_packages ?? []).map((p): Change => ({ how: p.change, what: pack(p), from: p.version, to: '' })),
     ...(d.changed_packages ?? []).map((p): Change => ({
-      how: 'changed',
+      how: p.change,
       what: p.arch ? `${p.name} (${p.arch})` : p.name,
       from: p.from,
       to: p.to,
