@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -68,6 +69,50 @@ func (s *site) serveSafe(ctx context.Context, g *errgroup.Group, door *serve.Doo
 	g.Go(func() error { return server.ServeSocket(ctx, socket) })
 }
 
+// failing is a store that says when it can no longer be written.
+type failing interface {
+	Failed() <-chan struct{} // closed when Err becomes set
+	Err() error
+}
+
+// inUse are the stores that are open, by name.
+func (s *site) inUse() map[string]failing {
+	all := map[string]failing{}
+	if s.rows.Store != nil {
+		all[storeIndex] = s.rows.Store
+	}
+	if s.outbox != nil {
+		all[storeOutbox] = s.outbox
+	}
+	if s.detail != nil {
+		all[storeDetail] = s.detail
+	}
+	return all
+}
+
+// watchStores waits until a store can no longer be written, or is found damaged by whoever reads it. From then on nothing
+// is changed any more, in no store: each of them is worth something only beside the others. It returns when ctx ends.
+func (s *site) watchStores(ctx context.Context, stores map[string]failing) {
+	var all sync.WaitGroup
+	for name, store := range stores {
+		all.Go(func() {
+			select {
+			case <-store.Failed():
+				s.stop(failure(name, store.Err()), name)
+			case <-ctx.Done():
+			}
+		})
+	}
+	all.Wait()
+}
+
+// stop ends all changes while the site serves. The first reason stays.
+func (s *site) stop(why error, store string) {
+	if s.later.CompareAndSwap(nil, &why) {
+		s.log.Error("nothing is changed any more", "store", store, "reason", why.Error())
+	}
+}
+
 // selfCheck reads the index and the detail tier whole, once, while the site serves: what no start reads may be damaged
 // as well. From the moment that it finds something, nothing is changed any more.
 func (s *site) selfCheck(ctx context.Context) {
@@ -84,9 +129,7 @@ func (s *site) selfCheck(ctx context.Context) {
 			return
 		}
 		if fault.Is(err, fault.Corrupt) {
-			why := damage(store.name, err)
-			s.log.Error("a store of this site is damaged; nothing is changed any more", "store", store.name, "reason", err.Error())
-			s.later.Store(&why)
+			s.stop(damage(store.name, err), store.name)
 			return
 		}
 		if err != nil {
@@ -96,7 +139,7 @@ func (s *site) selfCheck(ctx context.Context) {
 	s.log.Info("every store was read whole", "took", time.Since(began).Round(time.Millisecond).String())
 }
 
-// unwell says why this site is in safe mode, since its start or since the self-check found something; nil: it is not.
+// unwell says why this site is in safe mode, since its start or since a store failed or was found damaged; nil: it is not.
 func (s *site) unwell() error {
 	if s.damaged != nil {
 		return s.damaged
@@ -105,6 +148,15 @@ func (s *site) unwell() error {
 		return *why
 	}
 	return nil
+}
+
+// failure says what a store has that failed while it was in use.
+func failure(store string, err error) error {
+	if fault.Is(err, fault.Corrupt) {
+		return damage(store, err)
+	}
+	return fault.New(fault.ReadOnly, "", "this site is in safe mode and changes nothing: its store %q cannot be written (%w). "+
+		"See that the disk is well, then restart the server: what was acknowledged is there, and agents send the rest again", store, err)
 }
 
 func damage(store string, err error) error {

@@ -126,7 +126,7 @@ type site struct {
 	line    line                  // to the controller
 	prop    *uplink.Proposer      // nil where the rows are damaged
 	damaged error                 // why this site is in safe mode since its start; see unwell
-	later   atomic.Pointer[error] // the same, as the self-check found
+	later   atomic.Pointer[error] // the same, of what happened while it served
 	hub     *hub.Hub
 	judge   *agentd.Presence // whether hosts report
 	door    *serve.Door      // nil while nothing is served
@@ -188,6 +188,7 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		g.Go(func() error { return s.detail.RunGC(ctx) })
 	}
 	g.Go(func() error { return s.space.Run(ctx) })
+	g.Go(func() error { s.watchStores(ctx, s.inUse()); return nil })
 	g.Go(func() error { _ = s.clock.Run(ctx); return nil }) // it has said what is wrong; a site serves without a floor
 	if err := s.serve(ctx, g, door, socket); err != nil {
 		stop() // what was started already ends for no other reason

@@ -102,6 +102,7 @@ type Store struct {
 
 	mu      sync.Mutex        // guards what follows
 	latched error             // the first failed commit
+	broken  chan struct{}     // closed when latched is set
 	damaged map[digest]bool   // bodies found damaged; the next Put of such a body stores it again
 	loose   bool              // a body may have lost its last record since the last sweep
 	counted map[change]Counts // what was counted lately
@@ -130,6 +131,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{
 		dir: dir, log: o.Log, minFree: o.MinFree, interval: o.GCInterval, free: freeBytes, keep: o.Retention.withDefaults(), exists: o.Exists,
 		compare: o.Compare, now: o.Now, damaged: map[digest]bool{}, loose: true, counted: map[change]Counts{},
+		broken: make(chan struct{}),
 	}
 	if err := s.openDB(o.Uptime); err != nil {
 		return nil, err
@@ -408,12 +410,25 @@ func (s *Store) update(op string, fn func(*badger.Txn) error) error {
 		}
 		err = fault.New(fault.ReadOnly, "", "writing to %s failed (%w); nothing more is written to it until the disk is put right and the program is started again", s.dir, err)
 		s.mu.Lock()
-		s.latched = err
+		if s.latched == nil {
+			s.latched = err
+			close(s.broken)
+		}
 		s.mu.Unlock()
 		s.log.Error("the detail tier can no longer be written", "folder", s.dir, "err", err)
 		return fault.Wrap(op, err)
 	}
 }
+
+// Err returns why nothing more is written, with kind fault.ReadOnly, or nil. Once set it stays.
+func (s *Store) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latched
+}
+
+// Failed is closed when Err becomes set.
+func (s *Store) Failed() <-chan struct{} { return s.broken }
 
 // writable refuses when the disk is nearly full.
 func (s *Store) writable(op string) error {

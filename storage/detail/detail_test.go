@@ -354,6 +354,10 @@ func TestFailedCommitLatches(t *testing.T) {
 	if !fault.Is(err, fault.ReadOnly) {
 		t.Fatalf("a commit to a closed database: %v", err)
 	}
+	<-s.Failed()
+	if err := s.Err(); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("it says of itself %v", err)
+	}
 	called := false
 	if err := s.update("test", func(*badger.Txn) error { called = true; return nil }); !fault.Is(err, fault.ReadOnly) || called {
 		t.Fatalf("the next write: %v, tried: %t", err, called)

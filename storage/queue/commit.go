@@ -91,7 +91,7 @@ func (q *Queue) write(group []*op) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if failed != nil {
-		q.latched = failed
+		q.latchLocked(failed)
 		for _, o := range group {
 			o.err = failed
 		}
@@ -149,7 +149,7 @@ func (q *Queue) shrink() {
 		q.log.Debug("the drained queue was made smaller", "path", q.path, "from_bytes", size, "to_bytes", q.shrunk)
 	case swapped:
 		q.mu.Lock()
-		q.latched = fault.New(fault.ReadOnly, "", "replacing %s failed (%w); put the disk right and start the program again", q.path, err)
+		q.latchLocked(fault.New(fault.ReadOnly, "", "replacing %s failed (%w); put the disk right and start the program again", q.path, err))
 		q.mu.Unlock()
 		q.log.Error("the queue can no longer be written", "path", q.path, "err", err)
 	default:

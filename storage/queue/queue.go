@@ -57,7 +57,8 @@ type Queue struct {
 	mu      sync.Mutex // guards what follows
 	state   state      // as of the last commit
 	moved   chan struct{}
-	latched error // the first failed commit
+	latched error         // the first failed commit
+	broken  chan struct{} // closed when latched is set
 }
 
 // Open opens the queue in the file path, and makes it (mode 0600) if there is none; the folder must
@@ -92,7 +93,7 @@ func Open(path string, o Options) (*Queue, error) {
 	q := &Queue{
 		path: path, log: o.Log, now: o.Now, compact: o.CompactBytes,
 		ops: make(chan *op), quit: make(chan struct{}), stopped: make(chan struct{}),
-		commit: (*bbolt.Tx).Commit, db: db, state: s, moved: make(chan struct{}),
+		commit: (*bbolt.Tx).Commit, db: db, state: s, moved: make(chan struct{}), broken: make(chan struct{}),
 	}
 	go q.run()
 	return q, nil
@@ -112,6 +113,24 @@ func (q *Queue) Close() error {
 		}
 	})
 	return err
+}
+
+// Err returns why nothing more is written, with kind fault.ReadOnly, or nil. Once set it stays.
+func (q *Queue) Err() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.latched
+}
+
+// Failed is closed when Err becomes set.
+func (q *Queue) Failed() <-chan struct{} { return q.broken }
+
+// latchLocked keeps the first failure; q.mu is held.
+func (q *Queue) latchLocked(err error) {
+	if q.latched == nil {
+		q.latched = err
+		close(q.broken)
+	}
 }
 
 // Len returns the number of items that wait.

@@ -343,9 +343,16 @@ func TestFailedCommitLatches(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q")
 	q := open(t, path)
 	mustAppend(t, q, item(model.ItemHost, "a", `1`))
+	if err := q.Err(); err != nil {
+		t.Errorf("a queue that is well says %v", err)
+	}
 	q.commit = func(*bbolt.Tx) error { return errors.New("input/output error") }
 	if _, err := q.Append([]model.Item{item(model.ItemHost, "b", `2`)}); !fault.Is(err, fault.ReadOnly) {
 		t.Fatalf("append on a failing disk: %v", err)
+	}
+	<-q.Failed()
+	if err := q.Err(); !fault.Is(err, fault.ReadOnly) {
+		t.Errorf("it says of itself %v", err)
 	}
 	q.commit = (*bbolt.Tx).Commit // the disk says that it is well again: it is not believed
 	for what, err := range map[string]error{
