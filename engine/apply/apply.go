@@ -98,6 +98,8 @@ func (a *applier) change(c model.Change) error {
 		return a.judgeAlerts(c)
 	case model.AckAlert:
 		return a.ackAlert(c)
+	case model.AskAlert:
+		return a.askAlert(c)
 	case model.PutPolicy:
 		return a.putPolicy(c)
 	case model.DropPolicy:

@@ -53,6 +53,8 @@ func (s fromSite) take(item model.Item) error {
 		return s.held(item)
 	case model.ItemAlerts:
 		return s.alerts(item)
+	case model.ItemAlertDone:
+		return s.alertDone(item)
 	case model.ItemPolicies:
 		return s.policies(item)
 	}

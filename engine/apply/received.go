@@ -173,6 +173,8 @@ func (s *fromController) take(item model.Item) error {
 		return s.policy(item)
 	case model.ItemPolicyGone:
 		return s.policyGone(item)
+	case model.ItemAlertAsk:
+		return s.alertAsked(item)
 	case model.ItemRestored:
 		// Nothing to do for the rows: that it is stored is what counts. From now on this site holds something of the
 		// group's new life, and takes no node of the old one for it any more.

@@ -1,6 +1,10 @@
 package apply
 
-import "github.com/skerryhq/skerry/engine/model"
+import (
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
 
 // Tx is the transaction in which one change becomes rows: reads see the writes before them, and
 // either all of it becomes durable or none. storage/index implements it. A Tx is used by one
@@ -28,6 +32,8 @@ type Tx interface {
 	// The payload is the row that (kind, key) names, read when it is sent; directives of a removed row
 	// are skipped then.
 	PutDirective(to model.NodeID, kind model.ItemKind, key string, asOf model.Time) error
+	// PutDirectiveWith does the same for a kind that has no row of its own (model.ItemAlertAsk): the payload is kept with it.
+	PutDirectiveWith(to model.NodeID, kind model.ItemKind, key string, asOf model.Time, payload jsontext.Value) error
 	// RemoveDirective removes every directive with that (to, key); none is no error.
 	RemoveDirective(to model.NodeID, key string) error
 	// DropDirectives removes the oldest directives to a member, at most so many.

@@ -166,6 +166,48 @@ type AckAlert struct {
 	Note    string  `json:"note,omitzero"` // at most 1,024 bytes
 }
 
+// AskAlert sends down to a site of this controller that an operator here acknowledges one of its alerts, or resolves it.
+// What comes of it is decided at the site, and comes back as an AlertDone.
+type AskAlert struct {
+	Stamp
+	Site    SiteID  `json:"site"`
+	Alert   AlertID `json:"alert"`
+	Resolve bool    `json:"resolve,omitzero"`
+	Note    string  `json:"note,omitzero"` // at most 1,024 bytes
+}
+
+// AlertAsk is AskAlert on its way to the site.
+type AlertAsk struct {
+	Alert   AlertID `json:"alert"`
+	Resolve bool    `json:"resolve,omitzero"`
+	Note    string  `json:"note,omitzero"`
+	By      string  `json:"by"` // the actor at the controller
+	At      Time    `json:"at"` // when it was asked, by the controller's clock
+}
+
+// Key is the key of an ask as an item: asked twice, it is sent once. No source of advisories has a colon in its name.
+func (a AlertAsk) Key() string {
+	if a.Resolve {
+		return "alert-resolve:" + a.Alert.String()
+	}
+	return "alert-acknowledge:" + a.Alert.String()
+}
+
+// AlertDone says what came of an AlertAsk.
+type AlertDone struct {
+	Alert   AlertID `json:"alert"`
+	Resolve bool    `json:"resolve,omitzero"`
+	By      string  `json:"by"` // as in the ask
+	OK      bool    `json:"ok"` // what was asked for is so
+	Reason  string  `json:"reason,omitzero"`
+}
+
+// AskedAbove stands before the name of an operator of the controller in what a site says of who did something.
+const AskedAbove = "controller:"
+
+// Tag implements Change.
+func (AskAlert) Tag() Tag { return TagAskAlert }
+
 // Tag implements Change.
 func (PutRule) Tag() Tag     { return TagPutRule }
 func (DropRule) Tag() Tag    { return TagDropRule }

@@ -53,6 +53,7 @@ const (
 
 	TagSetMemberStatus Tag = 36
 	TagIntroduced      Tag = 37
+	TagAskAlert        Tag = 38
 )
 
 // Stamp says who made a change and when.

@@ -27,6 +27,7 @@ const (
 	ItemCommandHeld ItemKind = "command_held" // no payload; key: command id; the site durably has it
 	ItemAlerts      ItemKind = "alerts"       // AlertCounts; key: "alerts"; newest wins
 	ItemPolicies    ItemKind = "policies"     // PoliciesHeld; key: "policies"; newest wins
+	ItemAlertDone   ItemKind = "alert_done"   // AlertDone; key: as of the ItemAlertAsk that it answers; an event
 )
 
 // The items that come down.
@@ -40,6 +41,7 @@ const (
 	ItemPolicyGone   ItemKind = "policy_gone"   // no payload; key: its id; takes the place of ItemPolicy
 	ItemRule         ItemKind = "rule"          // Rule; key: "rule:" and its name; newest wins
 	ItemRuleGone     ItemKind = "rule_gone"     // no payload; key: as of ItemRule, whose place it takes
+	ItemAlertAsk     ItemKind = "alert_ask"     // AlertAsk; key: AlertAsk.Key; newest wins
 	ItemRestored     ItemKind = "restored"      // no payload; key: "restored"; newest wins: the tier above was restored from a backup
 )
 
@@ -71,7 +73,7 @@ const (
 // Event reports whether every item of this kind counts, so that a newer one never replaces an older
 // one with the same key.
 func (k ItemKind) Event() bool {
-	return k == ItemMove || k == ItemOrder || k == ItemCommandHeld || k == ItemOutput
+	return k == ItemMove || k == ItemOrder || k == ItemCommandHeld || k == ItemOutput || k == ItemAlertDone
 }
 
 // InventoryRef stands for an Inventory that is durable in the detail tier.

@@ -24,7 +24,8 @@
 // begins with 01. There is at least one change and nothing behind the last.
 //
 // Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
-// that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them.
+// that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them; 5, what is asked of
+// the alerts of a site.
 package entry
 
 import (
@@ -39,7 +40,7 @@ import (
 
 const (
 	// Version is the newest that this program reads and writes.
-	Version = 4
+	Version = 5
 	// Lowest is what every node of a group reads, whoever says nothing of itself included.
 	Lowest = 2
 
@@ -105,6 +106,8 @@ func needs(c model.Change) byte {
 		return needsItems(c.Items)
 	}
 	switch tag := c.Tag(); {
+	case tag >= model.TagAskAlert:
+		return 5
 	case tag >= model.TagPutRule:
 		return 4
 	case tag > model.TagPutSite:
@@ -116,13 +119,16 @@ func needs(c model.Change) byte {
 // needsItems returns the version that brought the newest kind of the items. An earlier program refuses items of a
 // kind that it does not know, and would come to other rows than one that takes them.
 func needsItems(items []model.Item) byte {
+	need := byte(1)
 	for i := range items {
 		switch items[i].Kind {
 		case model.ItemAlerts, model.ItemPolicies:
-			return 4
+			need = max(need, 4)
+		case model.ItemAlertDone:
+			return 5
 		}
 	}
-	return 1
+	return need
 }
 
 // Needs returns the version that a program must read to read an entry that Encode made.
@@ -392,6 +398,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 
 	model.TagSetMemberStatus: decodeAs[model.SetMemberStatus],
 	model.TagIntroduced:      decodeAs[model.Introduced],
+	model.TagAskAlert:        decodeAs[model.AskAlert],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

@@ -31,7 +31,7 @@ var samples = []model.Change{
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
 	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{}, &model.Repair{},
-	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{},
+	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{}, &model.AskAlert{},
 }
 
 func init() {
@@ -370,7 +370,7 @@ func malformed(t testing.TB) map[string]struct {
 		"empty":            {nil, fault.Corrupt},
 		"one byte":         {[]byte{1}, fault.Corrupt},
 		"version 0":        {[]byte{0, 0, 1, 17, 2, '{', '}'}, fault.Corrupt},
-		"version 5":        {[]byte{5, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"version 6":        {[]byte{6, 0, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 4 too early": {[]byte{2, flagRequest, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 8":           {[]byte{3, 8, 1, 17, 2, '{', '}'}, fault.Version},
 		"no request":       {[]byte{3, flagRequest, 1, 17, 2, '{', '}'}, fault.Corrupt},

@@ -48,6 +48,8 @@ func TestNeeds(t *testing.T) {
 		{model.Overtaken{}, 3},
 		{model.PutRule{}, 4},
 		{model.Evaluated{}, 4},
+		{model.AskAlert{}, 5},
+		{model.Received{Items: []model.Item{{Seq: 1, Kind: model.ItemAlertDone, Key: "a"}, {Seq: 2, Kind: model.ItemAlerts, Key: "alerts"}}}, 5},
 		{model.Received{Items: []model.Item{{Seq: 1, Kind: model.ItemJudged, Key: "judged"}}}, 2},
 		{model.Received{Items: []model.Item{{Seq: 1, Kind: model.ItemJudged, Key: "judged"}, {Seq: 2, Kind: model.ItemAlerts, Key: "alerts"}}}, 4},
 		{model.Invite{}, 1},

@@ -13,16 +13,41 @@ import (
 )
 
 // directive is the row of what goes down to a member. The payload is not in it: it is read from the row
-// that (Kind, Key) names when the directive is sent, so that a month offline costs one copy of each.
+// that (Kind, Key) names when the directive is sent, so that a month offline costs one copy of each. Only a kind that has no
+// row of its own has it here.
 type directive struct {
 	Kind model.ItemKind `json:"kind"`
 	Key  string         `json:"key"`
 	AsOf model.Time     `json:"as_of,omitzero"`
+
+	Payload jsontext.Value `json:"payload,omitzero"`
 }
 
 // PutDirective implements apply.Tx. Kinds that do not go down, and keys that cannot name a row, are
 // refused with kind fault.Invalid.
 func (t *Tx) PutDirective(to model.NodeID, kind model.ItemKind, item string, asOf model.Time) error {
+	return t.putDirective(to, directive{Kind: kind, Key: item, AsOf: asOf})
+}
+
+// maxCarried bounds the payload of a directive that has it with it, in bytes.
+const maxCarried = 16 << 10
+
+// PutDirectiveWith implements apply.Tx.
+func (t *Tx) PutDirectiveWith(to model.NodeID, kind model.ItemKind, item string, asOf model.Time, payload jsontext.Value) error {
+	const op = "append directive"
+	switch {
+	case kind != model.ItemAlertAsk:
+		return fault.New(fault.Invalid, op, "items of kind %q have a row of their own", kind)
+	case len(payload) > maxCarried:
+		return fault.New(fault.TooLarge, op, "the payload of %q has %d bytes; the limit is %d", item, len(payload), maxCarried)
+	case !payload.IsValid():
+		return fault.New(fault.Invalid, op, "the payload of %q is no JSON", item)
+	}
+	return t.putDirective(to, directive{kind, item, asOf, payload})
+}
+
+func (t *Tx) putDirective(to model.NodeID, d directive) error {
+	kind, item := d.Kind, d.Key
 	if err := checkDirective(kind, item); err != nil {
 		return err
 	}
@@ -42,7 +67,7 @@ func (t *Tx) PutDirective(to model.NodeID, kind model.ItemKind, item string, asO
 	if err := t.mark(key.DirectiveKey(to, item, t.directive)); err != nil {
 		return err
 	}
-	return t.put(key.Directive(to, t.directive), directive{kind, item, asOf})
+	return t.put(key.Directive(to, t.directive), d)
 }
 
 // RemoveDirective implements apply.Tx.
@@ -129,7 +154,7 @@ func checkDirective(kind model.ItemKind, item string) error {
 			return fault.New(fault.Invalid, op, "%w", err)
 		}
 		return nil
-	case model.ItemSigner, model.ItemGeneration, model.ItemRestored, model.ItemRule, model.ItemRuleGone:
+	case model.ItemSigner, model.ItemGeneration, model.ItemRestored, model.ItemRule, model.ItemRuleGone, model.ItemAlertAsk:
 		return nil
 	}
 	return fault.New(fault.Invalid, op, "items of kind %q do not go down", kind)
@@ -260,6 +285,8 @@ func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, er
 		return r.gone(d.Key)
 	case model.ItemGeneration, model.ItemRestored, model.ItemPolicyGone, model.ItemRuleGone:
 		return nil, true, nil
+	case model.ItemAlertAsk:
+		return d.Payload, len(d.Payload) > 0, nil
 	case model.ItemPolicy:
 		id, err := model.ParsePolicyID(d.Key)
 		if err != nil {

@@ -138,5 +138,8 @@ func TestPutDirectiveRefuses(t *testing.T) {
 	kind(t, tx.PutDirective(model.NodeID{}, model.ItemAdvisory, "noslash", 1), fault.Invalid, "source/id")
 	kind(t, tx.PutDirective(model.NodeID{}, model.ItemOrder, "x", 1), fault.Invalid, "not an id")
 	kind(t, tx.PutDirective(model.NodeID{}, model.ItemSigner, strings.Repeat("k", 257), 1), fault.TooLarge, "256")
+	kind(t, tx.PutDirectiveWith(model.NodeID{}, model.ItemSigner, "sha256:k", 1, []byte(`{}`)), fault.Invalid, "row of their own")
+	kind(t, tx.PutDirectiveWith(model.NodeID{}, model.ItemAlertAsk, "x", 1, []byte(`{`)), fault.Invalid, "no JSON")
+	kind(t, tx.PutDirectiveWith(model.NodeID{}, model.ItemAlertAsk, "x", 1, []byte(`"`+strings.Repeat("x", 1<<14)+`"`)), fault.TooLarge, "16384")
 	ok(t, tx.RemoveDirective(model.NodeID{}, "nothing"))
 }

@@ -1,0 +1,118 @@
+package apply_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// What an operator of the controller decides about an alert waits for the site, is done there once, and comes back.
+func TestAskedAlert(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	w := alertSite(t)
+	w.judge(hostA, true, alertID(1))
+	w.judge(hostA, true, alertID(2))
+	w.judge(hostA, true, alertID(3))
+
+	ask := model.AskAlert{Stamp: hq.stamp(), Site: berlin, Alert: alertID(3), Note: "on it"}
+	hq.must(ask)
+	if e := hq.audit(); e.Action != "alert.acknowledge" || e.Actor != "account:ann" || e.Object != alertID(3).String() || e.Detail["site"] != "berlin" || !e.OK {
+		t.Errorf("%+v", e)
+	}
+	ask.Note = "on it now"
+	hq.must(ask) // asked again, sent once, as it was asked last
+	down := hq.goesDown(berlin, 0)
+	if len(down) != 1 || down[0].Kind != model.ItemAlertAsk || !strings.Contains(string(down[0].Payload), "on it now") {
+		t.Fatalf("goes down: %v", down)
+	}
+	var up []model.Item
+	for range 2 {
+		up = append(up, w.receive(groupID, down...)...)
+	}
+	a, _ := w.alert(alertID(3))
+	if a.State != model.AlertAcknowledged || a.Ack.By != "controller:account:ann" || a.Ack.Note != "on it now" || a.Ack.At <= a.OpenedAt {
+		t.Fatalf("%+v", a)
+	}
+	if e := w.audit(); e.Action != "alert.acknowledge" || e.Actor != "controller:account:ann" || !e.OK {
+		t.Errorf("%+v", e)
+	}
+	var counts, done *model.Item
+	for i := range up {
+		switch up[i].Kind {
+		case model.ItemAlerts:
+			counts = &up[i]
+		case model.ItemAlertDone:
+			done = &up[i]
+		}
+	}
+	if len(up) != 2 || counts == nil || done == nil {
+		t.Fatalf("went up: %v", up)
+	}
+	up[0].Seq, up[1].Seq = 1, 2
+	for range 2 {
+		hq.receive(model.NodeID(berlin), up...)
+	}
+	if e := hq.audit(); e.Action != "alert.acknowledge.done" || !e.OK || e.Detail["by"] != "account:ann" || e.Object != alertID(3).String() {
+		t.Errorf("%+v", e)
+	}
+	if n := hq.alertCounts(berlin); n.Acknowledged != 1 || n.Critical != 0 {
+		t.Errorf("%+v", n)
+	}
+	if left := hq.goesDown(berlin, 0); len(left) != 0 {
+		t.Errorf("still goes down: %v", left)
+	}
+	w.sound()
+	hq.sound()
+}
+
+// What cannot be done is said, at both ends, and stops nothing behind it.
+func TestAskedAlertRefused(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	for _, c := range []struct {
+		kind fault.Kind
+		ask  model.AskAlert
+	}{
+		{fault.NotFound, model.AskAlert{Site: oslo, Alert: alertID(1)}},
+		{fault.Invalid, model.AskAlert{Site: berlin}},
+		{fault.Invalid, model.AskAlert{Site: berlin, Alert: alertID(1), Note: "a\nb"}},
+		{fault.TooLarge, model.AskAlert{Site: berlin, Alert: alertID(1), Note: strings.Repeat("n", 1025)}},
+	} {
+		c.ask.Stamp = hq.stamp()
+		hq.refused(c.kind, c.ask)
+	}
+	w := alertSite(t)
+	w.refused(fault.Invalid, model.AskAlert{Stamp: w.stamp(), Site: berlin, Alert: alertID(1)})
+
+	hq.must(model.AskAlert{Stamp: hq.stamp(), Site: berlin, Alert: alertID(9), Resolve: true})
+	down := hq.goesDown(berlin, 0)
+	bad := item(t, down[0].Seq+1, model.ItemAlertAsk, "alert-acknowledge:x", model.AlertAsk{Alert: alertID(9), By: "account:ann"})
+	worse := item(t, down[0].Seq+2, model.ItemAlertAsk, model.AlertAsk{Alert: alertID(9)}.Key(), model.AlertAsk{Alert: alertID(9), By: "a\x1b"})
+	up := w.receive(groupID, down[0], bad, worse)
+	var done model.AlertDone
+	if len(up) != 1 || model.Decode(up[0].Payload, &done) != nil || done.OK || !done.Resolve || !strings.Contains(done.Reason, "there is no alert") {
+		t.Fatalf("%v, %+v", up, done)
+	}
+	if e := w.audit(); e.Action != "item.refuse" {
+		t.Errorf("%+v", e)
+	}
+	up[0].Seq = 1
+	forged := up[0]
+	forged.Seq, forged.Key = 2, "alert-resolve:x"
+	hq.receive(model.NodeID(berlin), up[0])
+	if e := hq.audit(); e.Action != "alert.resolve.done" || e.OK || e.Reason == "" {
+		t.Errorf("%+v", e)
+	}
+	if left := hq.goesDown(berlin, 0); len(left) != 0 {
+		t.Errorf("still goes down: %v", left)
+	}
+	hq.receive(model.NodeID(berlin), forged)
+	if e := hq.audit(); e.Action != "item.refuse" {
+		t.Errorf("%+v", e)
+	}
+	w.sound()
+	hq.sound()
+}
