@@ -112,6 +112,8 @@ func (a *applier) change(c model.Change) error {
 		return a.counted(a.retireHosts(c), c.At)
 	case model.SetMemberStatus:
 		return a.setMemberStatus(c)
+	case model.ClearSite:
+		return a.clearSite(c)
 	case model.Introduced:
 		return a.introduced(c)
 	case model.Evaluated:

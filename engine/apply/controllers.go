@@ -41,10 +41,13 @@ func (a *applier) removeMember(c model.RemoveMember) error {
 		return nil
 	}
 	m.Status, m.TokenHash, m.TokenExpires = model.MemberRemoved, "", 0
+	if c.Reason != "" {
+		m.Reason, m.StatusAt = quoted(c.Reason), c.At
+	}
 	if err := a.tx.PutMember(m); err != nil {
 		return err
 	}
-	return a.note(c.Stamp, "controller.remove", m.ID.String(), true, "", map[string]string{"name": m.Name, "address": m.Address, "pin": m.Pin})
+	return a.note(c.Stamp, "controller.remove", m.ID.String(), true, quoted(c.Reason), map[string]string{"name": m.Name, "address": m.Address, "pin": m.Pin})
 }
 
 // putController registers the node that founded the group, and keeps the address of every other.

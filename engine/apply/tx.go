@@ -18,6 +18,7 @@ type Tx interface {
 	People
 	Alerting
 	Guidance
+	Removal
 
 	// Self returns the identity that Found set.
 	Self() (model.Found, bool, error)

@@ -54,6 +54,7 @@ const (
 	TagSetMemberStatus Tag = 36
 	TagIntroduced      Tag = 37
 	TagAskAlert        Tag = 38
+	TagClearSite       Tag = 39
 )
 
 // Stamp says who made a change and when.
@@ -246,6 +247,8 @@ type PutSite struct {
 type RemoveMember struct {
 	Stamp
 	Member NodeID `json:"member"`
+	// Reason is set where nobody decided it: the group took out a node that was dead, and it says since when.
+	Reason string `json:"reason,omitzero"`
 }
 
 // PutController is what a node of the group says of itself at a start: where the others reach it. The

@@ -72,6 +72,16 @@ type SetMemberStatus struct {
 	Reason string       `json:"reason,omitzero"`
 }
 
+// ClearSite takes away a part of what a controller group still has of a site that was removed: what its commands wait for
+// ends, and its findings, alerts and policies are forgotten. It is proposed until nothing is left. What was recorded stays.
+type ClearSite struct {
+	Stamp
+	Site SiteID `json:"site"`
+}
+
+// Tag implements Change.
+func (ClearSite) Tag() Tag { return TagClearSite }
+
 // Introduced is what an agent said of itself when its link opened, where that is news.
 type Introduced struct {
 	Stamp

@@ -25,7 +25,7 @@
 //
 // Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
 // that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them; 5, what is asked of
-// the alerts of a site.
+// the alerts of a site, what clears a site that was removed, and why the group took out a node.
 package entry
 
 import (
@@ -86,7 +86,14 @@ type Entry struct {
 // set. A program that reads only lower ones would apply it otherwise, or not at all.
 func needs(c model.Change) byte {
 	switch c := c.(type) {
-	case model.RemoveMember, *model.RemoveMember, model.PutController, *model.PutController:
+	case model.RemoveMember:
+		if c.Reason != "" {
+			return 5
+		}
+		return 3
+	case *model.RemoveMember:
+		return needs(*c)
+	case model.PutController, *model.PutController:
 		return 3
 	case model.Invite:
 		if c.Member.Kind == model.MemberController {
@@ -399,6 +406,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagSetMemberStatus: decodeAs[model.SetMemberStatus],
 	model.TagIntroduced:      decodeAs[model.Introduced],
 	model.TagAskAlert:        decodeAs[model.AskAlert],
+	model.TagClearSite:       decodeAs[model.ClearSite],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

@@ -31,7 +31,7 @@ var samples = []model.Change{
 	&model.EndSession{}, &model.TrustSigner{}, &model.Note{}, &model.HostStatuses{}, &model.Resync{},
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
 	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{}, &model.Repair{},
-	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{}, &model.AskAlert{},
+	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{}, &model.AskAlert{}, &model.ClearSite{},
 }
 
 func init() {

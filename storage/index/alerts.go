@@ -155,6 +155,9 @@ func (r *Reader) AlertCounts(site model.SiteID) (model.AlertCounts, bool, error)
 // PutAlertCounts implements apply.Tx.
 func (t *Tx) PutAlertCounts(n model.AlertCounts) error { return t.put(key.AlertCounts(n.Site), n) }
 
+// DeleteAlertCounts implements apply.Tx; those that are not there are no error.
+func (t *Tx) DeleteAlertCounts(site model.SiteID) error { return t.remove(key.AlertCounts(site)) }
+
 // Policy returns a policy.
 func (r *Reader) Policy(id model.PolicyID) (model.Policy, bool, error) {
 	return get[model.Policy](r, key.Policy(id))
@@ -178,6 +181,9 @@ func (r *Reader) PoliciesHeld(site model.SiteID) (model.PoliciesHeld, bool, erro
 
 // PutPoliciesHeld implements apply.Tx.
 func (t *Tx) PutPoliciesHeld(h model.PoliciesHeld) error { return t.put(key.PoliciesHeld(h.Site), h) }
+
+// DeletePoliciesHeld implements apply.Tx; a row that is not there is no error.
+func (t *Tx) DeletePoliciesHeld(site model.SiteID) error { return t.remove(key.PoliciesHeld(site)) }
 
 // alerts checks the rows of alerts and policies, and that the counts of this site's alerts are what its rows come to.
 func (c *checker) alerts() error {

@@ -118,6 +118,9 @@ func (r *Reader) Exposure(site model.SiteID) (model.Exposure, bool, error) {
 // PutExposure implements apply.Tx.
 func (t *Tx) PutExposure(e model.Exposure) error { return t.put(key.Exposure(e.Site), e) }
 
+// DeleteExposure implements apply.Tx; one that is not there is no error.
+func (t *Tx) DeleteExposure(site model.SiteID) error { return t.remove(key.Exposure(site)) }
+
 // Signer returns a key that bundles may be signed with.
 func (r *Reader) Signer(id string) (model.SignerKey, bool, error) {
 	return get[model.SignerKey](r, key.Signer(id))

@@ -100,5 +100,27 @@ func policies(s suite) {
 	s.twice(func(tx Tx) {
 		s.ok(tx.DeletePolicy(p.ID))
 		s.ok(tx.DeletePolicy(model.PolicyID{77}))
-	}, func(tx Tx) { row(s, p, false)(tx.Policy(p.ID)) })
+		s.ok(tx.DeletePoliciesHeld(held.Site))
+		s.ok(tx.DeletePoliciesHeld(model.SiteID{77}))
+	}, func(tx Tx) {
+		row(s, p, false)(tx.Policy(p.ID))
+		row(s, held, false)(tx.PoliciesHeld(held.Site))
+	})
+	exposure, alerts := model.Exposure{Site: held.Site, At: 5}, model.AlertCounts{Site: held.Site, Info: 1}
+	s.twice(func(tx Tx) {
+		s.ok(tx.PutExposure(exposure))
+		s.ok(tx.PutAlertCounts(alerts))
+	}, func(tx Tx) {
+		row(s, exposure, true)(tx.Exposure(held.Site))
+		row(s, alerts, true)(tx.AlertCounts(held.Site))
+	})
+	s.twice(func(tx Tx) {
+		s.ok(tx.DeleteExposure(held.Site))
+		s.ok(tx.DeleteAlertCounts(held.Site))
+		s.ok(tx.DeleteExposure(model.SiteID{77}))
+		s.ok(tx.DeleteAlertCounts(model.SiteID{77}))
+	}, func(tx Tx) {
+		row(s, exposure, false)(tx.Exposure(held.Site))
+		row(s, alerts, false)(tx.AlertCounts(held.Site))
+	})
 }
