@@ -197,7 +197,7 @@ func (k *controller) keys() keys { return keys{rows: k.rows, group: k.me.Secrets
 func (k *controller) others() []model.Member {
 	v := k.rows.Store.View()
 	defer v.Close()
-	all, err := v.Members(model.MemberController)
+	all, err := v.Living(model.MemberController)
 	if err != nil {
 		k.log.Error("the registry cannot be read", "err", err)
 		return nil

@@ -72,13 +72,44 @@ func (r *Reader) MemberByPin(pin string) (m model.Member, ok bool, err error) {
 // Members returns the members of a kind, removed ones included, by name; the empty kind is all.
 func (r *Reader) Members(kind model.MemberKind) ([]model.Member, error) {
 	var all []model.Member
-	err := each(r, key.SpaceMember.Prefix(), func(m model.Member) error {
-		if kind == "" || m.Kind == kind {
-			all = append(all, m)
-		}
+	err := r.EachMember(kind, func(m model.Member) error {
+		all = append(all, m)
 		return nil
 	})
 	slices.SortStableFunc(all, func(a, b model.Member) int { return cmp.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// EachMember calls fn with each member of a kind, removed ones included, in the order of their ids; the empty kind is
+// all. Of ten thousand members only one at a time is in memory. The first error of fn ends it and is returned.
+func (r *Reader) EachMember(kind model.MemberKind, fn func(model.Member) error) error {
+	return each(r, key.SpaceMember.Prefix(), func(m model.Member) error {
+		if kind == "" || m.Kind == kind {
+			return fn(m)
+		}
+		return nil
+	})
+}
+
+// Living returns the members of a kind that are not removed, by name. It reads those alone: few controllers are found as
+// fast among ten thousand sites.
+func (r *Reader) Living(kind model.MemberKind) ([]model.Member, error) {
+	var all []model.Member
+	err := r.scan(key.MembersOf(kind), func(k, _ []byte) error {
+		_, _, id, err := key.ReadMemberName(k)
+		if err != nil {
+			return err
+		}
+		m, ok, err := r.Member(id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return dangling(k)
+		}
+		all = append(all, m)
+		return nil
+	})
 	return all, err
 }
 

@@ -34,6 +34,11 @@ func MembersNamed(kind model.MemberKind, name string) []byte {
 	return appendText(appendText(start(SpaceMemberName, len(kind)+len(name)+20), string(kind)), name)
 }
 
+// MembersOf returns the prefix of the members of that kind, by name.
+func MembersOf(kind model.MemberKind) []byte {
+	return appendText(start(SpaceMemberName, len(kind)+2), string(kind))
+}
+
 // ReadMemberName reads a key made by MemberName.
 func ReadMemberName(k []byte) (kind model.MemberKind, name string, id model.NodeID, err error) {
 	c := read(SpaceMemberName, k)

@@ -277,6 +277,7 @@ func TestPrefixes(t *testing.T) {
 		{HostsWith("ab"), [][]byte{HostPackages("ab", id), HostPackages("ab", id2)}, [][]byte{HostPackages("abc", id), HostPackages("a", id2), HostPackages("ab\x00", id)}},
 		{AdvisoriesFor("Debian:1", "zlib"), [][]byte{AdvisoryPackage("Debian:1", "zlib", a)}, [][]byte{AdvisoryPackage("Debian:12", "zlib", a), AdvisoryPackage("Debian:1", "zlib1g", a)}},
 		{AdvisoriesNaming("CVE-1"), [][]byte{AdvisoryIdentifier("cve-1", a), AdvisoryIdentifier("Cve-1", a)}, [][]byte{AdvisoryIdentifier("CVE-12", a)}},
+		{MembersOf("site"), [][]byte{MemberName("site", "b", model.NodeID(id)), MemberName("site", "", model.NodeID(id))}, [][]byte{MemberName("sites", "b", model.NodeID(id)), MemberName("host", "b", model.NodeID(id))}},
 		{MembersNamed("site", "b"), [][]byte{MemberName("site", "b", model.NodeID(id))}, [][]byte{MemberName("host", "b", model.NodeID(id)), MemberName("site", "bb", model.NodeID(id))}},
 		{TrendOf(model.SiteID{0xFF}, model.ResDay), [][]byte{Trend(model.SiteID{0xFF}, model.ResDay, 1<<40)}, [][]byte{Trend(model.SiteID{0xFF}, model.ResHour, 1<<40), Trend(model.SiteID{0xFF, 1}, model.ResDay, 1)}},
 		{DirectivesOf(model.NodeID{0xFF}), [][]byte{Directive(model.NodeID{0xFF}, ^model.Seq(0))}, [][]byte{Directive(model.NodeID{0xFF, 1}, 1)}},
