@@ -145,6 +145,10 @@ func (a *app) clusterPeers() *cobra.Command {
 		if s.SeenBy != s.Leader {
 			a.say("note: no leader answers, so this is what %s knows", fault.Printable(nodeTitle(s, s.SeenBy)))
 		}
+		for _, m := range s.Removed {
+			a.say("note: %s (%s) at %s is no node any more: %s; its machine comes back with `skerry cluster join-token --replace %s`", fault.Printable(m.Name), m.ID,
+				fault.Printable(m.Address), fault.Printable(m.Why), fault.Printable(m.Name))
+		}
 		return f.print(s.Members, func() view { return peersView(s.Members) })
 	}
 	return c
@@ -294,6 +298,9 @@ func (a *app) takeOut(c *cobra.Command, which, ask string, yes, dry bool, may fu
 	if at := slices.IndexFunc(s.Members, func(m schema.ClusterMember) bool { return m.ID == id }); at >= 0 {
 		was = s.Members[at]
 	}
+	if at := slices.IndexFunc(s.Removed, func(m schema.ClusterRemoved) bool { return m.ID == id }); at >= 0 {
+		was = schema.ClusterMember{ID: id, Name: s.Removed[at].Name, Address: s.Removed[at].Address}
+	}
 	if err := may(was); err != nil {
 		return was, err
 	}
@@ -339,6 +346,11 @@ func removal(s schema.Cluster, name string) (id, plan string, err error) {
 		}
 		if m.Voter {
 			voters++
+		}
+	}
+	for _, m := range s.Removed {
+		if len(found) == 0 && (m.ID == name || m.Name == name) {
+			return m.ID, fmt.Sprintf("%s at %s is no node of %s any more: %s.", m.Name, m.Address, s.Name, m.Why), nil
 		}
 	}
 	switch len(found) {

@@ -296,3 +296,29 @@ func TestNodesIn(t *testing.T) {
 		}
 	}
 }
+
+// A node that the group itself took out is no row among the nodes and counts for nothing; that it is gone is said, and it
+// can be replaced by its name.
+func TestANodeThatTheGroupTookOut(t *testing.T) {
+	s := group()
+	s.Members = s.Members[:2]
+	s.Removed = []schema.ClusterRemoved{{ID: idC, Name: "c", Address: "10.0.0.3:8443", Why: "removed by the clean-up at 2026-03-05T10:00:00Z, was dead since 2026-03-02T10:00:00Z"}}
+	a, out, _ := recorded(t, map[string]any{"/api/v1/cluster": s})
+	if code := a.run(t.Context(), []string{"cluster", "peers"}); code != 0 {
+		t.Fatal(out)
+	}
+	for _, want := range []string{"c (" + idC + ") at 10.0.0.3:8443 is no node any more: removed by the clean-up at 2026-03-05T10:00:00Z, was dead since 2026-03-02T10:00:00Z", "--replace c"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %s", want, out)
+		}
+	}
+	if got := nodesIn(s); got != "2 voters; it bears the loss of none" {
+		t.Errorf("it counts: %s", got)
+	}
+	for _, name := range []string{"c", idC} {
+		id, plan, err := removal(s, name)
+		if err != nil || id != idC || !strings.Contains(plan, "is no node of hq any more: removed by the clean-up") {
+			t.Errorf("%s: %q, %q, %v", name, id, plan, err)
+		}
+	}
+}

@@ -53,6 +53,9 @@ func (c cluster) Status(ctx context.Context) (schema.Cluster, error) {
 	if s.Leader == "" {
 		out.ReadOnly = "the group has no leader: writes wait until a majority of its nodes is up"
 	}
+	if out.Removed, err = c.takenOut(now); err != nil {
+		return schema.Cluster{}, err
+	}
 	slices.SortFunc(out.Members, func(a, b schema.ClusterMember) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})

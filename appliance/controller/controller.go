@@ -105,6 +105,8 @@ type controller struct {
 	links   *links
 	tellers *tellers
 	reach   *serve.Reach
+	policy  node.Policy   // zero: the default; tests are quicker
+	clears  time.Duration // between two looks for what was removed; zero: clearEvery
 
 	stopping atomic.Bool // told to; see notReady
 	closers  []func() error
@@ -153,7 +155,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 		Dir: filepath.Join(k.Data, "raft"), ID: k.me.Member.String(), Address: k.address,
 		Stream: newStream(k.door.Server.Listen(link.ProtoRaft), k.gate), Store: store,
 		FSM:       raftfsm.New(store, apply.Env{Role: model.RoleController}, k.log),
-		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Room: k.room, Observe: k.metrics.Took, Log: k.log,
+		Bootstrap: k.me.Founder(), Peers: k.mesh, Streams: k.mesh, Health: k.health, Room: k.room, Policy: k.policy, Observe: k.metrics.Took, Log: k.log,
 	})
 	if err != nil {
 		return err

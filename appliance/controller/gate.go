@@ -146,7 +146,10 @@ func judge(m model.Member, known bool, pin string) error {
 	case m.Kind != model.MemberController:
 		return fault.New(fault.Denied, op, "%s is no controller here", m.ID)
 	case m.Status == model.MemberRemoved:
-		return fault.New(unwanted, op, "controller %q was removed from the group; join it as a new one, with a new token (`skerry cluster join-token`) and an empty data folder", m.Name)
+		if why := byCleanUp(m); why != "" {
+			return fault.New(unwanted, op, "controller %q is no member of the group: %s; %s", m.Name, why, comeBack)
+		}
+		return fault.New(unwanted, op, "controller %q was removed from the group; %s", m.Name, comeBack)
 	case m.Status != model.MemberEnrolled && m.Status != model.MemberPending:
 		return fault.New(fault.Denied, op, "controller %q is %s", m.Name, m.Status)
 	case m.Pin != "" && m.Pin != pin:
@@ -224,10 +227,10 @@ func (g *gate) dialPeer(ctx context.Context, addr string) (peer.Session, error) 
 	c.Check = func(leaf *x509.Certificate) (err error) { who, err = g.answers(addr, leaf); return err }
 	s, err := link.Dial(ctx, addr, c)
 	if err != nil {
-		g.heard(who, fault.Is(err, unwanted))
+		g.heard(who, err)
 		return nil, err // not a nil *link.Session in an interface
 	}
-	g.heard(who, false)
+	g.heard(who, nil)
 	return s, nil
 }
 

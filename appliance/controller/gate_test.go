@@ -138,7 +138,7 @@ func TestGate(t *testing.T) {
 		{"unknown here", two.Certificate(), nil, ""},
 		{"enrolled", two.Certificate(), row(func(*model.Member) {}), ""},
 		{"its enrollment on the way", two.Certificate(), row(func(m *model.Member) { m.Status, m.Pin = model.MemberPending, "" }), ""},
-		{"removed", two.Certificate(), row(func(m *model.Member) { m.Status = model.MemberRemoved }), `"n2" was removed from the group; join it as a new one`},
+		{"removed", two.Certificate(), row(func(m *model.Member) { m.Status = model.MemberRemoved }), `"n2" was removed from the group; to use its machine again`},
 		{"suspended", two.Certificate(), row(func(m *model.Member) { m.Status = model.MemberSuspended }), "is suspended"},
 		{"another key", two.Certificate(), row(func(m *model.Member) { m.Pin = "00" }), "has another key in the registry"},
 		{"the id of a site", two.Certificate(), row(func(m *model.Member) { m.Kind = model.MemberSite }), "is no controller here"},
@@ -245,7 +245,7 @@ func TestGateDials(t *testing.T) {
 					refused(t, c.name, err, fault.Denied, c.want)
 				}
 			}
-			if g.out([]model.NodeID{two.Member}) {
+			if _, out := g.out([]model.NodeID{two.Member}); out {
 				t.Error("a node that is turned away here counts as one that refuses this one")
 			}
 		})
@@ -283,7 +283,7 @@ func TestOutcast(t *testing.T) {
 	check := func(when string, want map[string][]model.NodeID, out bool) {
 		t.Helper()
 		for what, voters := range want {
-			if g.out(voters) != out {
+			if _, is := g.out(voters); is != out {
 				t.Errorf("%s: out of %s: %v, want %v", when, what, !out, out)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/raftfsm/node"
 	"github.com/skerryhq/skerry/sync/enroll"
 	"github.com/skerryhq/skerry/sync/link"
 )
@@ -38,6 +39,12 @@ func settings(dir, listen, name string) config.Config {
 // runNode starts a controller in dir and waits until it answers.
 func runNode(t *testing.T, dir, listen, name string) *running {
 	t.Helper()
+	return runNodeBy(t, dir, listen, name, node.Policy{}, nil)
+}
+
+// runNodeBy does the same with another policy and, if it is set, another log.
+func runNodeBy(t *testing.T, dir, listen, name string, policy node.Policy, log *slog.Logger) *running {
+	t.Helper()
 	c := settings(dir, listen, name)
 	tcp, err := serve.Listen(c.Listen)
 	if err != nil {
@@ -45,11 +52,16 @@ func runNode(t *testing.T, dir, listen, name string) *running {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
-	log := slog.New(slog.DiscardHandler)
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if os.Getenv("SKERRY_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", name)
 	}
 	k := newController(c, Options{Log: log, Version: "test", Ready: func(u string) { ready <- u }})
+	if k.policy = policy; policy != (node.Policy{}) {
+		k.clears = 100 * time.Millisecond
+	}
 	if err := k.open(ctx, tcp); err != nil {
 		cancel()
 		t.Fatal(name, err, k.close())

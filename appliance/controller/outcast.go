@@ -15,7 +15,10 @@ import (
 const unwanted = fault.Conflict
 
 // errRemoved ends the run of a node that the group does not want any more.
-var errRemoved = errors.New("this controller was removed from its group; to use it again, move its data folder away and join it with a new token (`skerry cluster join-token`)")
+var errRemoved = errors.New("this controller was removed from its group; " + comeBack)
+
+// comeBack is what is to be done with a node that was removed.
+const comeBack = "to use its machine again, make a token on another controller with `skerry cluster join-token`, and give it to `skerry cluster rejoin` there, which keeps aside what it had"
 
 // outcast is what a node that was removed learns it from. The entry of the log that says so seldom reaches it: the
 // others stop talking to it. But they tell it when it calls.
@@ -26,6 +29,7 @@ var errRemoved = errors.New("this controller was removed from its group; to use 
 type outcast struct {
 	mu      sync.Mutex // guards refused
 	refused map[model.NodeID]struct{}
+	said    string        // by who refused last
 	news    chan struct{} // 1; somebody refuses who has not before
 }
 
@@ -33,26 +37,26 @@ func newOutcast() outcast {
 	return outcast{refused: map[model.NodeID]struct{}{}, news: make(chan struct{}, 1)}
 }
 
-// heard notes whether another node says that this one was removed. The zero node is none that could be told apart.
-func (o *outcast) heard(from model.NodeID, removed bool) {
+// heard notes what another node says: that this one was removed, or nil. The zero node is none that could be told apart.
+func (o *outcast) heard(from model.NodeID, refusal error) {
 	if o.news == nil || from.IsZero() {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !removed {
+	if !fault.Is(refusal, unwanted) {
 		delete(o.refused, from)
 		return
 	}
-	o.refused[from] = struct{}{}
+	o.refused[from], o.said = struct{}{}, refusal.Error()
 	select { // each time: who has a vote may have changed meanwhile
 	case o.news <- struct{}{}:
 	default:
 	}
 }
 
-// out reports whether so many of the voters refuse this node that the others are no majority.
-func (o *outcast) out(voters []model.NodeID) bool {
+// out reports whether so many of the voters refuse this node that the others are no majority, and what was said of it.
+func (o *outcast) out(voters []model.NodeID) (said string, out bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	left := 0
@@ -61,7 +65,7 @@ func (o *outcast) out(voters []model.NodeID) bool {
 			left++
 		}
 	}
-	return len(voters) > 0 && left <= len(voters)/2
+	return o.said, len(voters) > 0 && left <= len(voters)/2
 }
 
 // wanted returns errRemoved once this node knows that it was removed.
@@ -77,7 +81,8 @@ func (k *controller) wanted(ctx context.Context) error {
 			k.log.Debug("it is not known who has a vote", "err", err)
 			continue
 		}
-		if k.gate.out(voters) {
+		if said, out := k.gate.out(voters); out {
+			k.log.Error("the group does not want this controller any more", "reason", said)
 			return errRemoved
 		}
 	}

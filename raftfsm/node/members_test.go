@@ -146,6 +146,15 @@ func TestDeadAndMovedMembers(t *testing.T) {
 		return ""
 	})
 	l := w.awaitLeader("d")
+	w.until("it is known since when d was dead", func() string {
+		if last, out := w.awaitLeader("d").Gone("d"); !out || last.IsZero() || last.After(time.Now()) {
+			return fmt.Sprint(last, out)
+		}
+		return ""
+	})
+	if _, out := l.Gone(l.id); out {
+		t.Error("the leader takes itself for gone")
+	}
 	gone := w.other(l.id, "d")
 	w.kill(gone.id)
 	w.until("the next one is missed and stays", func() string {

@@ -28,6 +28,7 @@ type tend struct {
 	reading    bool   // a fence for Age is under way
 	announcing bool   // this node tells the others its new address
 	leaderless time.Time
+	took       map[string]time.Time // the nodes that this one took out as dead, and when each was heard last
 }
 
 // fellow is what is known of another node. Times are of this node's reign as the leader.
@@ -45,7 +46,7 @@ type fellow struct {
 	tell   *bool     // whether it is to keep that it has no vote; nil: nothing to tell
 }
 
-func (t *tend) start() { t.members = map[string]*fellow{} }
+func (t *tend) start() { t.members, t.took = map[string]*fellow{}, map[string]time.Time{} }
 
 // forget makes nothing of what was heard under another leader, but the version, which is of no leader.
 func (m *fellow) forget() {
@@ -362,7 +363,13 @@ func (n *Node) act(ctx context.Context, s step) {
 			return n.raft.AddVoter(raft.ServerID(s.id), raft.ServerAddress(n.gate.Addr().String()), 0, n.patience(ctx))
 		})
 	case remove:
+		last := n.lastHeard(s.id) // before it is forgotten with the membership
 		err = n.change(ctx, func() raft.IndexFuture { return n.raft.RemoveServer(raft.ServerID(s.id), 0, n.patience(ctx)) })
+		if err == nil {
+			n.tend.mu.Lock()
+			n.tend.took[s.id] = last
+			n.tend.mu.Unlock()
+		}
 	case handOver:
 		to := s.id
 		if to == n.id {

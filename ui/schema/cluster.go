@@ -18,6 +18,17 @@ type Cluster struct {
 	ReadOnly     string          `json:"read_only,omitempty" doc:"why nothing can be changed now; absent: it can"`
 	Next         string          `json:"next,omitempty" doc:"what the group does next about its members, or waits for"`
 	Members      []ClusterMember `json:"members" doc:"by name"`
+	// Removed are no nodes of the group any more, and count for nothing.
+	Removed []ClusterRemoved `json:"removed,omitempty" doc:"nodes that the group itself took out lately, since they were dead, and that nothing has replaced yet"`
+}
+
+// ClusterRemoved is a node that was dead for so long that the group took it out.
+type ClusterRemoved struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Address string    `json:"address" doc:"HOST:PORT where the other nodes reached it"`
+	At      time.Time `json:"at" doc:"when it was taken out"`
+	Why     string    `json:"why" doc:"by what, and since when it was dead" example:"removed by the clean-up at 2026-03-05T10:00:00Z, was dead since 2026-03-02T10:00:00Z"`
 }
 
 // ClusterMember is one node of a controller group. What nobody knows now is absent, and never a zero.
