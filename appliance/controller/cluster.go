@@ -259,14 +259,10 @@ func (k *controller) readOnly() (why []string) {
 func (k *controller) linkCounts() []serve.LinkCount {
 	v := k.rows.Store.View()
 	defer v.Close()
-	sites, err := v.Members(model.MemberSite)
-	if err != nil {
-		return nil
-	}
 	var up, down, never int
-	for _, m := range sites {
+	err := v.EachMember(model.MemberSite, func(m model.Member) error {
 		if m.Status != model.MemberEnrolled {
-			continue
+			return nil
 		}
 		switch l, ok := k.links.Live(m.ID); {
 		case !ok:
@@ -276,6 +272,10 @@ func (k *controller) linkCounts() []serve.LinkCount {
 		default:
 			down++
 		}
+		return nil
+	})
+	if err != nil {
+		return nil
 	}
 	return []serve.LinkCount{{Kind: "site", State: "up", N: up}, {Kind: "site", State: "down", N: down}, {Kind: "site", State: "never", N: never}}
 }

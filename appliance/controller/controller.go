@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -64,12 +63,8 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
 	}
-	if os.Getenv("GOGC") == "" {
-		// Most of a controller's memory is the directory, which lives as long as it: letting the heap double
-		// before it is collected would double the machine that it needs.
-		debug.SetGCPercent(30)
-	}
 	k := newController(c, o)
+	k.heap.follow(0)
 	defer func() { err = k.advise(errors.Join(err, k.close())) }()
 	if err := k.open(ctx, tcp); err != nil {
 		return err
@@ -104,6 +99,7 @@ type controller struct {
 	sites   *hub.Hub
 	links   *links
 	tellers *tellers
+	heap    collection
 	reach   *serve.Reach
 	policy  node.Policy   // zero: the default; tests are quicker
 	clears  time.Duration // between two looks for what was removed; zero: clearEvery
@@ -313,8 +309,10 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	g.Go(func() error { return k.tellers.run(ctx) })
 	g.Go(func() error { return k.wanted(ctx) })
 	g.Go(func() error {
-		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m model.Member) {
+		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m *model.Member) {
+			k.heap.follow(1)
 			_ = k.sites.Serve(ctx, l, m) // it logs why the link ended
+			k.heap.follow(-1)
 			k.links.look(m.ID)
 		})
 	})

@@ -114,7 +114,7 @@ func (b *branch) dial(context.Context) (exchange.Session, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	before := b.cut
 	b.cut = func() { cancel(); before() }
-	b.serving.Go(func() { _ = door.Serve(ctx, a, m) })
+	b.serving.Go(func() { _ = door.Serve(ctx, a, &m) })
 	return d, nil
 }
 

@@ -20,8 +20,8 @@ import (
 	"github.com/skerryhq/skerry/ui/api"
 )
 
-// maxLinks bounds the members whose links one server holds at once.
-const maxLinks = 20_000
+// mostLinks bounds the links of members that one server holds at once, however many files it may have open.
+const mostLinks = 20_000
 
 // Listen takes the configured address. It comes before anything is written, so that a port that is
 // taken leaves nothing behind.
@@ -154,7 +154,7 @@ func (d *Door) Admit(ctx context.Context, rows Rows, peer link.Peer) (model.Memb
 // Run serves the door, the local socket and the members' links until ctx ends or one of them fails.
 // session is called with each link of an admitted member.
 func (d *Door) Run(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
-	session func(context.Context, *link.Session, model.Member),
+	session func(context.Context, *link.Session, *model.Member),
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Server.Run(ctx) })
@@ -162,9 +162,22 @@ func (d *Door) Run(ctx context.Context, socket net.Listener, a *api.Server, join
 	return g.Wait()
 }
 
+// admitted returns the member whose session it is, or nil, having said why not. It is apart from who calls it so that the
+// stack of a goroutine that lives as long as a link stays small.
+//
+//go:noinline
+func (d *Door) admitted(ctx context.Context, rows Rows, s *link.Session, log *slog.Logger) *model.Member {
+	m, err := d.Admit(ctx, rows, s.Peer())
+	if err != nil {
+		log.Warn("link refused", "remote", s.Peer().Remote, "err", err)
+		return nil
+	}
+	return &m
+}
+
 // Serve is Run for a door whose Server runs already.
 func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
-	session func(context.Context, *link.Session, model.Member),
+	session func(context.Context, *link.Session, *model.Member),
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Serve(ctx, d.Web) })
@@ -172,13 +185,10 @@ func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, jo
 	g.Go(func() error { return joins.Run(ctx, d.Joins) })
 	g.Go(func() error {
 		conf := link.AcceptConfig{Log: log, Admit: func(ctx context.Context, p link.Peer) error { _, err := d.Admit(ctx, rows, p); return err }}
-		return link.Sessions(ctx, d.Links, maxLinks, conf, func(ctx context.Context, s *link.Session) {
-			m, err := d.Admit(ctx, rows, s.Peer())
-			if err != nil {
-				log.Warn("link refused", "remote", s.Peer().Remote, "err", err)
-				return
+		return link.Sessions(ctx, d.Links, maxLinks(), conf, func(ctx context.Context, s *link.Session) {
+			if m := d.admitted(ctx, rows, s, log); m != nil {
+				session(ctx, s, m)
 			}
-			session(ctx, s, m)
 		})
 	})
 	return g.Wait()

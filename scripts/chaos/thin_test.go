@@ -160,7 +160,7 @@ func overThin(t *testing.T, listener net.Listener, line *Line, what load) {
 	running.Go(func() {
 		admit := link.AcceptConfig{Admit: func(context.Context, link.Peer) error { return nil }}
 		_ = link.Sessions(ctx, sessions, 16, admit, func(ctx context.Context, s *link.Session) {
-			_ = door.Serve(ctx, s, model.Member{ID: thinSite, Kind: model.MemberSite, Name: "thin"})
+			_ = door.Serve(ctx, s, &model.Member{ID: thinSite, Kind: model.MemberSite, Name: "thin"})
 		})
 	})
 	proxy, err := net.Listen("tcp", "127.0.0.1:0")

@@ -109,31 +109,13 @@ func Resume(own model.Epoch, held model.Position) (model.Seq, error) {
 
 // Run exchanges items until ctx ends, the stream breaks, the other side ends it (nil), or something
 // is wrong. It closes the stream. Where the fault is on this side the other one is told before that.
-func Run(ctx context.Context, s Stream, c Config) error {
-	if c.Keepalive == 0 {
-		c.Keepalive = 10 * time.Second
-	}
-	if c.Silence == 0 {
-		c.Silence = 30 * time.Second
-	}
-	if c.Heard == nil {
-		c.Heard = func() {}
-	}
-	if c.Spool == nil {
-		c.Spool = NewSpool(wire.MaxFrame, time.Now)
-	}
+func Run(ctx context.Context, s Stream, c *Config) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e := &engine{
-		Config: c,
-		line:   newLine(s, c.Silence),
-		order:  newTurn(),
-		gait:   gait{firstRun},
-		slots:  make(chan struct{}, wire.Window),
-		crew:   crew{ctx: inner, cancel: cancel},
-	}
+	e := newEngine(s, *c)
+	e.crew.ctx, e.crew.cancel = inner, cancel
 	defer s.Close()
-	from, err := Resume(c.Source.Epoch(), c.PeerHeld)
+	from, err := Resume(e.Source.Epoch(), e.PeerHeld)
 	if err != nil {
 		e.line.farewell(err)
 		return err
@@ -143,7 +125,7 @@ func Run(ctx context.Context, s Stream, c Config) error {
 	stop := context.AfterFunc(inner, e.line.interrupt)
 	defer stop()
 	if from > 0 {
-		e.settled(model.Position{Epoch: c.Source.Epoch(), Seq: from})
+		e.settled(model.Position{Epoch: e.Source.Epoch(), Seq: from})
 	}
 	e.begin(e.send)
 	alarm := e.keep()
@@ -162,6 +144,32 @@ func Run(ctx context.Context, s Stream, c Config) error {
 		e.line.farewell(err)
 	}
 	return err
+}
+
+// newEngine fills in what c leaves open. It is apart from Run so that the stack of a goroutine that lives as long as a
+// link stays small.
+//
+//go:noinline
+func newEngine(s Stream, c Config) *engine {
+	if c.Keepalive == 0 {
+		c.Keepalive = 10 * time.Second
+	}
+	if c.Silence == 0 {
+		c.Silence = 30 * time.Second
+	}
+	if c.Heard == nil {
+		c.Heard = func() {}
+	}
+	if c.Spool == nil {
+		c.Spool = NewSpool(wire.MaxFrame, time.Now)
+	}
+	return &engine{
+		Config: c,
+		line:   newLine(s, c.Silence),
+		order:  newTurn(),
+		gait:   gait{firstRun},
+		slots:  make(chan struct{}, wire.Window),
+	}
 }
 
 // errEnded says that the other side ended the stream in good order; errOfPeer marks what the other

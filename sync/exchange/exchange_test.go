@@ -137,7 +137,7 @@ func start(t *testing.T, m *memory, held model.Position) *bench {
 	ctx, stop := context.WithCancelCause(t.Context())
 	w := &bench{t, m, b, stop, make(chan error, 1)}
 	go func() {
-		w.end <- Run(ctx, a, Config{Source: m, Sink: m, PeerEpoch: theirs, PeerHeld: held, Log: slog.New(slog.DiscardHandler)})
+		w.end <- Run(ctx, a, &Config{Source: m, Sink: m, PeerEpoch: theirs, PeerHeld: held, Log: slog.New(slog.DiscardHandler)})
 	}()
 	return w
 }

@@ -203,7 +203,7 @@ func startWith(t *testing.T, m *memory, c Config) *bench {
 	ctx, stop := context.WithCancelCause(t.Context())
 	w := &bench{t, m, b, stop, make(chan error, 1)}
 	c.Source, c.Sink, c.PeerEpoch, c.Log = m, m, theirs, slog.New(slog.DiscardHandler)
-	go func() { w.end <- Run(ctx, a, c) }()
+	go func() { w.end <- Run(ctx, a, &c) }()
 	return w
 }
 

@@ -134,7 +134,7 @@ func TestAResyncLetsOtherSitesThrough(t *testing.T) {
 				Resync: func(context.Context) error { return errors.New("not asked for") }, Changed: func(uplink.State) {},
 				Dial: func(context.Context) (exchange.Session, error) {
 					d, a := linktest.Pair("pin-"+m.Name, "pin-controller", linktest.Faults{})
-					running.Go(func() { _ = h.Serve(ctx, a, m) })
+					running.Go(func() { _ = h.Serve(ctx, a, &m) })
 					return d, nil
 				},
 			})

@@ -149,12 +149,16 @@ func (h *Hub) sink(m model.Member) *exchange.Received {
 	return r
 }
 
-// enter makes s the link of m. An older one is told why it has to go; the channel is closed when that
-// one has ended.
-func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end context.CancelCauseFunc) (mine *entry, older <-chan struct{}) {
-	mine = &entry{name: m.Name, sess: s, end: end, gone: make(chan struct{}), run: hello.Run, machine: hello.Machine, state: LinkState{
+// enter makes s the link of g.member, in g.mine. An older one is told why it has to go; the channel is closed when
+// that one has ended.
+//
+//go:noinline
+func (h *Hub) enter(g *guest, s exchange.Session, end context.CancelCauseFunc) (older <-chan struct{}) {
+	m, hello := &g.member, &g.hello
+	mine := &entry{name: m.Name, sess: s, end: end, gone: make(chan struct{}), run: hello.Run, machine: hello.Machine, state: LinkState{
 		Up: true, Since: h.Now(), Remote: s.Peer().Remote, Software: hello.Software,
 	}}
+	g.mine = mine
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	mine.judge = new(health.Judge)
@@ -170,12 +174,12 @@ func (h *Hub) enter(m model.Member, hello wire.Hello, s exchange.Session, end co
 	if old == nil {
 		none := make(chan struct{})
 		close(none)
-		return mine, none
+		return none
 	}
 	if old.end != nil {
 		old.end(fault.New(fault.Conflict, "", "a newer link of the same member came from %s", mine.state.Remote))
 	}
-	return mine, old.gone
+	return old.gone
 }
 
 // leave marks the member's link as down, unless a newer one took its place.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -217,8 +218,9 @@ func (h *Hub) Known() []model.NodeID {
 }
 
 // Serve runs the link of a member that was let in, until ctx ends or the link does. It closes the
-// session. A newer session of the same member takes the place of this one.
-func (h *Hub) Serve(ctx context.Context, s exchange.Session, m model.Member) error {
+// session. A newer session of the same member takes the place of this one. It only reads m: the stack under a link, which
+// waits for what comes, has no room for copies of it.
+func (h *Hub) Serve(ctx context.Context, s exchange.Session, m *model.Member) error {
 	defer s.Close()
 	outer := ctx
 	ctx, end := context.WithCancelCause(context.WithoutCancel(outer))
@@ -234,13 +236,19 @@ func (h *Hub) Serve(ctx context.Context, s exchange.Session, m model.Member) err
 			s.Close()
 		}
 	})()
-	log := h.Log.With("member", m.Name, "kind", string(m.Kind), "remote", s.Peer().Remote)
-	err := h.serve(ctx, end, s, m, log)
+	err := h.serve(ctx, end, s, m)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	log.Info("link closed", "reason", reason(err))
+	h.told(s, m, "link closed", "reason", reason(err))
 	return err
+}
+
+// told logs something of a link.
+//
+//go:noinline
+func (h *Hub) told(s exchange.Session, m *model.Member, text string, more ...any) {
+	h.Log.Info(text, append([]any{"member", m.Name, "kind", string(m.Kind), "remote", s.Peer().Remote}, more...)...)
 }
 
 // lastWord is how long a link that was told to end may take over saying why.
@@ -266,24 +274,61 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange.Session, m model.Member, log *slog.Logger) error {
-	stream, hello, epoch, err := h.greet(ctx, s, m)
+// serve runs a link. The goroutine that it is in lives as long as the link, so what is large on the stack is in
+// functions that return before.
+func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange.Session, m *model.Member) error {
+	g, err := h.letIn(ctx, s, m)
 	if err != nil {
-		return fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
+		return err
 	}
-	defer stream.Close()
-	if hello.Now != 0 {
-		log = log.With("skew", hello.Now.Std().Sub(h.Now()).Round(time.Second).String())
-	}
-	if err := h.meet(ctx, s, m, hello, log); err != nil {
-		_ = wire.WriteFault(stream, err)
-		return fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
-	}
-	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch)
-
+	defer g.stream.Close()
 	defer h.news.enter()()
-	mine, older := h.enter(m, hello, s, end)
-	defer h.leave(m.ID, mine)
+	g.older = h.enter(g, s, end)
+	defer h.leave(m.ID, g.mine)
+	if err := h.welcome(ctx, g); err != nil {
+		return err
+	}
+	return exchange.Run(ctx, g.stream, g.conf)
+}
+
+// guest is a link that is being opened.
+type guest struct {
+	member model.Member
+	hello  wire.Hello
+	stream net.Conn
+	epoch  model.Epoch // of this side
+	mine   *entry
+	older  <-chan struct{} // closed when the member's older link is gone
+	conf   *exchange.Config
+}
+
+// letIn greets a member up to the point where its link counts.
+//
+//go:noinline
+func (h *Hub) letIn(ctx context.Context, s exchange.Session, m *model.Member) (*guest, error) {
+	stream, hello, epoch, err := h.greet(ctx, s, *m)
+	if err != nil {
+		return nil, fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
+	}
+	log := h.Log.With("member", m.Name, "kind", string(m.Kind), "remote", s.Peer().Remote)
+	if err := h.meet(ctx, s, *m, hello, log); err != nil {
+		_ = wire.WriteFault(stream, err)
+		stream.Close()
+		return nil, fault.Wrap("greet "+string(m.Kind)+" "+m.Name, err)
+	}
+	skew := "unknown"
+	if hello.Now != 0 {
+		skew = hello.Now.Std().Sub(h.Now()).Round(time.Second).String()
+	}
+	log.Info("link open", "software", hello.Software, "epoch", hello.Epoch, "skew", skew)
+	return &guest{member: *m, hello: hello, stream: stream, epoch: epoch}, nil
+}
+
+// welcome answers a member whose link counts from now on, and leaves in g.conf how it goes on.
+//
+//go:noinline
+func (h *Hub) welcome(ctx context.Context, g *guest) error {
+	m, hello, stream, epoch, mine, older := g.member, &g.hello, g.stream, g.epoch, g.mine, g.older
 	h.Heard(m)
 	sink := h.sink(m)
 	// The member's older link, if any, was told to go. What it still has under way must not come behind
@@ -306,11 +351,12 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 		return err
 	}
 	_ = stream.SetDeadline(time.Time{})
-	return exchange.Run(ctx, stream, exchange.Config{
+	g.conf = &exchange.Config{
 		Source: &directives{Hub: h, to: m.ID, epoch: epoch, mine: mine}, Sink: sink,
 		PeerEpoch: hello.Epoch, PeerHeld: hello.Held, PeerBegun: hello.Begun,
 		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID,
 		Heard: func() { h.heard(mine, m) },
-		Log:   log, Keepalive: h.Keepalive, Silence: h.Silence,
-	})
+		Log:   h.Log.With("member", m.Name), Keepalive: h.Keepalive, Silence: h.Silence,
+	}
+	return nil
 }

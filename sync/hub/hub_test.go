@@ -100,7 +100,7 @@ func connect(t *testing.T, h *hub.Hub, answers map[string]uplink.Answer) (stop f
 		},
 		Dial: func(context.Context) (exchange.Session, error) {
 			d, a := linktest.Pair("pin-site", "pin-controller", linktest.Faults{})
-			running.Go(func() { _ = h.Serve(ctx, a, site) })
+			running.Go(func() { _ = h.Serve(ctx, a, &site) })
 			return d, nil
 		},
 	})
@@ -165,7 +165,7 @@ func greet(t *testing.T, h *hub.Hub, hello wire.Hello) (wire.Welcome, error) {
 	d, a := linktest.Pair("pin-site", "pin-controller", linktest.Faults{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = h.Serve(ctx, a, site) })
+	serving.Go(func() { _ = h.Serve(ctx, a, &site) })
 	defer serving.Wait()
 	defer cancel()
 	stream, err := d.Open(t.Context())
@@ -243,7 +243,7 @@ func TestSilentDialler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, a := linktest.Pair("p", "q", linktest.Faults{})
 		began := time.Now()
-		err := newHub(&rows{}).Serve(t.Context(), a, site)
+		err := newHub(&rows{}).Serve(t.Context(), a, &site)
 		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 20*time.Second {
 			t.Errorf("no stream: %v after %v", err, time.Since(began))
 		}
@@ -252,7 +252,7 @@ func TestSilentDialler(t *testing.T) {
 			t.Fatal(err)
 		}
 		began = time.Now()
-		err = newHub(&rows{}).Serve(t.Context(), a, site)
+		err = newHub(&rows{}).Serve(t.Context(), a, &site)
 		if !fault.Is(err, fault.Unreachable) || time.Since(began) != 20*time.Second {
 			t.Errorf("no hello: %v after %v", err, time.Since(began))
 		}
@@ -270,7 +270,7 @@ func TestANewerLinkTakesOver(t *testing.T) {
 		},
 		) {
 			d, a := linktest.Pair("p", "q", linktest.Faults{})
-			go func() { ends <- h.Serve(t.Context(), a, site) }()
+			go func() { ends <- h.Serve(t.Context(), a, &site) }()
 			s, err := d.Open(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -320,7 +320,7 @@ func TestTheOriginIsTheSessions(t *testing.T) {
 		})
 		d, a := linktest.Pair("p", "q", linktest.Faults{})
 		end := make(chan error, 1)
-		go func() { end <- h.Serve(t.Context(), a, site) }()
+		go func() { end <- h.Serve(t.Context(), a, &site) }()
 		s, err := d.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)

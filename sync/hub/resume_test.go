@@ -62,7 +62,7 @@ func (r *numbered) open(t *testing.T, epoch model.Epoch, continues bool, held mo
 	defer cancel()
 	d, a := linktest.Pair("p", "q", linktest.Faults{})
 	ended := make(chan error, 1)
-	go func() { ended <- h.Serve(ctx, a, site) }() // with the row as it was when the session opened
+	go func() { ended <- h.Serve(ctx, a, &site) }() // with the row as it was when the session opened
 	s, err := d.Open(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func (c *clones) process(run, machine string) *process {
 			}
 			d, a := linktest.Pair("pin-agent", "pin-site", linktest.Faults{})
 			running.Go(func() {
-				_ = c.hub.Serve(ctx, a, model.Member{ID: site.ID, Kind: model.MemberHost, Name: "web1", Status: model.MemberEnrolled})
+				_ = c.hub.Serve(ctx, a, &model.Member{ID: site.ID, Kind: model.MemberHost, Name: "web1", Status: model.MemberEnrolled})
 			})
 			return d, nil
 		},
@@ -199,7 +199,7 @@ func TestAnAgentThatCameBackTakesItsPlace(t *testing.T) {
 		c := newClones(t)
 		d, a := linktest.Pair("pin-agent", "pin-site", linktest.Faults{})
 		ended := make(chan struct{})
-		go func() { defer close(ended); _ = c.hub.Serve(t.Context(), a, c.reg.agent) }()
+		go func() { defer close(ended); _ = c.hub.Serve(t.Context(), a, &c.reg.agent) }()
 		s, err := d.Open(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -28,7 +28,7 @@ func TestANewerLinkWaitsForTheOlderOnesLastRun(t *testing.T) {
 		ends := make(chan error, 2)
 		dial := func(more ...wire.Items) <-chan wire.Welcome {
 			d, a := linktest.Pair("p", "q", linktest.Faults{})
-			go func() { ends <- h.Serve(t.Context(), a, site) }()
+			go func() { ends <- h.Serve(t.Context(), a, &site) }()
 			s, err := d.Open(t.Context())
 			if err != nil {
 				t.Fatal(err)

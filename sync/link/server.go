@@ -113,7 +113,7 @@ func (s *Server) Addr() net.Addr { return s.tcp.Addr() }
 // client has proved a key (PeerOf), which says nothing yet about whether it is welcome. A protocol
 // that nobody listens for is refused in the handshake. Asking for a protocol that is taken panics.
 func (s *Server) Listen(protos ...string) net.Listener {
-	l := &listener{server: s, protos: protos, conns: make(chan net.Conn), done: make(chan struct{})}
+	l := &listener{server: s, protos: protos, tls: s.protoConfig(protos), conns: make(chan net.Conn), done: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.groups {
@@ -346,6 +346,7 @@ func (s *Server) listener(proto string) *listener {
 type listener struct {
 	server *Server
 	protos []string
+	tls    *tls.Config
 	conns  chan net.Conn
 	done   chan struct{}
 	closed bool // guarded by server.mu

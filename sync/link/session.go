@@ -22,6 +22,7 @@ const (
 	peerWindow  = 1 << 20          // bytes in flight to a stream that nobody reads, between the nodes of a group
 	linkWindow  = 256 << 10        // the same on a member's link, of which there may be ten thousand
 	backlog     = 64               // streams opened by the peer and not accepted yet
+	linkBacklog = 16               // the same on a member's link
 	keepAlive   = 15 * time.Second // between pings of an otherwise silent connection between nodes of a group
 	writeStall  = 10 * time.Second // a write or ping that gets no further ends the session
 	linkStall   = time.Minute      // the same on a member's link, where the items stream notices silence before that
@@ -109,7 +110,7 @@ func muxConfig(proto string, log *slog.Logger) *yamux.Config {
 		Logger:             muxLog{log},
 	}
 	if proto == ProtoLink {
-		c.ConnectionWriteTimeout, c.MaxStreamWindowSize = linkStall, linkWindow
+		c.ConnectionWriteTimeout, c.MaxStreamWindowSize, c.AcceptBacklog = linkStall, linkWindow, linkBacklog
 	}
 	return c
 }

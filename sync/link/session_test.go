@@ -207,7 +207,7 @@ func TestContextEndsWaiting(t *testing.T) {
 // and Close frees them.
 func TestBacklog(t *testing.T) {
 	lower, _ := pair(t)
-	for range backlog {
+	for range linkBacklog {
 		if _, err := lower.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -33,23 +33,26 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if len(offered) == 0 {
 		offered = []string{ProtoHTTP1}
 	}
-	c := baseConfig()
 	s.mu.Lock()
 	for _, l := range s.groups {
 		if slices.ContainsFunc(l.protos, func(p string) bool { return slices.Contains(offered, p) }) {
-			c.NextProtos = l.protos
-			break
+			s.mu.Unlock()
+			return l.tls, nil // one for all: each connection keeps it as long as it lives
 		}
 	}
 	s.mu.Unlock()
-	if c.NextProtos == nil {
-		// A name nobody offers makes crypto/tls answer with the proper alert.
-		c.NextProtos = []string{"skerry-none"}
-		if len(hello.SupportedProtos) == 0 {
-			return nil, errors.New("no protocol offered, and HTTP is not served here")
-		}
+	if len(hello.SupportedProtos) == 0 {
+		return nil, errors.New("no protocol offered, and HTTP is not served here")
 	}
-	proto := c.NextProtos[0]
+	// A name nobody offers makes crypto/tls answer with the proper alert.
+	return s.protoConfig([]string{"skerry-none"}), nil
+}
+
+// protoConfig is for the connections of one group of protocols.
+func (s *Server) protoConfig(protos []string) *tls.Config {
+	c := baseConfig()
+	c.NextProtos = protos
+	proto := protos[0]
 	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.conf.Certificate(proto) }
 	// A page of the directory has 50 KB, which a young connection would cut into forty records.
 	c.DynamicRecordSizingDisabled = !strings.HasPrefix(proto, "skerry-")
@@ -64,7 +67,7 @@ func (s *Server) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			return nil
 		}
 	}
-	return c, nil
+	return c
 }
 
 // answerPlainHTTP helps whoever typed http:// instead of https://.

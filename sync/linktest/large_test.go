@@ -106,7 +106,7 @@ func TestALargeItemGoesOnWhereItWasCut(t *testing.T) {
 		Dial: func(context.Context) (exchange.Session, error) {
 			links++
 			d, a := linktest.Pair("lower", "upper", linktest.Faults{CutAfter: room + rng.Int64N(room/4)})
-			serving.Go(func() { _ = door.Serve(ctx, a, model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
+			serving.Go(func() { _ = door.Serve(ctx, a, &model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
 			return d, nil
 		},
 	})

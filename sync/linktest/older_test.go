@@ -64,7 +64,7 @@ func TestAnOlderCopyStaysRefusedWhenItsNumbersCatchUp(t *testing.T) {
 			},
 			Dial: func(context.Context) (exchange.Session, error) {
 				d, a := linktest.Pair("lower", "upper", linktest.Faults{})
-				serving.Go(func() { _ = door.Serve(ctx, a, model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
+				serving.Go(func() { _ = door.Serve(ctx, a, &model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
 				return d, nil
 			},
 		})

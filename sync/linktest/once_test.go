@@ -201,7 +201,7 @@ func exactlyOnce(t *testing.T, seed uint64) {
 				}
 				d, a := linktest.Pair("lower", "upper", f)
 				serving.Go(func() {
-					_ = door.Serve(running, a, model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"})
+					_ = door.Serve(running, a, &model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"})
 				})
 				return d, nil
 			},

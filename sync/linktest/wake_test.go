@@ -51,7 +51,7 @@ func TestEachArrivesAtOnce(t *testing.T) {
 		Dial: func(context.Context) (exchange.Session, error) {
 			links++
 			d, a := linktest.Pair("lower", "upper", linktest.Faults{})
-			serving.Go(func() { _ = door.Serve(running, a, model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
+			serving.Go(func() { _ = door.Serve(running, a, &model.Member{ID: lowerID, Kind: model.MemberHost, Name: "lower"}) })
 			return d, nil
 		},
 	})

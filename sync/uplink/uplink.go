@@ -241,7 +241,7 @@ func (l *Link) once(ctx context.Context) error {
 	})()
 	var answering sync.WaitGroup
 	answering.Go(func() { l.answer(ctx, sess) })
-	err = exchange.Run(ctx, stream, exchange.Config{
+	err = exchange.Run(ctx, stream, &exchange.Config{
 		Source: source{l.Outbox, l}, Sink: l.Sink,
 		PeerEpoch: welcome.Epoch, PeerHeld: welcome.Held, PeerBegun: welcome.Begun,
 		Version: welcome.MaxVersion, Spool: l.spool, Origin: l.Upper,
