@@ -123,10 +123,18 @@ func (a *app) gathered(f *format, d schema.Gathered, shown int) {
 	if f.kind != "table" && f.kind != "wide" {
 		return
 	}
-	lacking, unordered := 0, 0
+	lacking, unordered, noted := 0, 0, 0
 	for _, x := range d.Answered {
+		if x.Note != "" {
+			if noted++; noted <= 10 {
+				a.say("  %s: %s", fault.Printable(x.Site), fault.Printable(x.Note))
+			}
+		}
 		lacking += x.Lacking
 		unordered += x.Unordered
+	}
+	if noted > 10 {
+		a.say("  and %s more; -o json names them", grouped(noted-10))
 	}
 	if lacking > 0 {
 		a.say("%s hosts have not reported it, or it cannot be read", grouped(lacking))

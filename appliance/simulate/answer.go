@@ -29,6 +29,7 @@ func (l *siteLog) numbers(ids ...model.HostID) map[model.HostID]int {
 func (l *siteLog) answers() map[string]uplink.Answer {
 	return map[string]uplink.Answer{
 		model.RouteHostDetail: l.detail, model.RouteHostPackages: l.packages, model.RouteHostFacts: l.system,
+		model.RoutePackagesWhere: l.packagesWhere, model.RouteCertificatesExpiring: l.certificatesExpiring,
 	}
 }
 

@@ -243,6 +243,20 @@ func (q *hq) ask(conf Federation) {
 			break
 		}
 	}
+	var found schema.PackagesWhere
+	if err := q.call(q.Context(), http.MethodGet, "/packages/where?name=openssl&limit=50", nil, &found); err != nil {
+		q.Fatal(err)
+	}
+	if found.AnsweredN != conf.Sites || found.PartialN != 0 || len(found.Packages) != 50 || found.Total < 50 || found.Next == "" {
+		q.Errorf("openssl: %d of %d rows, %d sites answered, silent: %+v", len(found.Packages), found.Total, found.AnsweredN, found.Partial)
+	}
+	var ends schema.CertificatesExpiring
+	if err := q.call(q.Context(), http.MethodGet, "/certificates/expiring", nil, &ends); err != nil {
+		q.Fatal(err)
+	}
+	if ends.AnsweredN != conf.Sites || ends.PartialN != 0 || !strings.Contains(ends.Answered[0].Note, "simulated") || ends.Answered[0].Lacking == 0 {
+		q.Errorf("certificates: %+v", ends.Gathered)
+	}
 	var c schema.Command
 	if err := q.call(q.Context(), http.MethodPost, "/commands", schema.Dispatch{Kind: "ping", Site: name, Hosts: []string{"*"}}, &c); err != nil {
 		q.Fatal(err)

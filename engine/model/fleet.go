@@ -184,6 +184,8 @@ type FleetAnswer struct {
 	Hosts int  `json:"hosts"`         // that were looked at
 	Lacks int  `json:"lacking"`       // hosts among them that have not reported what is asked about, or of which it is not readable
 	More  bool `json:"more,omitzero"` // there are rows behind the last one; then there is at least one
+	// Note says what else must be known of the answer, in words, as that the site does not hold at all what is asked about.
+	Note string `json:"note,omitzero"`
 }
 
 // FleetRow is what every row of such an answer begins with.

@@ -20,6 +20,7 @@ const (
 	atOnce    = 32  // sites under way
 	maxTold   = 500 // sites named in each of the lists
 	maxPlaced = 1024
+	maxNote   = 200 // bytes of what a site remarks about its answer
 )
 
 // fleetRow is a row of an answer that several sites give together.
@@ -235,6 +236,7 @@ func (g *survey[R, P]) took(site *place, p *sheet[R]) {
 	if g.out.AnsweredN++; len(g.out.Answered) < maxTold {
 		g.out.Answered = append(g.out.Answered, schema.SiteAnswer{
 			SiteID: site.ID.String(), Site: site.Name, At: p.At.Std(), Total: p.Total, Hosts: p.Hosts, Lacking: p.Lacks, Unordered: p.unordered,
+			Note: fault.Printable(fault.Clip(oneLine(p.Note), maxNote)),
 		})
 	}
 }

@@ -22,7 +22,8 @@ type SiteAnswer struct {
 	Hosts   int       `json:"hosts" doc:"that it looked at"`
 	Lacking int       `json:"lacking,omitempty" doc:"hosts among them that have not reported what was asked about, or of which it cannot be read"`
 	// Unordered is of packages.
-	Unordered int `json:"unordered,omitempty" doc:"packages of that name whose version cannot be compared"`
+	Unordered int    `json:"unordered,omitempty" doc:"packages of that name whose version cannot be compared"`
+	Note      string `json:"note,omitempty" doc:"what else must be known of its answer, as that it does not hold what is asked about"`
 }
 
 // SiteSilence is a site that did not answer.
