@@ -115,9 +115,11 @@ func alertSheet(x schema.Alert) view {
 
 func (a *app) alertsAct(verb, short string) *cobra.Command {
 	var body schema.AlertNote
+	var site string
 	c := leaf(verb+" ALERT", short, 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&body.Note, "note", "", "why, for those who look later")
+	c.Flags().StringVar(&site, "site", "", "at a controller: whose alert it is, by name or id; where that site is away it is done when it is back")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {
 			return err
@@ -126,6 +128,9 @@ func (a *app) alertsAct(verb, short string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if site != "" {
+			return a.alertAtSite(c, f, server, site, args[0], verb, body)
+		}
 		var x schema.Alert
 		if err := server.call(c.Context(), http.MethodPost, "/alerts/"+url.PathEscape(args[0])+"/"+verb, nil, body, &x); err != nil {
 			return err
@@ -133,6 +138,24 @@ func (a *app) alertsAct(verb, short string) *cobra.Command {
 		return f.print(x, func() view { return alertTable(x) })
 	}
 	return c
+}
+
+// alertAtSite decides about an alert of a site, and says what becomes of that.
+func (a *app) alertAtSite(c *cobra.Command, f *format, server *client, site, id, verb string, body schema.AlertNote) error {
+	var d schema.AlertDecision
+	path := "/sites/" + url.PathEscape(site) + "/alerts/" + url.PathEscape(id) + "/" + verb
+	if err := server.call(c.Context(), http.MethodPost, path, nil, body, &d); err != nil {
+		return err
+	}
+	a.say("%s", fault.Printable(d.Message))
+	return f.print(d, func() view {
+		if d.Row != nil {
+			return alertTable(*d.Row)
+		}
+		v := view{head: []string{"ALERT", "SITE", "ACTION", "STATE"}}
+		v.add(d.Alert, d.Alert, d.Site, d.Action, d.State)
+		return v
+	})
 }
 
 func (a *app) rulesList() *cobra.Command {

@@ -152,6 +152,7 @@ func (a *app) federationStatus() *cobra.Command {
 			v.add("", "Since", u.Since)
 			v.add("", "Controller", u.Controller)
 			v.add("", "Not yet acknowledged", u.Pending)
+			v.add("", "  in bytes", u.Bytes)
 			if u.LastError != "" {
 				v.add("", "Last error", u.LastError)
 			}

@@ -62,7 +62,7 @@ func (s *site) uplinkState() *schema.Uplink {
 	waiting := s.outbox.Len()
 	h := s.line.monitor.Look(waiting)
 	out := &schema.Uplink{
-		State: string(h.Word), Reason: h.Reason, Controller: s.id.URL, Pending: waiting, LastError: s.up.State().LastError,
+		State: string(h.Word), Reason: h.Reason, Controller: s.id.URL, Pending: waiting, Bytes: s.outbox.Bytes(), LastError: s.up.State().LastError,
 		Bandwidth: int64(s.Uplink.Bandwidth),
 	}
 	if !h.Since.IsZero() {

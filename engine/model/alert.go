@@ -202,9 +202,6 @@ type AlertDone struct {
 	Reason  string  `json:"reason,omitzero"`
 }
 
-// AskedAbove stands before the name of an operator of the controller in what a site says of who did something.
-const AskedAbove = "controller:"
-
 // Tag implements Change.
 func (AskAlert) Tag() Tag { return TagAskAlert }
 

@@ -33,6 +33,8 @@ func (s *Server) alertRoutes() {
 	op(s, http.MethodGet, "/alerts/{id}", "get-alert", "One alert of this site", s.getAlert)
 	op(s, http.MethodPost, "/alerts/{id}/acknowledge", "acknowledge-alert", "Say that somebody looks after an alert", s.acknowledgeAlert)
 	op(s, http.MethodPost, "/alerts/{id}/resolve", "resolve-alert", "End an alert; it opens again only once what it is about has ended in between", s.resolveAlert)
+	op(s, http.MethodPost, "/sites/{site}/alerts/{id}/acknowledge", "acknowledge-site-alert", "Say that somebody looks after an alert of a site; it goes to the site, now or when that is back", s.acknowledgeSiteAlert)
+	op(s, http.MethodPost, "/sites/{site}/alerts/{id}/resolve", "resolve-site-alert", "End an alert of a site; it goes to the site, now or when that is back", s.resolveSiteAlert)
 }
 
 type alertsInput struct {
@@ -187,7 +189,7 @@ type alertActInput struct {
 
 // alert finds one alert of this site.
 func (s *Server) alert(text string) (model.Alert, error) {
-	if err := s.only(model.RoleSite, "an alert is looked at and decided"); err != nil {
+	if err := s.only(model.RoleSite, "an alert that is not named with its site is looked at and decided"); err != nil {
 		return model.Alert{}, err
 	}
 	id, err := model.ParseAlertID(text)

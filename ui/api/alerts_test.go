@@ -18,11 +18,12 @@ type guidance struct {
 	counted  map[model.SiteID]model.AlertCounts
 	policies map[model.PolicyID]model.Policy
 	held     map[model.SiteID]model.PoliciesHeld
+	asks     []model.AskAlert
 }
 
 func newGuidance() guidance {
 	return guidance{
-		map[string]model.Rule{}, map[model.AlertID]model.Alert{}, map[model.SiteID]model.AlertCounts{}, map[model.PolicyID]model.Policy{}, map[model.SiteID]model.PoliciesHeld{},
+		map[string]model.Rule{}, map[model.AlertID]model.Alert{}, map[model.SiteID]model.AlertCounts{}, map[model.PolicyID]model.Policy{}, map[model.SiteID]model.PoliciesHeld{}, nil,
 	}
 }
 
@@ -43,6 +44,8 @@ func (m *memory) guide(c model.Change) (err error, done bool) {
 			a.State, a.Ack = model.AlertAcknowledged, act
 		}
 		m.alerts[c.Alert] = a
+	case model.AskAlert:
+		m.asks = append(m.asks, c)
 	case model.PutPolicy:
 		was := m.policies[c.Policy.ID]
 		if c.Was != 0 && c.Was != was.Version {

@@ -24,9 +24,10 @@ type pace struct {
 	total    time.Duration // from one total to the next, at least
 	silence  time.Duration // without a word, at most
 	write    time.Duration // for one piece to be taken by the other side
+	decide   time.Duration // for a site to have done what was decided about one of its alerts
 }
 
-var usualPace = pace{coalesce: 250 * time.Millisecond, total: time.Second, silence: 15 * time.Second, write: 20 * time.Second}
+var usualPace = pace{coalesce: 250 * time.Millisecond, total: time.Second, silence: 15 * time.Second, write: 20 * time.Second, decide: 3 * time.Second}
 
 // tail is one watched result.
 type tail struct {

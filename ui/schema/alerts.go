@@ -73,6 +73,17 @@ type AlertNote struct {
 	Note string `json:"note,omitempty" maxLength:"1024"`
 }
 
+// AlertDecision is what becomes of what an operator decided about an alert of a site.
+type AlertDecision struct {
+	Alert   string `json:"alert"`
+	Site    string `json:"site"`
+	SiteID  string `json:"site_id"`
+	Action  string `json:"action" enum:"acknowledge,resolve"`
+	State   string `json:"state" enum:"done,sent,waiting" doc:"done: the site says so; sent: it is on its way; waiting: the site cannot be reached, and does it when it is back"`
+	Message string `json:"message" doc:"the same for people"`
+	Row     *Alert `json:"row,omitempty" doc:"where it is done: the alert as the site has it now"`
+}
+
 // SiteAlerts counts the alerts of a site that are not resolved, as the site last said.
 type SiteAlerts struct {
 	AsOf         *time.Time `json:"as_of,omitempty" doc:"when the site counted"`

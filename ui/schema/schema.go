@@ -59,6 +59,7 @@ type Uplink struct {
 	Reason      string     `json:"reason,omitempty" doc:"why the state is what it is, in words"`
 	Controller  string     `json:"controller,omitempty"`
 	Pending     int        `json:"pending" doc:"items in the outbox, not yet acknowledged"`
+	Bytes       int64      `json:"pending_bytes,omitempty" doc:"their size"`
 	LastError   string     `json:"last_error,omitempty"`
 	Bandwidth   int64      `json:"bandwidth,omitempty" doc:"the most bits a second in each direction; absent: no bound"`
 	WindowOpens *time.Time `json:"window_opens,omitempty" doc:"when what is not urgent may go up; absent: now"`
