@@ -236,15 +236,25 @@ func (s *site) open() (err error) {
 	s.prop = uplink.NewProposer(uplink.ProposerConfig{
 		Begin: func() uplink.SiteTx { return store.Begin() }, Applied: store.Applied(), Outbox: out,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
-		Room: func() error {
-			if err := s.unwell(); err != nil {
-				return err
-			}
-			return s.space.Err(space.Low)
-		},
-		Now: s.clock.Now, Log: s.log,
+		Room:  s.room,
+		Now:   s.clock.Now, Log: s.log,
 	})
 	return nil
+}
+
+// room says why changes are refused before any store sees them: a store has failed, or the disk is filling up. Alerts are
+// judged down to the second mark: they are small, and the one about the disk is to open also where it fills up
+// faster than its rule waits.
+func (s *site) room(changes []model.Change) error {
+	if err := s.unwell(); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if _, ok := c.(model.JudgeAlerts); !ok {
+			return s.space.Err(space.Low)
+		}
+	}
+	return s.space.Err(space.Critical)
 }
 
 // close closes what is open; a store that is damaged never was.

@@ -38,8 +38,8 @@ type ProposerConfig struct {
 	Outbox  Appender
 	// Apply turns a change into rows and returns what goes up: engine/apply.Change with its Env.
 	Apply func(apply.Tx, model.Change) ([]model.Item, error)
-	// Room, if set, says why the disk has no room for more: a change is refused with that, before a store fails.
-	Room func() error
+	// Room, if set, says why the disk has no room for changes: they are refused with that, before a store fails.
+	Room func(changes []model.Change) error
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger
 }
@@ -89,7 +89,7 @@ func (p *Proposer) Propose(ctx context.Context, changes ...model.Change) error {
 		return nil
 	}
 	if p.c.Room != nil {
-		if err := p.c.Room(); err != nil {
+		if err := p.c.Room(changes); err != nil {
 			return fault.Wrap("propose", err)
 		}
 	}

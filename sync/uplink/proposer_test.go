@@ -45,7 +45,7 @@ func openSite(t *testing.T, dir string) *siteStores {
 	s.p = uplink.NewProposer(uplink.ProposerConfig{
 		Begin: func() uplink.SiteTx { return failing{s.rows.Begin(), s} }, Applied: s.rows.Applied(), Outbox: s.out, Log: quiet,
 		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
-		Room: func() error {
+		Room: func([]model.Change) error {
 			if err := s.full.Load(); err != nil {
 				return *err
 			}
