@@ -28,15 +28,18 @@ type Shelf interface {
 
 // Match returns every finding of inv, sorted by vulnerability, package, version and advisory, and
 // counts them. Beyond 200,000 findings it still names every vulnerability, but not with each of its
-// packages. Errors are those of shelf. To match several inventories against one snapshot, keep a
-// Matcher: it remembers versions and ratings.
+// packages. Errors are those of shelf. To match several inventories, keep a Matcher: it remembers what it found of
+// each version of a package.
 func Match(inv model.Inventory, shelf Shelf) ([]model.Finding, model.SeverityCounts, error) {
 	return NewMatcher(shelf).Match(inv)
 }
 
-// Matcher matches inventories against one snapshot of the advisories. It is used by one goroutine.
+// Matcher matches inventories against one state of the advisories. What one version of a package has is worked out once
+// and then listed for every inventory that has it, as most of a fleet's do. It is used by one goroutine.
 type Matcher struct {
 	shelf    Shelf
+	known    map[lookup][]model.Finding // what is found of a lookup, without the package
+	knownN   int                        // of them all together, and one for each lookup
 	versions versions
 	ratings  map[string]rating // of a vulnerability, over all records that name it
 	most     int               // findings of one inventory; see findingsMax
@@ -44,6 +47,8 @@ type Matcher struct {
 }
 
 const (
+	// knownMax bounds what a Matcher remembers of lookups: findings of about 200 bytes.
+	knownMax = 200_000
 	// ratingsMax bounds what a Matcher remembers of severities.
 	ratingsMax = 100_000
 	// findingsMax bounds the findings of one inventory: an inventory may claim thousands of packages of one
@@ -61,7 +66,15 @@ type claim struct {
 
 // NewMatcher returns a Matcher on shelf.
 func NewMatcher(shelf Shelf) *Matcher {
-	return &Matcher{shelf: shelf, ratings: map[string]rating{}, most: findingsMax}
+	m := &Matcher{known: map[lookup][]model.Finding{}, most: findingsMax}
+	m.On(shelf)
+	return m
+}
+
+// On has m go on with another snapshot that has the very same advisories. What was found is kept, and what served only to
+// find it is not: a Matcher may be kept for as long as the advisories stay.
+func (m *Matcher) On(shelf Shelf) {
+	m.shelf, m.versions, m.ratings = shelf, versions{}, map[string]rating{}
 }
 
 // lookup is what a group of installed packages is matched by.
@@ -103,29 +116,58 @@ func (m *Matcher) Match(inv model.Inventory) ([]model.Finding, model.SeverityCou
 		}
 		same := order[:n]
 		order = order[n:]
-		err := m.shelf.AdvisoriesFor(same[0].ecosystem, same[0].name, func(a model.Advisory) error {
-			if !a.Withdrawn.IsZero() {
-				return nil
-			}
-			entries := entriesFor(&a, same[0].ecosystem, same[0].name)
-			for _, l := range same {
-				var err error
-				if found, err = m.judge(found, &a, entries, l, groups[l]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err := m.learn(same); err != nil {
 			return nil, model.SeverityCounts{}, err
+		}
+		for _, l := range same {
+			found = m.list(found, m.known[l], groups[l])
 		}
 	}
 	found = distinct(found)
 	return found, count(found), nil
 }
 
-// judge appends the findings that one advisory makes for the installed packages that l stands for.
-func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.Affected, l lookup, packages []string) ([]model.Finding, error) {
+// learn works out what lookups of one name have, unless that is known.
+func (m *Matcher) learn(same []lookup) error {
+	if m.knownN >= knownMax {
+		clear(m.known)
+		m.knownN = 0
+	}
+	var fresh []lookup
+	for _, l := range same {
+		if _, ok := m.known[l]; !ok {
+			fresh = append(fresh, l)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	found := make([][]model.Finding, len(fresh))
+	err := m.shelf.AdvisoriesFor(fresh[0].ecosystem, fresh[0].name, func(a model.Advisory) error {
+		if !a.Withdrawn.IsZero() {
+			return nil
+		}
+		entries := entriesFor(&a, fresh[0].ecosystem, fresh[0].name)
+		for i, l := range fresh {
+			var err error
+			if found[i], err = m.judge(found[i], &a, entries, l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, l := range fresh {
+		m.known[l] = slices.Clip(found[i])
+		m.knownN += 1 + len(found[i])
+	}
+	return nil
+}
+
+// judge appends the findings that one advisory makes for what l stands for, without the package.
+func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.Affected, l lookup) ([]model.Finding, error) {
 	family := familyOf(l.ecosystem)
 	result := m.versions.affected(entries, family, l.version)
 	if result == no {
@@ -144,9 +186,17 @@ func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.
 		if f.Severity, err = m.severity(a, entries, id, len(ids) == 1); err != nil {
 			return nil, err
 		}
+		to = append(to, f)
+	}
+	return to, nil
+}
+
+// list appends what is known of a lookup, for each of the installed packages that it stands for.
+func (m *Matcher) list(to, known []model.Finding, packages []string) []model.Finding {
+	for _, f := range known {
 		for _, name := range packages {
 			if len(to) >= m.most {
-				c := claim{a.AdvisoryKey, id, f.Verdict}
+				c := claim{f.Advisory, f.Vulnerability, f.Verdict}
 				if m.listed[c] {
 					break
 				}
@@ -156,7 +206,7 @@ func (m *Matcher) judge(to []model.Finding, a *model.Advisory, entries []*model.
 			to = append(to, f)
 		}
 	}
-	return to, nil
+	return to
 }
 
 // entriesFor returns the entries of a about that package.

@@ -56,7 +56,8 @@ const batch = 16
 
 // Run works until ctx ends and then returns nil. An error of the store or of a proposal ends it.
 func Run(ctx context.Context, c Config) error {
-	r := &recalc{Config: c, missing: map[string]bool{}, known: map[string]model.Match{}}
+	r := &recalc{Config: c, missing: map[string]bool{}}
+	r.forget()
 	var seen uint64
 	for {
 		// The counter is read before the rows, so that no change falls between them unseen.
@@ -81,12 +82,39 @@ func Run(ctx context.Context, c Config) error {
 type recalc struct {
 	Config
 	missing map[string]bool // digests whose body was reported missing or damaged
-	// known spares the roll-up decoding findings that have not changed; bounded by maxKnown.
-	known map[string]model.Match
+	// matcher is kept while the advisories are those of shelf.
+	matcher *exposure.Matcher
+	shelf   apply.Shelf
+	// known spares the roll-up reading findings that have not changed, by digest; of at most maxKnown entries.
+	known     map[string]summary
+	knownN    int // of entries
+	summaries *exposure.Summaries
 }
 
-// maxKnown bounds the matches kept in memory, each with up to some thousand findings.
-const maxKnown = 256
+// summary is what the roll-up needs of one match.
+type summary struct {
+	at         model.Time
+	generation uint64
+	exposure.Summary
+}
+
+// maxKnown bounds what is kept for roll-ups, in entries of four bytes: an inventory has some hundred to some thousand.
+const maxKnown = 16 << 20
+
+// forget drops what is kept for roll-ups.
+func (r *recalc) forget() {
+	r.known, r.knownN, r.summaries = map[string]summary{}, 0, exposure.NewSummaries()
+}
+
+// matching returns the matcher for a snapshot of the advisories: the present one, unless they have changed.
+func (r *recalc) matching(view View, shelf apply.Shelf) *exposure.Matcher {
+	same := r.shelf.Generation == shelf.Generation && r.shelf.AdvisoryN == shelf.AdvisoryN && r.shelf.Cursor == shelf.Cursor
+	if r.matcher == nil || !same {
+		r.matcher, r.shelf = exposure.NewMatcher(view), shelf
+	}
+	r.matcher.On(view)
+	return r.matcher
+}
 
 // drain matches every dirty inventory, then brings the roll-up up to date.
 func (r *recalc) drain(ctx context.Context) error {
@@ -114,7 +142,7 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	change := model.Matched{Stamp: r.stamp()}
-	matcher := exposure.NewMatcher(view)
+	matcher := r.matching(view, shelf)
 	for _, d := range digests {
 		if len(change.Matches) == batch {
 			break
@@ -139,6 +167,7 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 			Digest: d, Generation: shelf.Generation, At: change.At, Counts: counts,
 			FixableN: new(exposure.FixableN(findings)), Findings: findings,
 		})
+		r.keep(d, change.At, shelf.Generation, findings) // the roll-up need not read them again
 	}
 	if len(change.Matches) == 0 {
 		return 0, nil
@@ -154,16 +183,21 @@ func (r *recalc) rollup(ctx context.Context) error {
 	if err != nil || shelf.AdvisoryN == 0 {
 		return err
 	}
-	sum := exposure.NewRollup()
+	sum := r.summaries.Rollup()
+	n := 0
 	err = view.EachMatchHead(func(head model.Match, hosts int) error {
-		m, err := r.full(view, head)
+		n++
+		s, err := r.summary(view, head)
 		if err == nil {
-			sum.Add(m, hosts)
+			sum.AddSummary(s, hosts)
 		}
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if len(r.known) > 2*n+64 {
+		defer r.forget() // most of it is of inventories that are gone
 	}
 	next := sum.Result()
 	next.Site, next.Generation, next.AdvisoryN = r.Site, shelf.Generation, shelf.AdvisoryN
@@ -180,20 +214,28 @@ func (r *recalc) rollup(ctx context.Context) error {
 	return r.Proposer.Propose(ctx, model.Rollup{Stamp: s, Exposure: next})
 }
 
-// full returns the match with its findings.
-func (r *recalc) full(view View, head model.Match) (model.Match, error) {
-	if m, ok := r.known[head.Digest]; ok && m.At == head.At && m.Generation == head.Generation {
-		return m, nil
+// summary returns what the roll-up needs of the match that head is of.
+func (r *recalc) summary(view View, head model.Match) (exposure.Summary, error) {
+	if s, ok := r.known[head.Digest]; ok && s.at == head.At && s.generation == head.Generation {
+		return s.Summary, nil
 	}
 	m, _, err := view.Match(head.Digest)
 	if err != nil {
-		return m, err
+		return exposure.Summary{}, err
 	}
-	if len(r.known) >= maxKnown {
-		clear(r.known) // inventories that are gone must not stay for ever
+	return r.keep(m.Digest, m.At, m.Generation, m.Findings), nil
+}
+
+// keep remembers the summary of findings, where there is room, and returns it.
+func (r *recalc) keep(digest string, at model.Time, generation uint64, found []model.Finding) exposure.Summary {
+	s := summary{at, generation, r.summaries.Of(found)}
+	was, had := r.known[digest]
+	r.knownN -= was.Len()
+	if had || r.knownN+s.Len() <= maxKnown {
+		r.known[digest] = s
+		r.knownN += s.Len()
 	}
-	r.known[head.Digest] = m
-	return m, nil
+	return s.Summary
 }
 
 // equal compares as the rows do, where a missing list and an empty one are the same.
