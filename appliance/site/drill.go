@@ -50,7 +50,7 @@ func (d drill) answers() map[string]uplink.Answer {
 func (d drill) answer(ctx context.Context, route string, params map[string]string) (any, error) {
 	fn, ok := d.answers()[route]
 	if !ok {
-		return nil, fault.New(fault.NotFound, "answer", "this site does not answer %q", route)
+		return nil, fault.New(fault.NotFound, "answer", "this site does not answer %q", fault.Clip(route, 64))
 	}
 	if d.detail == nil {
 		return nil, d.damaged

@@ -22,7 +22,7 @@ import (
 // desk is a site with one agent, whose reports come through the real door into the real stores, and which keeps what
 // would go up.
 type desk struct {
-	*testing.T
+	testing.TB
 	*site
 	rows  *store
 	door  *agentd.Door
@@ -31,7 +31,7 @@ type desk struct {
 	up    []model.Item
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t testing.TB) *desk {
 	rows := openStore(t, filepath.Join(t.TempDir(), "index"), newID(1), model.RoleSite)
 	s := &site{Config: config.Default(model.RoleSite), log: quiet, rows: rows.Rows, clock: clock.Open(clock.Config{Path: filepath.Join(t.TempDir(), "clock.json"), Log: quiet})}
 	o := s.detailOptions()
@@ -48,7 +48,7 @@ func newDesk(t *testing.T) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{T: t, site: s, rows: rows, agent: model.Member{ID: newID(10), Kind: model.MemberHost, Name: "web-1", TokenHash: "t", TokenExpires: stamp().At + 1e6}}
+	d := &desk{TB: t, site: s, rows: rows, agent: model.Member{ID: newID(10), Kind: model.MemberHost, Name: "web-1", TokenHash: "t", TokenExpires: stamp().At + 1e6}}
 	d.door = agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: time.Now, Log: quiet})
 	d.propose(model.Invite{Stamp: stamp(), Member: d.agent}, model.Enroll{Stamp: stamp(), Member: d.agent.ID, TokenHash: "t", Pin: "p"})
 	return d

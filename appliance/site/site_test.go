@@ -29,7 +29,7 @@ type store struct {
 	mu   sync.Mutex // one writer
 }
 
-func openStore(t *testing.T, dir string, self model.NodeID, role model.Role) *store {
+func openStore(t testing.TB, dir string, self model.NodeID, role model.Role) *store {
 	t.Helper()
 	rows, err := index.Open(dir, index.Options{})
 	if err != nil {
