@@ -115,7 +115,7 @@ func (k *controller) open(ctx context.Context, tcp net.Listener) (err error) {
 	} else if done {
 		k.log.Info("a restore that was interrupted is complete now", "folder", k.Data)
 	}
-	store, err := index.Open(filepath.Join(k.Data, "index"), index.Options{Log: k.log, CacheBytes: index.ControllerCache, Vouched: true, NoWAL: true})
+	store, err := index.Open(filepath.Join(k.Data, "index"), index.Options{Log: k.log, CacheBytes: index.ControllerCache, MemBytes: index.ControllerMem, Vouched: true, NoWAL: true})
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func openPort(dir string, ca *enroll.CA, number byte, first bool) (p *port, err 
 		}
 		return s, nil
 	}})
-	store, err := index.Open(filepath.Join(dir, "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache})
+	store, err := index.Open(filepath.Join(dir, "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache, MemBytes: index.ControllerMem})
 	put(err)
 	p = &port{world: &world{store: store, fsm: raftfsm.New(store, apply.Env{Role: model.RoleController}, nil)}, addr: tcp.Addr().String()}
 	ready := make(chan struct{})

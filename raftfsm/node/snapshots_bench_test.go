@@ -37,7 +37,7 @@ func openDirectory(b *testing.B, hosts int) *directory {
 	}
 	open := func() {
 		var err error
-		d.store, err = index.Open(filepath.Join(d.dir, "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache})
+		d.store, err = index.Open(filepath.Join(d.dir, "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache, MemBytes: index.ControllerMem})
 		put(err)
 	}
 	open()
@@ -193,7 +193,7 @@ func BenchmarkSendSnapshot(b *testing.B) {
 				overWire := copyOver(b, filepath.Join(d.snaps.folder(id), rowsName))
 				toDisk := copyTo(b, filepath.Join(d.snaps.folder(id), rowsName), filepath.Join(b.TempDir(), "copy"))
 				wire, disk = wire+overWire, disk+toDisk
-				other, err := index.Open(filepath.Join(b.TempDir(), "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache})
+				other, err := index.Open(filepath.Join(b.TempDir(), "index"), index.Options{NoWAL: true, CacheBytes: index.ControllerCache, MemBytes: index.ControllerMem})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -54,7 +54,7 @@ func openGroup(ctx context.Context, dir string, cache int64) (*group, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.store, err = index.Open(filepath.Join(dir, "index"), index.Options{CacheBytes: cache, NoWAL: true}); err != nil {
+	if g.store, err = index.Open(filepath.Join(dir, "index"), index.Options{CacheBytes: cache, MemBytes: index.ControllerMem, NoWAL: true}); err != nil {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
