@@ -311,7 +311,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	g.Go(func() error {
 		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m *model.Member) {
 			k.heap.follow(1)
-			_ = k.sites.Serve(ctx, l, m) // it logs why the link ended
+			k.door.Ended(k.sites.Serve(ctx, l, m)) // it logs why
 			k.heap.follow(-1)
 			k.links.look(m.ID)
 		})

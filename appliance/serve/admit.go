@@ -13,7 +13,7 @@ import (
 )
 
 // RefusedLinkReasons are the reasons that Sources.RefusedLinks may give.
-var RefusedLinkReasons = []string{refusedUnknown, refusedVoid, refusedRemoved, refusedSuspended, refusedQuarantined, RefusedCopy}
+var RefusedLinkReasons = []string{refusedUnknown, refusedVoid, refusedRemoved, refusedSuspended, refusedQuarantined, RefusedCopy, refusedMalformed, refusedTooLarge, refusedVersion}
 
 const (
 	refusedUnknown     = "unknown_key"
@@ -23,6 +23,11 @@ const (
 	refusedQuarantined = "quarantined"
 	// RefusedCopy is for hub.Copies: a machine that is a copy of the member's own.
 	RefusedCopy = "copy"
+
+	// These are of members that were let in, see Ended.
+	refusedMalformed = "malformed" // what came was no protocol, or out of its order
+	refusedTooLarge  = "too_large" // more than a bound
+	refusedVersion   = "version"   // the two have no version in common
 )
 
 // pastFor is how long what is known of keys that are no more is believed, so that nobody who knocks all day has the
@@ -73,6 +78,19 @@ func (d *Door) refuse(rows Rows, m model.Member, pin string, err error) error {
 	}
 	d.refused.count(reason)
 	return err
+}
+
+// Ended counts a link that ended because of what came by it: err is what hub.Serve returned. That alone ends: the links of
+// others have sessions of their own.
+func (d *Door) Ended(err error) {
+	switch fault.KindOf(err) {
+	case fault.Corrupt, fault.Invalid:
+		d.refused.count(refusedMalformed)
+	case fault.TooLarge:
+		d.refused.count(refusedTooLarge)
+	case fault.Version:
+		d.refused.count(refusedVersion)
+	}
 }
 
 // Refused returns how many links were refused since the start, by reason.

@@ -191,13 +191,13 @@ var (
 	outboxBytes  = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
 	clock        = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
 	refused      = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
-	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, by reason.", []string{"reason"}, nil)
+	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, or ended because of what came by them, by reason.", []string{"reason"}, nil)
 	hosts        = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, refused, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, refused, refusedLinks, hosts} {
 		ch <- d
 	}
 }

@@ -356,7 +356,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	g.Go(func() error {
 		return door.Run(ctx, socket, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) {
-			_ = s.hub.Serve(ctx, l, m) // it logs why the link ended
+			door.Ended(s.hub.Serve(ctx, l, m)) // it logs why
 		})
 	})
 	return nil
