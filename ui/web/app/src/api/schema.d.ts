@@ -1057,6 +1057,40 @@ export interface paths {
         patch: operations["change-site"];
         trace?: never;
     };
+    "/api/v1/sites/{site}/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that somebody looks after an alert of a site; it goes to the site, now or when that is back */
+        post: operations["acknowledge-site-alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sites/{site}/alerts/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End an alert of a site; it goes to the site, now or when that is back */
+        post: operations["resolve-site-alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sites/{site}/resume": {
         parameters: {
             query?: never;
@@ -1230,6 +1264,22 @@ export interface components {
             title?: string;
             /** @description what was seen when it opened */
             value?: string;
+        };
+        AlertDecision: {
+            /** @enum {string} */
+            action: "acknowledge" | "resolve";
+            alert: string;
+            /** @description the same for people */
+            message: string;
+            /** @description where it is done: the alert as the site has it now */
+            row?: components["schemas"]["Alert"];
+            site: string;
+            site_id: string;
+            /**
+             * @description done: the site says so; sent: it is on its way; waiting: the site cannot be reached, and does it when it is back
+             * @enum {string}
+             */
+            state: "done" | "sent" | "waiting";
         };
         AlertMetric: {
             doc: string;
@@ -1458,6 +1508,8 @@ export interface components {
             node: string;
             /** @description why nothing can be changed now; absent: it can */
             read_only?: string;
+            /** @description nodes that the group itself took out lately, since they were dead, and that nothing has replaced yet */
+            removed?: components["schemas"]["ClusterRemoved"][] | null;
             /** @description id of the node whose view this is: the leader's, where it answers */
             seen_by: string;
             /** Format: int64 */
@@ -1514,6 +1566,22 @@ export interface components {
             version?: string;
             /** @description false: it follows, and does not count for a majority */
             voter: boolean;
+        };
+        ClusterRemoved: {
+            /** @description HOST:PORT where the other nodes reached it */
+            address: string;
+            /**
+             * Format: date-time
+             * @description when it was taken out
+             */
+            at: string;
+            id: string;
+            name: string;
+            /**
+             * @description by what, and since when it was dead
+             * @example removed by the clean-up at 2026-03-05T10:00:00Z, was dead since 2026-03-02T10:00:00Z
+             */
+            why: string;
         };
         ClusterToken: {
             /** Format: date-time */
@@ -2736,6 +2804,8 @@ export interface components {
              * @description hosts among them that have not reported what was asked about, or of which it cannot be read
              */
             lacking?: number;
+            /** @description what else must be known of its answer, as that it does not hold what is asked about */
+            note?: string;
             site: string;
             site_id: string;
             /**
@@ -2970,6 +3040,11 @@ export interface components {
              * @description items in the outbox, not yet acknowledged
              */
             pending: number;
+            /**
+             * Format: int64
+             * @description their size
+             */
+            pending_bytes?: number;
             /** @description why the state is what it is, in words */
             reason?: string;
             /**
@@ -5796,6 +5871,88 @@ export interface operations {
             };
         };
     };
+    "acknowledge-site-alert": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                site: string;
+                /** @description of the alert */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertNote"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDecision"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "resolve-site-alert": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description id or name */
+                site: string;
+                /** @description of the alert */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertNote"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertDecision"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "resume-site": {
         parameters: {
             query?: never;
@@ -5979,4 +6136,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:80c3cddea1519a2948db67aeb6aff4bd7344a2f22c479c896258d84e8a9299af
+// described by sha256:681572cb30d1ef7bea7c76c78526adcba9e0a6f2f0cb430d2ceb6d1bfd044061
