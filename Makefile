@@ -16,7 +16,7 @@ APP      := ui/web/app
 PAGE     := ui/web/dist/index.html
 SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help build web demo test check fix bench bench-directory fuzz soak chaos clean
+.PHONY: help build web demo test check fix bench bench-directory bench-site fuzz soak chaos clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -76,11 +76,19 @@ bench-directory: ## the directory beside a PostgreSQL 15 of its own, in one run
 	  $(if $(QUERIES),-queries $(QUERIES)) $(if $(PART),-part $(PART)) $(if $(GROWTH),-growth $(GROWTH)) $(if $(DELTAS),-deltas $(DELTAS)) \
 	  $(if $(TUNED),-tuned) $(if $(PLANS),-plans) $(if $(EVICT),-evict)
 
+# PART, HOSTS, QUIET_HOSTS, PACKAGES, MINUTES, SEED, SOAK and RATE as in the comment of scripts/site; TMPDIR must be on a disk.
+bench-site: ## a site with 10,000 agents: enrollment, rest, a kill, the first report; and the line of a quiet one
+	@go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry
+	@go build -ldflags '$(LDFLAGS)' -o bin/bench-site ./scripts/site
+	@bin/bench-site -bin bin $(if $(PART),-part $(PART)) $(if $(HOSTS),-hosts $(HOSTS)) $(if $(QUIET_HOSTS),-quiet-hosts $(QUIET_HOSTS)) \
+	  $(if $(PACKAGES),-packages $(PACKAGES)) $(if $(MINUTES),-minutes $(MINUTES)m) $(if $(SEED),-seed $(SEED)) $(if $(SOAK),-soak $(SOAK)) $(if $(RATE),-rate $(RATE))
+
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
-soak: ## the random tests of the directory at length (CHECKS=20000 runs each)
+soak: ## the random tests of the directory at length (CHECKS=20000 runs each), then a site under load for SOAK (2h)
 	go test -timeout 0 -run '^TestModel$$' ./storage/search ./storage/index -rapid.checks=$(CHECKS)
+	@$(MAKE) --no-print-directory bench-site PART=soak
 
 # The short form is part of `make test`. ROUNDS=N: so many of each; SEED=N: the same dice again. Needs root for most of it.
 chaos: build ## power cuts, kills, failing disks and parted networks, at length

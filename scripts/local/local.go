@@ -43,6 +43,9 @@ type Process struct {
 	gone bool // ended on purpose; guarded by Group.mu
 }
 
+// PID returns the system's number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Start runs a program that is to live until Stop or End; its output is appended to NAME.log.
 func (g *Group) Start(name, program string, args ...string) (*Process, error) {
 	log := filepath.Join(g.Dir, name+".log")
