@@ -125,8 +125,12 @@ func (w *twoTiers) comparer(asked *int) *compare.Comparer {
 			return model.Encode(a)
 		},
 		EachHost: func(fn func(model.Host) error) error { v := w.hq.Store.View(); defer v.Close(); return v.EachHost(fn) },
-		Host:     func(id model.HostID) (model.Host, bool, error) { v := w.hq.Store.View(); defer v.Close(); return v.Host(id) },
-		Now:      time.Now, Settle: time.Millisecond, Log: quiet,
+		Host: func(id model.HostID) (model.Host, bool, error) {
+			v := w.hq.Store.View()
+			defer v.Close()
+			return v.Host(id)
+		},
+		Now: time.Now, Settle: time.Millisecond, Log: quiet,
 	})
 }
 
@@ -215,8 +219,12 @@ func TestWhatIsOnItsWayIsNoDifference(t *testing.T) {
 			return model.Encode(a)
 		},
 		EachHost: func(fn func(model.Host) error) error { v := w.hq.Store.View(); defer v.Close(); return v.EachHost(fn) },
-		Host:     func(id model.HostID) (model.Host, bool, error) { v := w.hq.Store.View(); defer v.Close(); return v.Host(id) },
-		Now:      time.Now, Settle: time.Millisecond, Log: quiet,
+		Host: func(id model.HostID) (model.Host, bool, error) {
+			v := w.hq.Store.View()
+			defer v.Close()
+			return v.Host(id)
+		},
+		Now: time.Now, Settle: time.Millisecond, Log: quiet,
 	})
 	for range 9 {
 		w.do(cut.Once(t.Context()))
