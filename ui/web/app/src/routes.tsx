@@ -9,10 +9,12 @@ import { HostsPage } from './pages/hosts/Hosts'
 import { Lost } from './pages/Lost'
 import { PoliciesPage } from './pages/policies/Policies'
 import { PolicyPage } from './pages/policies/Policy'
+import { QuestionsPage } from './pages/questions/Questions'
 import { SitePage } from './pages/Site'
 import { SitesPage } from './pages/Sites'
 import { alertSearch } from './words/alerts'
 import { hostTab, resultSearch } from './words/detail'
+import { questionSearch } from './words/questions'
 import { hostSearch, parseQuery, writeQuery } from './words/search'
 
 const root = createRootRoute({ component: Frame, notFoundComponent: Lost })
@@ -52,6 +54,13 @@ const alerts = createRoute({
 
 const rules = createRoute({ getParentRoute: () => root, path: '/alerts/rules', component: RulesPage })
 
+const asked = createRoute({
+  getParentRoute: () => root,
+  path: '/questions',
+  component: QuestionsPage,
+  validateSearch: questionSearch,
+})
+
 const policies = createRoute({ getParentRoute: () => root, path: '/policies', component: PoliciesPage })
 
 const policy = createRoute({
@@ -62,7 +71,7 @@ const policy = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([index, sites, site, hosts, host, alerts, rules, policies, policy]),
+  routeTree: root.addChildren([index, sites, site, hosts, host, alerts, rules, asked, policies, policy]),
   parseSearch: parseQuery,
   stringifySearch: writeQuery,
   scrollRestoration: true,

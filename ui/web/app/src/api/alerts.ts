@@ -4,7 +4,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 import type { AlertSearch } from '../words/alerts'
 import { body, client } from './client'
 import { queries } from './queries'
-import type { AlertRulePut } from './types'
+import type { AlertDecision, AlertRulePut } from './types'
 
 /** Alerts on a page of their list. */
 const limit = 100
@@ -26,22 +26,34 @@ export const alertsQuery = (s: AlertSearch, far: boolean) =>
     ...(far ? { refetchInterval: 30_000 } : {}),
   })
 
-export async function acknowledge(id: string, note: string) {
-  await body(
-    client.POST('/api/v1/alerts/{id}/acknowledge', { params: { path: { id } }, body: note ? { note } : {} }),
-  ).finally(afterAlert)
+/** Says that somebody looks after an alert. site: at a controller, whose it is; then it is said what becomes of that. */
+export async function acknowledge(id: string, note: string, site?: string): Promise<AlertDecision | undefined> {
+  const said = note ? { note } : {}
+  if (site !== undefined)
+    return await body(
+      client.POST('/api/v1/sites/{site}/alerts/{id}/acknowledge', { params: { path: { site, id } }, body: said }),
+    ).finally(afterAlert)
+  await body(client.POST('/api/v1/alerts/{id}/acknowledge', { params: { path: { id } }, body: said })).finally(
+    afterAlert,
+  )
+  return undefined
 }
 
-export async function resolve(id: string, note: string) {
-  await body(
-    client.POST('/api/v1/alerts/{id}/resolve', { params: { path: { id } }, body: note ? { note } : {} }),
-  ).finally(afterAlert)
+export async function resolve(id: string, note: string, site?: string): Promise<AlertDecision | undefined> {
+  const said = note ? { note } : {}
+  if (site !== undefined)
+    return await body(
+      client.POST('/api/v1/sites/{site}/alerts/{id}/resolve', { params: { path: { site, id } }, body: said }),
+    ).finally(afterAlert)
+  await body(client.POST('/api/v1/alerts/{id}/resolve', { params: { path: { id } }, body: said })).finally(afterAlert)
+  return undefined
 }
 
 async function afterAlert() {
   await Promise.all([
     queries.invalidateQueries({ queryKey: ['alerts'] }),
     queries.invalidateQueries({ queryKey: ['overview'] }),
+    queries.invalidateQueries({ queryKey: ['sites'] }),
   ])
 }
 

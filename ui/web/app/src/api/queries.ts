@@ -35,6 +35,11 @@ export const clockQuery = queryOptions({
   refetchInterval: 15_000,
 })
 
+/** Takes the machine's clock for right. */
+export async function acceptClock(): Promise<void> {
+  queries.setQueryData(clockQuery.queryKey, await body(client.POST('/api/v1/node/clock')))
+}
+
 /** Why the server cannot do its work, in its words; none where it can. It is asked of a door that needs no login. */
 export const readyQuery = queryOptions({
   queryKey: ['ready'],

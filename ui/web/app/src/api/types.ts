@@ -30,6 +30,7 @@ export type TrendPoint = Schemas['TrendPoint']
 export type Clock = Schemas['Clock']
 export type Alert = Schemas['Alert']
 export type Alerts = Schemas['Alerts']
+export type AlertDecision = Schemas['AlertDecision']
 export type AlertRule = Schemas['AlertRule']
 export type AlertRulePut = Schemas['AlertRulePut']
 export type SiteAlerts = Schemas['SiteAlerts']
@@ -38,6 +39,12 @@ export type OSFacts = Schemas['OSFacts']
 export type HostHistory = Schemas['HostHistory']
 export type HostVersion = Schemas['HostVersion']
 export type HostDiff = Schemas['HostDiff']
+export type PackageAt = Schemas['PackageAt']
+export type ExpiringCertificate = Schemas['ExpiringCertificate']
+export type Gathered = Pick<
+  Schemas['PackagesWhere'],
+  'total' | 'next' | 'answered' | 'partial' | 'answered_n' | 'partial_n'
+>
 export type Policy = Schemas['Policy']
 export type PolicyResults = Schemas['PolicyResults']
 export type PolicyHostResult = Schemas['PolicyHostResult']

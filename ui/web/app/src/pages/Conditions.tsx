@@ -1,8 +1,10 @@
-import { useQuery } from '@tanstack/react-query'
-import type { ReactNode } from 'react'
-import { clockQuery, readyQuery, useFresh } from '../api/queries'
+import { Button, Modal } from '@mantine/core'
+import { useMutation, useQuery } from '@tanstack/react-query'
+import { useState, type ReactNode } from 'react'
+import { acceptClock, clockQuery, readyQuery, useFresh } from '../api/queries'
 import type { Node, Uplink } from '../api/types'
 import { Prose } from '../parts/Prose'
+import { Refusal } from '../parts/Refusal'
 import { clockDoubt, sentence, waiting } from '../words/status'
 import { absolute, instant, moment } from '../words/time'
 import classes from './Conditions.module.css'
@@ -44,12 +46,48 @@ function Readiness({ node }: { node: Node }) {
 /** The time by which everything is judged may be wrong. */
 function ClockDoubt() {
   const clock = useQuery(clockQuery)
+  const [asked, setAsked] = useState(false)
+  const accept = useMutation({ mutationFn: acceptClock, onSuccess: () => setAsked(false) })
+  const wall = instant(clock.data?.wall)
   const said = clock.data ? clockDoubt(clock.data) : undefined
   if (!said) return null
   return (
-    <Line tone="warn">
-      <strong>{said.word}.</strong> {said.reason}
-    </Line>
+    <>
+      <Line
+        tone="warn"
+        act={
+          clock.data?.judged === 'doubted' ? (
+            <Button variant="default" size="compact-sm" loading={accept.isPending} onClick={() => setAsked(true)}>
+              Accept the clock…
+            </Button>
+          ) : null
+        }
+      >
+        <strong>{said.word}.</strong> {said.reason}
+      </Line>
+      <Modal
+        opened={asked}
+        onClose={() => setAsked(false)}
+        title="Is this machine’s clock right?"
+        centered
+        transitionProps={{ duration: 0 }}
+        closeButtonProps={{ 'aria-label': 'Close' }}
+      >
+        <p>
+          It says <strong>{wall === undefined ? 'an unknown time' : moment(wall)}</strong>. Once that is accepted,
+          this site goes by it and counts on from there; a clock that is set back later does not take that back.
+        </p>
+        <Refusal error={accept.error} title="The clock is not accepted" />
+        <div className={classes.buttons}>
+          <Button variant="default" onClick={() => setAsked(false)}>
+            Cancel
+          </Button>
+          <Button loading={accept.isPending} onClick={() => accept.mutate()}>
+            It is right
+          </Button>
+        </div>
+      </Modal>
+    </>
   )
 }
 
@@ -71,21 +109,20 @@ function Independence({ uplink }: { uplink: Uplink }) {
             )}
             :
           </strong>{' '}
-          everything here works; {waiting(uplink.pending)}.
+          everything here works; {waiting(uplink)}.
         </Line>
       )
     case 'degraded':
       return (
         <Line tone="soft">
-          <strong>The controller hears of this site late.</strong> {why} Everything here works;{' '}
-          {waiting(uplink.pending)}.
+          <strong>The controller hears of this site late.</strong> {why} Everything here works; {waiting(uplink)}.
         </Line>
       )
     case 'unknown':
       return (
         <Line tone="soft">
           <strong>Whether the controller can be reached is not known yet.</strong> Everything here works;{' '}
-          {waiting(uplink.pending)}.
+          {waiting(uplink)}.
         </Line>
       )
     default:
@@ -96,15 +133,19 @@ function Independence({ uplink }: { uplink: Uplink }) {
 function Line({
   tone,
   role = 'status',
+  act,
   children,
 }: {
   tone: 'bad' | 'warn' | 'soft'
   role?: string
+  /** What can be done about it. */
+  act?: ReactNode
   children: ReactNode
 }) {
   return (
-    <div className={classes.line} data-tone={tone} role={role}>
-      <p>{children}</p>
+    <div className={classes.line} data-tone={tone}>
+      <p role={role}>{children}</p>
+      {act}
     </div>
   )
 }

@@ -73,6 +73,9 @@ function Within({
             <Link to="/policies" activeProps={{ 'aria-current': 'page' }}>
               Policies
             </Link>
+            <Link to="/questions" activeProps={{ 'aria-current': 'page' }} activeOptions={{ includeSearch: false }}>
+              Questions
+            </Link>
           </nav>
           <div className={classes.tools}>
             {fresh}

@@ -29,7 +29,7 @@ export function UplinkPanel({ uplink, fresh }: { uplink: Uplink; fresh: boolean 
             · controller <code>{uplink.controller}</code>
           </>
         ) : null}
-        {uplink.state !== 'unenrolled' ? ` · ${waiting(uplink.pending)}` : null}
+        {uplink.state !== 'unenrolled' ? ` · ${waiting(uplink)}` : null}
         {uplink.bandwidth ? ` · at most ${bits(uplink.bandwidth)}` : null}
         {opens !== undefined && opens > now ? (
           <>

@@ -87,7 +87,8 @@ export const certificateColumns: Column<Certificate>[] = [
   },
 ]
 
-function Expiry({ at }: { at: string }) {
+/** When a certificate ends. */
+export function Expiry({ at }: { at: string }) {
   const now = useNow()
   const t = instant(at)
   if (t === undefined) return <span className="muted">unknown</span>

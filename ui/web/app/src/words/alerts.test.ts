@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { alertSearch, alertSeverity, alertState, countsWords, openAlerts, resolution } from './alerts'
+import { alertSearch, alertSeverity, alertState, countsWords, openAlerts, person, resolution } from './alerts'
 
 test('an address holds filters that there are, and nothing else', () => {
   expect(alertSearch({ state: 'resolved', severity: 'critical', host: ' web-1 ', rule: 'disk', site: 'oslo' })).toEqual(
@@ -37,4 +37,12 @@ test('only what is resolved is green, and strange words are kept', () => {
   expect(alertSeverity('fatal')).toEqual({ word: 'Fatal', like: 'none' })
   expect(resolution({ reason: 'host_retired' })).toBe('Its host was retired')
   expect(resolution({ reason: 'eaten' as 'cleared' })).toBe('Resolved: eaten')
+})
+
+test('who did it is named, and from where', () => {
+  expect(person('account:ann')).toBe('ann')
+  expect(person('local:0')).toBe('local:0')
+  expect(person('system')).toBe('system')
+  expect(person('controller:01a2-7 account:ann')).toBe('ann at the controller')
+  expect(person('controller:01a2-7 local:0')).toBe('local:0 at the controller')
 })

@@ -89,3 +89,9 @@ export function resolution(a: Pick<Alert, 'reason'>): string {
       return a.reason ? `Resolved: ${String(a.reason)}` : 'Resolved'
   }
 }
+
+/** Who did something, without what only tells names apart: "account:ann", or "controller:ID account:ann" from above. */
+export function person(actor: string): string {
+  const [, above, name] = /^(controller:\S+ )?(?:account:)?(.*)$/.exec(actor) ?? []
+  return above ? `${name} at the controller` : (name ?? actor)
+}

@@ -128,9 +128,11 @@ test('a clock is remarked unless it is believed', () => {
 })
 
 test('the outbox in words', () => {
-  expect([0, 1, 1200].map(waiting)).toEqual([
+  expect([0, 1, 1200].map((pending) => waiting({ pending }))).toEqual([
     'nothing waits for the controller',
     '1 item waits for the controller',
     '1,200 items wait for the controller',
   ])
+  expect(waiting({ pending: 1, pending_bytes: 1536 })).toBe('1 item (1.5 KiB) waits for the controller')
+  expect(waiting({ pending: 0, pending_bytes: 64 })).toBe('nothing waits for the controller')
 })

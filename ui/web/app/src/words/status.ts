@@ -2,7 +2,7 @@
 // nothing is green on the strength of an old answer.
 
 import type { Clock, Host, Site, Uplink } from '../api/types'
-import { plural } from './count'
+import { plural, size } from './count'
 import { instant, localTimes, span } from './time'
 
 /** How a state is coloured and which mark it gets. Only ok is green. */
@@ -124,9 +124,10 @@ export function uplinkWords(uplink: Uplink, fresh: boolean, now: number): Said {
 }
 
 /** How much of a site waits in its outbox. */
-export function waiting(pending: number): string {
+export function waiting(uplink: Pick<Uplink, 'pending' | 'pending_bytes'>): string {
+  const { pending, pending_bytes: bytes } = uplink
   if (pending <= 0) return 'nothing waits for the controller'
-  return `${plural(pending, 'item')} ${pending === 1 ? 'waits' : 'wait'} for the controller`
+  return `${plural(pending, 'item')}${bytes ? ` (${size(bytes)})` : ''} ${pending === 1 ? 'waits' : 'wait'} for the controller`
 }
 
 /** What is wrong with a site's time; nothing where it is believed. */

@@ -8,12 +8,16 @@ import { AsOf } from '../../parts/AsOf'
 import { Light } from '../../parts/Light'
 import { Refusal } from '../../parts/Refusal'
 import { AlertTag } from '../../parts/Severity'
-import { alertState, resolution } from '../../words/alerts'
+import { alertState, person, resolution } from '../../words/alerts'
+import { sentence } from '../../words/status'
 import { absolute, instant, moment } from '../../words/time'
 import classes from './Alerts.module.css'
 
-/** One alert: what it is about at a glance, and when it is opened its history and what can be done. */
-export function AlertItem({ alert, controller }: { alert: Alert; controller: boolean }) {
+/**
+ * One alert: what it is about at a glance, and when it is opened its history and what can be done. site: at a controller,
+ * whose it is.
+ */
+export function AlertItem({ alert, site }: { alert: Alert; site?: string }) {
   const [opened, setOpened] = useState(false)
   const name = alert.title || alert.rule
   return (
@@ -48,7 +52,7 @@ export function AlertItem({ alert, controller }: { alert: Alert; controller: boo
       {opened ? (
         <div className={classes.open} id={`alert-${alert.id}`}>
           <History alert={alert} />
-          {alert.state === 'resolved' || controller ? null : <Act alert={alert} />}
+          {alert.state === 'resolved' ? null : <Act id={alert.id} open={alert.state === 'open'} site={site} />}
         </div>
       ) : null}
     </article>
@@ -77,7 +81,7 @@ function History({ alert: a }: { alert: Alert }) {
             </time>
             <span>
               {what}
-              {by ? ` by ${by.replace(/^account:/, '')}` : ''}
+              {by ? ` by ${person(by)}` : ''}
               {note ? <q>{note}</q> : null}
             </span>
           </li>
@@ -86,18 +90,20 @@ function History({ alert: a }: { alert: Alert }) {
   )
 }
 
-function Act({ alert }: { alert: Alert }) {
+/** What can be done about an alert. site: at a controller, whose it is; what is done there is said, since it may be done later. */
+export function Act({ id, open, site }: { id: string; open: boolean; site?: string }) {
   const [note, setNote] = useState('')
   const act = useMutation({
-    mutationFn: (how: typeof acknowledge) => how(alert.id, note.trim()),
+    mutationFn: (how: typeof acknowledge) => how(id, note.trim(), site),
     onSuccess: () => setNote(''),
   })
+  const later = act.data && act.data.state !== 'done' ? act.data : undefined
   return (
     <form
       className={classes.act}
       onSubmit={(e) => {
         e.preventDefault()
-        act.mutate(alert.state === 'open' ? acknowledge : resolve)
+        act.mutate(open ? acknowledge : resolve)
       }}
     >
       <TextInput
@@ -108,19 +114,24 @@ function Act({ alert }: { alert: Alert }) {
         value={note}
         onChange={(e) => setNote(e.currentTarget.value)}
       />
-      {alert.state === 'open' ? (
+      {open ? (
         <Button type="submit" disabled={act.isPending}>
           Acknowledge
         </Button>
       ) : null}
       <Button
         variant="default"
-        type={alert.state === 'open' ? 'button' : 'submit'}
+        type={open ? 'button' : 'submit'}
         disabled={act.isPending}
-        onClick={alert.state === 'open' ? () => act.mutate(resolve) : undefined}
+        onClick={open ? () => act.mutate(resolve) : undefined}
       >
         Resolve
       </Button>
+      {later ? (
+        <p className={classes.later} role="status">
+          {sentence(later.message)}.
+        </p>
+      ) : null}
       <Refusal error={act.error} title="That could not be done" />
     </form>
   )

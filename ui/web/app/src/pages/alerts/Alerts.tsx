@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { alertsQuery } from '../../api/alerts'
 import { nodeQuery, sitesQuery } from '../../api/queries'
+import type { Site } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Refusal } from '../../parts/Refusal'
@@ -11,7 +12,7 @@ import { useTitle } from '../../parts/title'
 import { alertSeverities, alertStates, type AlertSearch } from '../../words/alerts'
 import { plural } from '../../words/count'
 import classes from './Alerts.module.css'
-import { AlertItem } from './AlertItem'
+import { Act, AlertItem } from './AlertItem'
 import { AlertSites } from './AlertSites'
 
 const stateWords: Record<(typeof alertStates)[number], string> = {
@@ -78,7 +79,12 @@ export function AlertsPage() {
       {!node ? null : controller && !search.site ? (
         <AlertSites sites={sites} />
       ) : (
-        <AlertList search={search} controller={controller} />
+        <AlertList
+          key={search.site}
+          search={search}
+          controller={controller}
+          site={sites?.find((s) => s.name === search.site)}
+        />
       )}
     </div>
   )
@@ -117,7 +123,7 @@ function Entry({
   )
 }
 
-function AlertList({ search, controller }: { search: AlertSearch; controller: boolean }) {
+function AlertList({ search, controller, site }: { search: AlertSearch; controller: boolean; site?: Site }) {
   const query = useInfiniteQuery(alertsQuery(search, controller))
   const pages = query.data?.pages ?? []
   const alerts = pages.flatMap((p) => p.alerts ?? [])
@@ -130,9 +136,11 @@ function AlertList({ search, controller }: { search: AlertSearch; controller: bo
       />
       {controller && head ? (
         <p className={card.note}>
-          Answered by {head.site} <AsOf at={head.as_of} />. Alerts are acknowledged and resolved at their site.
+          Answered by {head.site} <AsOf at={head.as_of} />.
         </p>
       ) : null}
+      {/* It stays while the site is asked again, with what was said of the decision. */}
+      {query.errorUpdateCount > 0 && !head && site ? <Newest site={site} /> : null}
       {head ? (
         <section className={classes.list} aria-label="Alerts" aria-busy={query.isPlaceholderData}>
           <p className={card.note} role="status">
@@ -143,7 +151,7 @@ function AlertList({ search, controller }: { search: AlertSearch; controller: bo
             <AsOf at={head.judged_at} absent="rules not judged since the start" prefix="rules judged " />
           </p>
           {alerts.map((a) => (
-            <AlertItem key={a.id} alert={a} controller={controller} />
+            <AlertItem key={a.id} alert={a} site={controller ? search.site : undefined} />
           ))}
           {query.hasNextPage ? (
             <Button
@@ -160,5 +168,23 @@ function AlertList({ search, controller }: { search: AlertSearch; controller: bo
         <p className="muted">{controller ? `Asking ${search.site}…` : 'Asking the server…'}</p>
       ) : null}
     </>
+  )
+}
+
+/** At a controller whose site does not answer: the one alert that it told of by name, which can be decided all the same. */
+function Newest({ site }: { site: Site }) {
+  const newest = site.alerts?.newest
+  if (!newest) return null
+  return (
+    <section className={card.card} aria-label="The newest alert">
+      <h2>
+        {newest.rule}: {newest.label}
+      </h2>
+      <p className={card.note}>
+        The newest alert that {site.name} told of, opened <AsOf at={newest.opened_at} />. What is decided here goes to
+        the site when it is back.
+      </p>
+      <Act id={newest.id} open site={site.name} />
+    </section>
   )
 }
