@@ -74,8 +74,8 @@ function ClockDoubt() {
         closeButtonProps={{ 'aria-label': 'Close' }}
       >
         <p>
-          It says <strong>{wall === undefined ? 'an unknown time' : moment(wall)}</strong>. Once that is accepted,
-          this site goes by it and counts on from there; a clock that is set back later does not take that back.
+          It says <strong>{wall === undefined ? 'an unknown time' : moment(wall)}</strong>. Once that is accepted, this
+          site goes by it and counts on from there; a clock that is set back later does not take that back.
         </p>
         <Refusal error={accept.error} title="The clock is not accepted" />
         <div className={classes.buttons}>
