@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -51,18 +53,43 @@ type DoorConfig struct {
 type Door struct {
 	c       DoorConfig
 	refused refusals
+	room    *semaphore.Weighted // of bodies under way, in bytes as they came
 }
 
+// maxUnderWay bounds the bodies that are made ready and stored at once, in bytes as they came. A fleet whose agents all
+// report at one moment would otherwise have each body several times in memory; what waits here has it once. It is
+// enough for some hundred inventories, which share their fsyncs.
+const maxUnderWay = 16 << 20
+
 // NewDoor returns a Door.
-func NewDoor(c DoorConfig) *Door { return &Door{c: c} }
+func NewDoor(c DoorConfig) *Door { return &Door{c: c, room: semaphore.NewWeighted(maxUnderWay)} }
+
+// weight is how many bytes of bodies are among the items, at most maxUnderWay: one run that has more goes alone.
+func weight(items []model.Item) int64 {
+	n := 0
+	for i := range items {
+		switch items[i].Kind {
+		case model.ItemPackages, model.ItemCertificates, model.ItemOSFacts, model.ItemOutput:
+			n += len(items[i].Payload)
+		}
+	}
+	return min(int64(n), maxUnderWay)
+}
 
 // Transform returns the items of m as they are to be proposed: the bodies that belong into the detail
 // tier are durable there and replaced by references. An item that is refused loses its payload but
 // keeps its place, because the watermark must come past it; apply then refuses it too. The reason is
 // in the model.Note that is returned with the items: one for the whole run.
 //
-// The error is of the detail tier or the rows, never of an item; the run is to be tried again.
-func (d *Door) Transform(_ context.Context, m model.Member, items []model.Item) ([]model.Item, []model.Change, error) {
+// Bodies wait for room, in turn; a run without any never waits. The error is of the detail tier, the rows or ctx, never of
+// an item; the run is to be tried again.
+func (d *Door) Transform(ctx context.Context, m model.Member, items []model.Item) ([]model.Item, []model.Change, error) {
+	if n := weight(items); n > 0 {
+		if err := d.room.Acquire(ctx, n); err != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		defer d.room.Release(n)
+	}
 	out := make([]model.Item, len(items))
 	var first error
 	var evidence model.Item // the first that was refused
