@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/skerryhq/skerry/ui/schema"
@@ -204,6 +206,9 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 		return err
 	}
 	above := time.Since(began)
+	if err := pause(ctx, w.rest/6, nil); err != nil { // the stores tidy up behind themselves
+		return err
+	}
 	after, err := sizeOf(folder)
 	if err != nil {
 		return err
@@ -215,10 +220,13 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 	w.printf("  memory of the site: peak %s, now %s (%s before)", mib(u.peak), mib(u.rss), mib(idle.rss))
 	w.printf("  disk for each host: %.0f bytes logical, %.0f allocated more than before; the whole folder %s and %s; %.0f bytes went up the line for each",
 		float64(after.logical-before.logical)/n, float64(after.allocated-before.allocated)/n, mib(after.logical), mib(after.allocated), float64(up)/n)
-	for _, part := range []string{"index", "detail", "outbox.db"} {
-		s, err := sizeOf(folder + "/" + part)
-		if err == nil && s.allocated > 0 {
-			w.printf("    %-10s %s logical, %s allocated", part, mib(s.logical), mib(s.allocated))
+	parts, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if s, err := sizeOf(filepath.Join(folder, part.Name())); err == nil && s.allocated >= 100<<10 {
+			w.printf("    %-10s %s logical, %s allocated", part.Name(), mib(s.logical), mib(s.allocated))
 		}
 	}
 	return errors.Join(w.findings(ctx, w.berlin), w.findings(ctx, w.hq))
