@@ -235,7 +235,7 @@ func (b *rebuild) shelve(name string) error {
 	return written(errors.Join(durable.SyncDir(b.todo.Kept), durable.SyncDir(b.Data)))
 }
 
-// outbox begins the new epoch, in a new file or in the one that is there: its directives to the agents are numbered anew.
+// outbox begins the new epoch, in a new file or in the one that is there: what waits in it goes up in that epoch.
 func (b *rebuild) outbox() error {
 	if !b.marked(storeOutbox) && !b.marked(storeIndex) {
 		return nil

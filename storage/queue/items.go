@@ -201,8 +201,9 @@ func (q *Queue) DropThrough(seq model.Seq) error {
 	return err
 }
 
-// SetEpoch begins the life numbered e: sequence numbers start at 1 again, and what still waits is
-// numbered anew in its old order, so that nothing is lost. The present epoch changes nothing, an
+// SetEpoch begins the life numbered e. What waits keeps its items and its order, and the numbers go on rising behind it
+// with one left out: a receiver holds nothing of a new epoch and expects gaps, and whoever noted the head sees that it is
+// another. So it costs the same however much waits, and is done whole or not at all. The present epoch changes nothing, an
 // older one is refused with fault.Conflict.
 func (q *Queue) SetEpoch(e model.Epoch) error {
 	return q.submit("set the outbox's epoch", 0, func(tx *bbolt.Tx, s *state) error {
@@ -212,35 +213,11 @@ func (q *Queue) SetEpoch(e model.Epoch) error {
 		if e < s.epoch {
 			return fault.New(fault.Conflict, "", "the epoch is %d already and cannot go back to %d", s.epoch, e)
 		}
-		old := tx.Bucket(bucketItems)
-		var waiting []model.Item
-		var values [][]byte
-		err := old.ForEach(func(k, v []byte) error {
-			it, err := decodeItem(k, v)
-			waiting, values = append(waiting, it), append(values, bytes.Clone(v))
-			return err
-		})
-		if err != nil {
-			return storeError{err}
-		}
-		for _, name := range [][]byte{bucketItems, bucketKeys} {
-			if err := tx.DeleteBucket(name); err != nil {
-				return storeError{err}
-			}
-			if _, err := tx.CreateBucket(name); err != nil {
-				return storeError{err}
-			}
-		}
 		if err := tx.Bucket(bucketMeta).Delete(keyOvertaken); err != nil {
 			return storeError{err}
 		}
-		*s = state{epoch: e, terminal: s.terminal}
-		for i, it := range waiting {
-			s.head++
-			if err := put(tx, s, s.head, it, values[i]); err != nil {
-				return storeError{err}
-			}
-		}
+		s.epoch, s.dropped, s.overtaken = e, 0, false
+		s.head++
 		return nil
 	})
 }

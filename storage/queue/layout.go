@@ -269,8 +269,7 @@ func place(f model.ItemKind, key string) []byte {
 	return append(b, key...)
 }
 
-// encodeItem returns the value of an item. The sequence number stands in the key only, so that a new
-// epoch can renumber without rewriting payloads.
+// encodeItem returns the value of an item. The sequence number stands in the key only.
 func encodeItem(it model.Item) ([]byte, error) {
 	it.Seq = 0
 	v, err := model.Encode(it)
