@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,7 +93,8 @@ func (a *app) siteClock() *cobra.Command {
 	c.Long = `What this site thinks of its machine's clock.
 
 A site never goes by a clock that stands before what is known to have passed, nor by one that is more than 90 days ahead of it with nobody
-to vouch for it: the controller does at each link, and an operator by --accept. Until then time goes on from where it was.`
+to vouch for it: the controller does at each link, and an operator by --accept. Until then time goes on from where it was. A clock that is
+believed is gone by, whatever the controller's says; how far that one is off is shown.`
 	f := a.formatted(c)
 	c.Flags().BoolVar(&accept, "accept", false, "take the machine's clock for the truth; the time here never goes back after that")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -109,6 +111,9 @@ to vouch for it: the controller does at each link, and an operator by --accept. 
 			v.add("", "Time here", st.Now.UTC().Format(time.RFC3339))
 			v.add("", "Machine's clock", st.Wall.UTC().Format(time.RFC3339))
 			v.add("", "Judged", st.Judged)
+			if st.SkewAt != nil {
+				v.add("", "Controller's clock", fmt.Sprintf("%+d s from the time here, %s", st.SkewSeconds, when(st.SkewAt)))
+			}
 			return v
 		})
 	}

@@ -476,7 +476,12 @@ type ticks struct{ *clock.Clock }
 // State implements api.Clock.
 func (t ticks) State() schema.Clock {
 	st := t.Clock.State()
-	return schema.Clock{Now: st.Now.UTC(), Wall: st.Wall.UTC(), Judged: string(st.Judged)}
+	out := schema.Clock{Now: st.Now.UTC(), Wall: st.Wall.UTC(), Judged: string(st.Judged), SkewSeconds: int64(st.Skew.Seconds())}
+	if !st.Told.IsZero() {
+		at := st.Told.UTC()
+		out.SkewAt = &at
+	}
+	return out
 }
 
 // Accept implements api.Clock.

@@ -77,6 +77,8 @@ type Clock struct {
 	at     time.Duration // on the counter, when that was
 	wall   time.Time     // what the machine's clock said then
 	judged Judgement
+	skew   time.Duration // what a peer's clock was ahead of the time here, when it last said; see State
+	told   time.Time     // when that was; zero: never
 
 	writing sync.Mutex // one write of the file at a time
 }
@@ -86,6 +88,9 @@ type State struct {
 	Judged Judgement
 	Now    time.Time // what this node goes by
 	Wall   time.Time // what the machine's clock says
+	// Skew is how far the clock of the party that Learn heard last was ahead of Now, and Told when that was; zero: never.
+	Skew time.Duration
+	Told time.Time
 }
 
 // stored is the form on disk.
@@ -202,14 +207,22 @@ func (k *Clock) say(wall time.Time) {
 }
 
 // Learn takes in the time that a party says which has proved who it is. It vouches for the machine's clock where both
-// agree, and moves the time on where the machine's clock is behind; it never moves it back, and no further ahead than
-// Leap by itself.
+// agree, and moves the time on where the machine's clock is not gone by; it never moves it back, and no further ahead
+// than Leap by itself. While the machine's clock is believed, another one that differs is noted and never followed: the
+// time could not be taken back, and who is wrong of two is not known here.
 func (k *Clock) Learn(at time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now, wall := k.nowLocked(), k.c.Wall().Round(0)
-	agree := wall.Sub(at).Abs() <= slack
-	switch {
+	was := k.skew
+	k.skew, k.told = at.Sub(now), now
+	switch agree := wall.Sub(at).Abs() <= slack; {
+	case k.judged == Believed:
+		if k.skew.Abs() > slack && (k.skew-was).Abs() > slack { // once, and not at each greeting
+			k.c.Log.Warn("the clock of the other side differs from the one of this machine, which is gone by; see which of the two is wrong",
+				"time", now.UTC().Format(time.RFC3339), "other", at.UTC().Format(time.RFC3339), "ahead", k.skew.Round(time.Second).String())
+		}
+		return
 	case agree && wall.After(now): // Doubted until now
 		k.given = wall
 	case !at.After(now.Add(slack)), at.Sub(now) > Leap:
@@ -242,7 +255,7 @@ func (k *Clock) Accept() (State, error) {
 func (k *Clock) State() State {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return State{Now: k.nowLocked(), Judged: k.judged, Wall: k.c.Wall()}
+	return State{Now: k.nowLocked(), Judged: k.judged, Wall: k.c.Wall(), Skew: k.skew, Told: k.told}
 }
 
 // Run writes the floor now and then until ctx ends, and once more then. A disk that cannot be written costs the floor,

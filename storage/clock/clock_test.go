@@ -128,6 +128,26 @@ func TestWhoVouches(t *testing.T) {
 	same(t, m.open(), ahead, Behind) // what was accepted is kept
 }
 
+// TestAPeerWithAWrongClock: one greeting of a controller whose clock is wrong, by less than what would be doubted, does
+// not move the time of a machine whose own clock is believed; it is shown. Where that clock is behind, it does move it.
+func TestAPeerWithAWrongClock(t *testing.T) {
+	m := start(t)
+	k := m.open(noon.Add(-time.Hour))
+	for _, off := range []time.Duration{80 * 24 * time.Hour, 2 * time.Minute, -80 * 24 * time.Hour, 0} {
+		k.Learn(noon.Add(off))
+		same(t, k, noon, Believed)
+		if s := k.State(); s.Skew != off || !s.Told.Equal(noon) {
+			t.Errorf("%v of the other side is shown as %v at %v", off, s.Skew, s.Told)
+		}
+	}
+	m.wall = noon.Add(-time.Hour) // set back, and waited for
+	k.Learn(noon.AddDate(0, 0, 80))
+	same(t, k, noon, Believed)
+	m.wall = epoch // a dead battery
+	k.Learn(noon.Add(time.Hour))
+	same(t, k, noon.Add(time.Hour), Behind)
+}
+
 // TestNeverBack: over random settings, crashes and starts.
 func TestNeverBack(t *testing.T) {
 	seed := rand.Uint64()

@@ -1465,6 +1465,10 @@ export interface components {
             /** Format: date-time */
             now: string;
             /** Format: date-time */
+            skew_at?: string | null;
+            /** Format: int64 */
+            skew_seconds?: number;
+            /** Format: date-time */
             wall: string;
         };
         Clone: {
@@ -6136,4 +6140,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:681572cb30d1ef7bea7c76c78526adcba9e0a6f2f0cb430d2ceb6d1bfd044061
+// described by sha256:1be67c6f5647226dd15e484a63cf7c7cb81f346bc4b41b41f8c5cd1d3d2976e7
