@@ -61,15 +61,16 @@ func (o source) Next(ctx context.Context, after model.Seq, maxItems, maxBytes in
 	for {
 		head := o.Head() // before the items are read, so that one appended meanwhile ends the wait
 		closed, reopens := o.link.closed()
-		if closed {
-			maxBytes = min(maxBytes, urgentReach)
+		var items []model.Item
+		var err error
+		if closed { // what a run may have is asked for afterwards: an urgent item may be several runs away
+			items, err = o.After(after, urgentItems, urgentReach)
+			items = run(o.link.urgent(items), maxItems, maxBytes)
+		} else {
+			items, err = o.After(after, maxItems, maxBytes)
 		}
-		items, err := o.After(after, maxItems, maxBytes)
 		if err != nil {
 			return nil, 0, err
-		}
-		if closed {
-			items = o.link.urgent(items)
 		}
 		if n := len(items); n > 0 {
 			o.link.seen.mu.Lock()
@@ -110,9 +111,11 @@ func (o source) Acked(_ context.Context, at model.Position) error {
 }
 
 const (
-	// urgentReach bounds what goes up before an urgent item while the window is closed, in bytes of payload: items
-	// go in order, because the receiver's position covers all that is older.
+	// urgentReach bounds what goes up before an urgent item while the window is closed, in bytes of keys and payload:
+	// items go in order, because the receiver's position covers all that is older.
 	urgentReach = 256 << 10
+	// urgentItems is the same in items; none is so small that it is reached first.
+	urgentItems = urgentReach / 16
 	// windowLook is how often a closed window is looked at, for clocks are set.
 	windowLook = time.Minute
 )
@@ -137,4 +140,15 @@ func (l *Link) urgent(items []model.Item) []model.Item {
 		}
 	}
 	return nil
+}
+
+// run returns what of items one run may have, at least one where there is one.
+func run(items []model.Item, maxItems, maxBytes int) []model.Item {
+	size := 0
+	for i := range items {
+		if size += len(items[i].Key) + len(items[i].Payload); i == maxItems || i > 0 && size > maxBytes {
+			return items[:i]
+		}
+	}
+	return items
 }

@@ -1,7 +1,10 @@
 package uplink_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +25,61 @@ func (b *box) put(size int, kinds ...model.ItemKind) {
 	}
 	close(b.change)
 	b.change = make(chan struct{})
+}
+
+// TestUrgentBehindABacklog: while the window is closed an event goes up with what is older, up to the 256 KiB that are
+// promised: neither how large a run is at first, nor how many items one may have, holds it back.
+func TestUrgentBehindABacklog(t *testing.T) {
+	for _, c := range []struct {
+		rows, size int
+		goes       bool
+	}{{15, 2000, true}, {17, 2000, true}, {100, 2000, true}, {130, 2000, true}, {3000, 50, true}, {140, 2000, false}, {6000, 50, false}} {
+		t.Run(fmt.Sprintf("%d rows of %d bytes", c.rows, c.size), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, err := window.Parse([]string{"sat 08:00-09:00"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := bounded{newBox(1, 0, 0)}
+				u := newTier(t, uplink.Config{Outbox: b, Window: w, Keepalive: 10 * time.Second, Silence: 100 * time.Hour})
+				b.put(c.size, slices.Repeat([]model.ItemKind{model.ItemHost}, c.rows)...)
+				b.put(100, model.ItemMove)
+				b.put(100, model.ItemHost) // what follows is not older
+				s, _ := u.welcome(wire.Welcome{})
+				var got atomic.Uint64
+				go func() {
+					for {
+						typ, body, err := wire.ReadFrame(s, wire.MaxFrame)
+						if err != nil {
+							return
+						}
+						if typ != wire.TypeItems {
+							continue
+						}
+						r, err := wire.Decode[wire.Items](body)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						got.Store(uint64(r.Through))
+						if wire.WriteFrame(s, wire.TypeAck, wire.Ack{Held: model.Position{Epoch: 1, Seq: r.Through}}) != nil {
+							return
+						}
+					}
+				}()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				want := uint64(0)
+				if c.goes {
+					want = uint64(c.rows) + 1
+				}
+				if got.Load() != want {
+					t.Errorf("items through %d went up, want %d", got.Load(), want)
+				}
+				u.stop()
+			})
+		})
+	}
 }
 
 // bounded is a box that respects the bounds of After.
