@@ -204,7 +204,9 @@ type DigestAnswer struct {
 	Buckets []BucketDigest `json:"buckets,omitzero"`
 	// Rows are those of the bucket that was named.
 	Rows []RowDigest `json:"rows,omitzero"`
-	// Gathering says that not every agent has reported since this site was made anew: what it lacks may yet come.
+	// Waiting are the hosts of the bucket whose news wait in the site's outbox: what differs of them comes by itself.
+	Waiting []HostID `json:"waiting,omitzero"`
+	// Gathering says that this site runs since a short time and not every agent has reported: what it lacks may yet come.
 	Gathering bool `json:"gathering,omitzero"`
 }
 
@@ -224,4 +226,6 @@ type RowDigest struct {
 type Repaired struct {
 	Sent int `json:"sent"` // rows
 	Gone int `json:"gone"` // hosts that the site does not have
+	// Waiting are those of which news wait in the outbox already; they were not sent once more.
+	Waiting []HostID `json:"waiting,omitzero"`
 }

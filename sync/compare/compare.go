@@ -5,15 +5,15 @@
 // at what differed, because rows that are on their way differ as well and are no fault. It never writes a row: the site
 // sends again what differs, by its outbox and in its order, and a site is always right about its own hosts. It never
 // asks for the same repair twice within a day, since what a repair does not mend another one will not.
+//
+// No site holds up another: some are compared at once, each has its time, and what a site may answer is bounded.
 package compare
 
 import (
 	"context"
 	"log/slog"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -29,16 +29,29 @@ const (
 	Settle = time.Minute
 	// again is how long a repair that mended nothing is not asked for again.
 	again = 24 * time.Hour
+	// gathers is how long a site is believed that its rows may yet come.
+	gathers = 24 * time.Hour
 
 	first    = 2 * time.Minute // after a start, until the first comparison
 	askLimit = time.Minute     // for one question to a site
+	// siteLimit is how long one site may take in each of the three steps of a comparison.
+	siteLimit = 2 * time.Minute
 )
 
-// maxBuckets bounds the groups of one site whose rows are looked at singly in one comparison; a site where more differ
-// has the next ones looked at in the next comparison.
-const maxBuckets = 8
+// Bounds of one comparison.
+const (
+	// atOnce is how many sites are asked at the same time.
+	atOnce = 8
+	// maxBuckets bounds the groups of one site whose rows are looked at singly; a site where more differ has the next
+	// ones looked at in the next comparison.
+	maxBuckets = 8
+	// maxRows bounds the rows of one group; a site has far fewer.
+	maxRows = 16_384
+	// maxRepairs bounds the hosts that one site is asked to send again; it is asked for the others the next time.
+	maxRepairs = 8 * model.MaxRepair
+)
 
-// Config is what a Comparer needs; fields without a note are required.
+// Config is what a Comparer needs; fields without a note are required. The functions are called by several goroutines.
 type Config struct {
 	// Linked returns the sites whose link this node holds.
 	Linked func() []model.NodeID
@@ -48,7 +61,7 @@ type Config struct {
 	EachHost func(fn func(model.Host) error) error
 	// Host returns the row of one host.
 	Host func(model.HostID) (model.Host, bool, error)
-	// Mended, if set, is told what a site was asked to send again.
+	// Mended, if set, is told what a site was asked to send again in one comparison.
 	Mended func(site model.NodeID, sent, gone int)
 	// Now must go on evenly, as time.Now does. Every and Settle: those of the package if zero.
 	Now           func() time.Time
@@ -59,8 +72,14 @@ type Config struct {
 // Comparer compares now and then. Run it once.
 type Comparer struct {
 	c     Config
-	asked map[model.HostID]repair // what was asked for, and when
-	turn  int                     // where the next look at groups begins
+	known map[model.SiteID]*memory
+	turn  int // where the next look at groups begins
+}
+
+// memory is what is remembered of a site; it is only used by whoever compares that site.
+type memory struct {
+	asked     map[model.HostID]repair // what was asked for, and when
+	gathering time.Time               // since when it says so; zero: it does not
 }
 
 type repair struct {
@@ -79,7 +98,7 @@ func New(c Config) *Comparer {
 	if c.Settle == 0 {
 		c.Settle = Settle
 	}
-	return &Comparer{c: c, asked: map[model.HostID]repair{}}
+	return &Comparer{c: c, known: map[model.SiteID]*memory{}}
 }
 
 // Run compares until ctx ends; then it returns nil.
@@ -105,77 +124,109 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// compared is one site in one comparison.
+type compared struct {
+	site      model.SiteID
+	known     *memory
+	here      inventory.Digests
+	differ    []int // groups, as the first look found them
+	gathering bool
+	found     differences
+}
+
 // differences are the hosts of one site that differ.
 type differences map[model.HostID]pair
 
 // Once compares all linked sites one time. What it finds is settled after Config.Settle, so that it takes at least as
 // long where something differs. The error is of the rows here or of ctx; a site that does not answer is passed over.
 func (c *Comparer) Once(ctx context.Context) error {
-	here := map[model.SiteID]*inventory.Digests{}
+	sites := map[model.SiteID]*compared{}
 	for _, id := range c.c.Linked() {
-		here[model.SiteID(id)] = new(inventory.Digests)
-	}
-	read := 0
-	err := c.c.EachHost(func(h model.Host) error {
-		if read++; read%1024 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		site := model.SiteID(id)
+		if c.known[site] == nil {
+			c.known[site] = &memory{asked: map[model.HostID]repair{}}
 		}
-		if d := here[h.Site]; d != nil {
-			return d.Add(h)
+		sites[site] = &compared{site: site, known: c.known[site], found: differences{}}
+	}
+	defer c.forget()
+	err := c.eachHost(ctx, func(h model.Host) error {
+		if s := sites[h.Site]; s != nil {
+			return s.here.Add(h)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	groups, gathering := map[group]bool{}, map[model.SiteID]bool{}
 	c.turn += maxBuckets
-	for site, sums := range here {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		differ, soon, err := c.look(ctx, site, sums)
-		if err != nil {
-			c.c.Log.Debug("a site was not compared", "site", site, "reason", err.Error())
-			continue
-		}
-		gathering[site] = soon
-		for _, g := range differ {
-			groups[g] = true
-		}
+	if err := c.each(ctx, sites, c.look); err != nil {
+		return err
 	}
-	if len(groups) == 0 {
+	maps.DeleteFunc(sites, func(_ model.SiteID, s *compared) bool { return len(s.differ) == 0 })
+	if len(sites) == 0 {
 		return nil
 	}
-	ours, err := c.ours(ctx, groups)
+	ours, err := c.ours(ctx, sites)
 	if err != nil {
 		return err
 	}
-	found := map[model.SiteID]differences{}
-	for g := range groups {
-		d := differences{}
-		if err := c.inside(ctx, g, ours[g], gathering[g.site], d); err != nil {
-			c.c.Log.Debug("a site was not compared", "site", g.site, "reason", err.Error())
-			continue
-		}
-		if len(d) > 0 && found[g.site] == nil {
-			found[g.site] = differences{}
-		}
-		maps.Copy(found[g.site], d)
+	err = c.each(ctx, sites, func(ctx context.Context, s *compared) error { return c.inside(ctx, s, ours) })
+	if err != nil {
+		return err
 	}
-	if len(found) == 0 {
+	maps.DeleteFunc(sites, func(_ model.SiteID, s *compared) bool { return len(s.found) == 0 })
+	if len(sites) == 0 {
 		return nil
 	}
 	if !wait(ctx, c.c.Settle) {
 		return context.Cause(ctx)
 	}
-	for site, was := range found {
-		if err := c.settle(ctx, site, was); err != nil {
-			c.c.Log.Debug("what differs at a site was not settled", "site", site, "reason", err.Error())
+	return c.each(ctx, sites, c.settle)
+}
+
+// each calls fn for every site, for some at once, and returns when all of them have returned. A site that fails is passed
+// over; the error is of ctx.
+func (c *Comparer) each(ctx context.Context, sites map[model.SiteID]*compared, fn func(context.Context, *compared) error) error {
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, s := range sites {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
 		}
+		all.Go(func() {
+			defer func() { <-slots }()
+			limited, cancel := context.WithTimeout(ctx, siteLimit)
+			defer cancel()
+			if err := fn(limited, s); err != nil {
+				c.c.Log.Debug("a site was not compared to the end", "site", s.site, "reason", err.Error())
+			}
+		})
 	}
-	maps.DeleteFunc(c.asked, func(_ model.HostID, r repair) bool { return c.c.Now().Sub(r.at) > again })
+	all.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	return nil
+}
+
+// forget drops what is too old to matter.
+func (c *Comparer) forget() {
+	now := c.c.Now()
+	maps.DeleteFunc(c.known, func(_ model.SiteID, m *memory) bool {
+		maps.DeleteFunc(m.asked, func(_ model.HostID, r repair) bool { return now.Sub(r.at) >= again })
+		return len(m.asked) == 0 && m.gathering.IsZero()
+	})
+}
+
+func (c *Comparer) eachHost(ctx context.Context, fn func(model.Host) error) error {
+	read := 0
+	return c.c.EachHost(func(h model.Host) error {
+		if read++; read%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fn(h)
+	})
 }
 
 func (c *Comparer) ask(ctx context.Context, site model.SiteID, route string, params map[string]string, to any) error {
@@ -187,138 +238,6 @@ func (c *Comparer) ask(ctx context.Context, site model.SiteID, route string, par
 	}
 	if err := model.Decode(raw, to); err != nil {
 		return fault.New(fault.Corrupt, "compare rows", "the answer of site %s cannot be read: %w", site, err)
-	}
-	return nil
-}
-
-// group is some hosts of one site.
-type group struct {
-	site   model.SiteID
-	bucket int
-}
-
-// look returns which groups of hosts of a site differ now, and whether the site still gathers its rows.
-func (c *Comparer) look(ctx context.Context, site model.SiteID, here *inventory.Digests) (differ []group, gathering bool, err error) {
-	var there model.DigestAnswer
-	if err := c.ask(ctx, site, model.RouteDigest, nil, &there); err != nil {
-		return nil, false, err
-	}
-	if there.Form != inventory.DigestForm || len(there.Buckets) != inventory.DigestBuckets {
-		return nil, false, fault.New(fault.Version, "", "it sums its rows up in form %d, and this controller in form %d", there.Form, inventory.DigestForm)
-	}
-	for n := range here {
-		i := (n + c.turn) % len(here)
-		if here[i] != there.Buckets[i] && len(differ) < maxBuckets {
-			differ = append(differ, group{site, i})
-		}
-	}
-	return differ, there.Gathering, nil
-}
-
-// inside returns which hosts of a group differ, given those here.
-func (c *Comparer) inside(ctx context.Context, g group, ours map[model.HostID]uint64, gathering bool, out differences) error {
-	theirs, err := c.rows(ctx, g.site, g.bucket)
-	if err != nil {
-		return err
-	}
-	for id, sum := range ours {
-		if theirs[id] != sum && !(gathering && theirs[id] == 0) {
-			out[id] = pair{sum, theirs[id]}
-		}
-	}
-	for id, sum := range theirs {
-		if _, ok := ours[id]; !ok {
-			out[id] = pair{0, sum}
-		}
-	}
-	return nil
-}
-
-// rows asks for the rows of one group at a site.
-func (c *Comparer) rows(ctx context.Context, site model.SiteID, bucket int) (map[model.HostID]uint64, error) {
-	var a model.DigestAnswer
-	if err := c.ask(ctx, site, model.RouteDigest, map[string]string{model.ParamBucket: strconv.Itoa(bucket)}, &a); err != nil {
-		return nil, err
-	}
-	out := make(map[model.HostID]uint64, len(a.Rows))
-	for _, r := range a.Rows {
-		out[r.Host] = r.Sum
-	}
-	return out, nil
-}
-
-// ours returns the rows of some groups here, in one pass over all rows.
-func (c *Comparer) ours(ctx context.Context, groups map[group]bool) (map[group]map[model.HostID]uint64, error) {
-	out := map[group]map[model.HostID]uint64{}
-	read := 0
-	err := c.c.EachHost(func(h model.Host) error {
-		if read++; read%1024 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		g := group{h.Site, inventory.Bucket(h.ID)}
-		if !groups[g] {
-			return nil
-		}
-		sum, err := inventory.Digest(h)
-		if out[g] == nil {
-			out[g] = map[model.HostID]uint64{}
-		}
-		out[g][h.ID] = sum
-		return err
-	})
-	return out, err
-}
-
-// settle has those hosts sent again that differ just as they did.
-func (c *Comparer) settle(ctx context.Context, site model.SiteID, was differences) error {
-	theirs := map[model.HostID]uint64{}
-	asked := map[int]bool{}
-	for id := range was {
-		if b := inventory.Bucket(id); !asked[b] {
-			asked[b] = true
-			rows, err := c.rows(ctx, site, b)
-			if err != nil {
-				return err
-			}
-			maps.Copy(theirs, rows)
-		}
-	}
-	var mend []model.HostID
-	for id, p := range was {
-		now := pair{there: theirs[id]}
-		h, ok, err := c.c.Host(id)
-		if err != nil {
-			return err
-		}
-		if ok && h.Site == site {
-			if now.here, err = inventory.Digest(h); err != nil {
-				return err
-			}
-		}
-		if now != p || now.here == now.there {
-			continue
-		}
-		if r, ok := c.asked[id]; ok && r.pair == now && c.c.Now().Sub(r.at) < again {
-			c.c.Log.Debug("a host differs although it was sent again", "site", site, "host", id)
-			continue
-		}
-		c.asked[id] = repair{now, c.c.Now()}
-		mend = append(mend, id)
-	}
-	slices.SortFunc(mend, func(a, b model.HostID) int { return slices.Compare(a[:], b[:]) })
-	for part := range slices.Chunk(mend, model.MaxRepair) {
-		ids := make([]string, len(part))
-		for i, id := range part {
-			ids[i] = id.String()
-		}
-		var done model.Repaired
-		if err := c.ask(ctx, site, model.RouteRepair, map[string]string{model.ParamHosts: strings.Join(ids, " ")}, &done); err != nil {
-			return err
-		}
-		c.c.Log.Warn("rows of a site were not what the site holds, and were sent again", "site", site, "sent", done.Sent, "gone", done.Gone)
-		if c.c.Mended != nil {
-			c.c.Mended(model.NodeID(site), done.Sent, done.Gone)
-		}
 	}
 	return nil
 }

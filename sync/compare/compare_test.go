@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ import (
 // ends are the rows of a controller and of its sites, and what was asked of the sites.
 type ends struct {
 	t        *testing.T
+	mu       sync.Mutex // guards what follows: sites are asked at the same time
 	here     map[model.HostID]model.Host
 	there    map[model.SiteID]map[model.HostID]model.Host
 	down     map[model.SiteID]bool
@@ -28,6 +30,9 @@ type ends struct {
 	mends    bool // a site that is asked to send again does
 	asked    []string
 	repaired []model.HostID
+	// answer, if set, may answer in the place of a site; nil: it does not.
+	answer  func(ctx context.Context, site model.SiteID, route string) (any, error)
+	waiting []model.HostID
 }
 
 func host(site byte, n int) model.Host {
@@ -51,15 +56,23 @@ func newEnds(t *testing.T, hosts int) *ends {
 	return e
 }
 
-func (e *ends) ask(_ context.Context, id model.NodeID, route string, params map[string]string) ([]byte, error) {
+func (e *ends) ask(ctx context.Context, id model.NodeID, route string, params map[string]string) ([]byte, error) {
 	site := model.SiteID(id)
+	if e.answer != nil {
+		if a, err := e.answer(ctx, site, route); a != nil || err != nil {
+			raw, _ := model.Encode(a)
+			return raw, err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.asked = append(e.asked, route)
 	if e.down[site] {
 		return nil, errors.New("no link")
 	}
 	switch route {
 	case model.RouteDigest:
-		a := model.DigestAnswer{Form: e.form, Gathering: e.gathers}
+		a := model.DigestAnswer{Form: e.form, Gathering: e.gathers, Waiting: e.waiting}
 		if b, ok := params[model.ParamBucket]; ok {
 			at, err := strconv.Atoi(b)
 			if err != nil {
@@ -119,8 +132,13 @@ func (e *ends) comparer() *Comparer {
 			}
 			return nil
 		},
-		Host: func(id model.HostID) (model.Host, bool, error) { h, ok := e.here[id]; return h, ok, nil },
-		Now:  time.Now, Log: slog.New(slog.DiscardHandler),
+		Host: func(id model.HostID) (model.Host, bool, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			h, ok := e.here[id]
+			return h, ok, nil
+		},
+		Now: time.Now, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -247,6 +265,11 @@ func TestASiteThatCannotBeCompared(t *testing.T) {
 		e.once(c)
 		if !slices.Equal(e.repaired, []model.HostID{two.ID, one.ID}) {
 			t.Errorf("a site that gathers its rows: %v", e.repaired)
+		}
+		time.Sleep(gathers)
+		e.once(c)
+		if !slices.Equal(e.repaired, []model.HostID{two.ID, one.ID, host(1, 2).ID}) {
+			t.Errorf("a site that gathers its rows for ever: %v", e.repaired)
 		}
 	})
 }
