@@ -41,7 +41,10 @@ type ProposerConfig struct {
 	// Room, if set, says why the disk has no room for changes: they are refused with that, before a store fails.
 	Room func(changes []model.Change) error
 	Now  func() time.Time // nil: time.Now
-	Log  *slog.Logger
+	// Retry is how long to wait after the rows could not be sent again, and twice that after each further time, up to a
+	// minute; a second if zero.
+	Retry time.Duration
+	Log   *slog.Logger
 }
 
 // Proposer is how a site makes changes durable: one writer, and one fsync of the outbox and one of
@@ -56,6 +59,7 @@ type Proposer struct {
 	queue  chan *proposal
 	done   chan struct{} // closed when Run has ended
 	broken atomic.Pointer[error]
+	owed   bool // the rows are to be sent again; only Run touches it
 }
 
 // proposal is one call of Propose.
@@ -74,6 +78,9 @@ const (
 func NewProposer(c ProposerConfig) *Proposer {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Retry == 0 {
+		c.Retry = time.Second
 	}
 	return &Proposer{c: c, queue: make(chan *proposal, maxGroup), done: make(chan struct{})}
 }
@@ -129,12 +136,29 @@ func (p *Proposer) Err() error {
 // Run writes until ctx ends. To be called once.
 func (p *Proposer) Run(ctx context.Context) error {
 	defer close(p.done)
-	p.recover()
+	pause := p.c.Retry
+	retry := time.NewTimer(pause)
+	defer retry.Stop()
+	if head := p.c.Outbox.Head(); uint64(head) != p.c.Applied {
+		p.c.Log.Warn("the outbox and the rows were not written together the last time; sending all rows again",
+			"outbox", uint64(head), "rows", p.c.Applied)
+		p.owed = true
+		p.recover()
+	}
 	for {
+		var again <-chan time.Time
+		if p.owed {
+			again = retry.C
+		}
 		var group []*proposal
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-again:
+			p.recover()
+			pause = min(2*pause, mostRetrying)
+			retry.Reset(pause)
+			continue
 		case r := <-p.queue:
 			group = append(group, r)
 		}
@@ -153,18 +177,17 @@ func (p *Proposer) Run(ctx context.Context) error {
 	}
 }
 
+// mostRetrying is the longest pause before the rows are tried to be sent again.
+const mostRetrying = time.Minute
+
 // recover brings the tier above to what is true here, where the last run ended between the outbox and
-// the rows, or the outbox was given another epoch.
+// the rows, or the outbox was given another epoch. Where that fails it is owed as before.
 func (p *Proposer) recover() {
-	head := p.c.Outbox.Head()
-	if uint64(head) == p.c.Applied {
-		return
-	}
-	p.c.Log.Warn("the outbox and the rows were not written together the last time; sending all rows again",
-		"outbox", uint64(head), "rows", p.c.Applied)
 	again := model.Resync{Stamp: model.Stamp{Actor: "system", At: model.TimeOf(p.c.Now())}}
+	p.owed = false
 	if err := p.commit([]*proposal{{changes: []model.Change{again}}}); err != nil {
-		p.c.Log.Error("the rows were not sent again", "reason", err.Error())
+		p.owed = true
+		p.c.Log.Error("the rows were not sent again; trying it again later", "reason", err.Error())
 	}
 }
 
@@ -233,7 +256,11 @@ func (p *Proposer) commit(group []*proposal) error {
 			return p.fail(fmt.Errorf("write the outbox: %w", err))
 		}
 	}
-	if err := tx.Commit(uint64(head), true); err != nil {
+	at := uint64(head)
+	if p.owed { // no position that the outbox can have: the next start has to find out as well
+		at++
+	}
+	if err := tx.Commit(at, true); err != nil {
 		return p.fail(fmt.Errorf("commit the rows: %w", err))
 	}
 	return nil

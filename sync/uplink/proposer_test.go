@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -29,11 +30,18 @@ type siteStores struct {
 	fail  atomic.Pointer[error] // what Commit returns instead of committing
 	count atomic.Int64          // commits
 	full  atomic.Pointer[error] // why there is no room
+	again func() error          // what each Resync ends with; nil: they succeed
 }
 
 func openSite(t *testing.T, dir string) *siteStores {
 	t.Helper()
-	s := &siteStores{t: t, dir: dir}
+	return openFailing(t, dir, nil)
+}
+
+// openFailing is openSite where each Resync ends with what again returns.
+func openFailing(t *testing.T, dir string, again func() error) *siteStores {
+	t.Helper()
+	s := &siteStores{t: t, dir: dir, again: again}
 	var err error
 	if s.rows, err = index.Open(filepath.Join(dir, "index"), index.Options{Log: quiet}); err != nil {
 		t.Fatal(err)
@@ -43,8 +51,15 @@ func openSite(t *testing.T, dir string) *siteStores {
 	}
 	env := apply.Env{Role: model.RoleSite}
 	s.p = uplink.NewProposer(uplink.ProposerConfig{
-		Begin: func() uplink.SiteTx { return failing{s.rows.Begin(), s} }, Applied: s.rows.Applied(), Outbox: s.out, Log: quiet,
-		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) { return apply.Change(tx, env, c) },
+		Begin: func() uplink.SiteTx { return failing{s.rows.Begin(), s} }, Applied: s.rows.Applied(), Outbox: s.out, Log: quiet, Retry: time.Millisecond,
+		Apply: func(tx apply.Tx, c model.Change) ([]model.Item, error) {
+			if _, ok := c.(model.Resync); ok && s.again != nil {
+				if err := s.again(); err != nil {
+					return nil, err
+				}
+			}
+			return apply.Change(tx, env, c)
+		},
 		Room: func([]model.Change) error {
 			if err := s.full.Load(); err != nil {
 				return *err
@@ -224,6 +239,76 @@ func TestOutboxAndRowsAreOne(t *testing.T) {
 	}
 	if s.out.Head() != head {
 		t.Errorf("the head moved from %d to %d", head, s.out.Head())
+	}
+	s.stop()
+}
+
+// TestSendingAgainIsOwed: rows that could not be sent again after a crash are tried again, by the same server and by the
+// next one, whatever was committed meanwhile.
+func TestSendingAgainIsOwed(t *testing.T) {
+	dir := t.TempDir()
+	s := openSite(t, dir)
+	s.found()
+	if err := s.p.Propose(t.Context(), report(1, "web")); err != nil {
+		t.Fatal(err)
+	}
+	lost := errors.New("no more power")
+	s.fail.Store(&lost)
+	down := model.HostStatuses{Stamp: stamp, Hosts: []model.HostStatusAt{{Host: model.HostID{1, 0, 1}, Status: model.HostDown}}}
+	if err := s.p.Propose(t.Context(), down); err == nil {
+		t.Fatal("a commit without power")
+	}
+	s.stop()
+
+	tries := make(chan struct{}, 1000)
+	well := false
+	var mu sync.Mutex // guards well
+	again := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		tries <- struct{}{}
+		if well {
+			return nil
+		}
+		return fault.New(fault.Corrupt, "", "a row cannot be read")
+	}
+	for n := range 2 {
+		s = openFailing(t, dir, again)
+		<-tries
+		if err := s.p.Propose(t.Context(), model.PutAccount{Stamp: stamp, Account: model.Account{Name: fmt.Sprint(n), PasswordHash: "x"}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.waiting(); got["status "+down.Hosts[0].Host.String()] != model.HostDown {
+			t.Fatalf("server %d sends %v", n, got)
+		}
+		if n == 0 { // the next one has to find out by itself
+			s.stop()
+			for len(tries) > 0 {
+				<-tries
+			}
+		}
+	}
+	mu.Lock()
+	for len(tries) > 0 {
+		<-tries
+	}
+	well = true
+	mu.Unlock()
+	<-tries
+	if err := s.p.Propose(t.Context(), report(2, "db")); err != nil { // after the one that was tried
+		t.Fatal(err)
+	}
+	if got := s.waiting(); got["host web"] != model.HostUp {
+		t.Errorf("when nothing fails any more the tier above is told %v", got)
+	}
+	s.stop()
+
+	s = openFailing(t, dir, again)
+	if err := s.p.Propose(t.Context(), report(3, "mail")); err != nil {
+		t.Fatal(err)
+	}
+	if len(tries) > 0 {
+		t.Error("what was done is done again")
 	}
 	s.stop()
 }
