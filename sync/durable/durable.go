@@ -15,9 +15,11 @@ import (
 // unfinished ends the name of a file that is being written.
 const unfinished = ".new"
 
-// Write puts data at path, in the place of what was there, with that mode. It is durable when Write returns; where that
-// fails, or the machine does meanwhile, path has what it had before. What a crash left beside path is used again, so that
-// only one Write of a path may run at a time. The errors are those of package os.
+// Write puts data at path, in the place of what was there, with that mode. It is durable when Write returns without an
+// error. Where the machine fails meanwhile, path has what it had before or data, each whole; so it has after an error, which
+// may come of the folder's sync, when data is at path already and may or may not outlive a power cut: who needs to know
+// writes again. What a crash left beside path is used again, so that only one Write of a path may run at a time. The errors
+// are those of package os.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path+unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
@@ -35,7 +37,7 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 }
 
 // Create is Write for a name that nothing has yet: where there is something, the error is fs.ErrExist, and that is left
-// alone. Several may run at a time: one of them gets the name.
+// alone. Several may run at a time: one of them gets the name. After any other error the name may have been given, as with Write.
 func Create(path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*"+unfinished)
