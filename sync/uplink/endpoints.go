@@ -156,7 +156,8 @@ func (e *Endpoints) saveLocked() error {
 
 // Dial opens a session at the first address that gives one. Each address has a start of two seconds before the
 // next is tried beside it, and none where the one before has failed: a node that is gone without a word costs
-// little, and one that answers is not passed over. The sessions that come too late are closed.
+// little, and one that answers is not passed over. The sessions that come too late are closed. Dial returns when every call of
+// dial has: with the first session ctx ends for the others, which must heed it.
 func (e *Endpoints) Dial(ctx context.Context, dial func(ctx context.Context, addr string) (exchange.Session, error)) (exchange.Session, error) {
 	list := e.List()
 	ctx, cancel := context.WithCancel(ctx)
@@ -178,6 +179,7 @@ func (e *Endpoints) Dial(ctx context.Context, dial func(ctx context.Context, add
 		}()
 	}
 	rest := func() { // what is under way still answers
+		cancel()
 		for range pending {
 			if a := <-answers; a.err == nil {
 				a.sess.Close()
@@ -193,8 +195,7 @@ func (e *Endpoints) Dial(ctx context.Context, dial func(ctx context.Context, add
 		case a := <-answers:
 			pending--
 			if a.err == nil {
-				cancel()
-				go rest()
+				rest()
 				return &endpointSession{Session: a.sess, of: e, addr: a.addr}, nil
 			}
 			e.refused(a.addr)
@@ -212,8 +213,9 @@ func (e *Endpoints) Dial(ctx context.Context, dial func(ctx context.Context, add
 				timer.Reset(headStart)
 			}
 		case <-ctx.Done():
-			go rest()
-			return nil, context.Cause(ctx)
+			err := context.Cause(ctx)
+			rest()
+			return nil, err
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,18 +108,28 @@ func TestEndpointsDial(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*s)
 				defer cancel()
 				began := time.Now()
+				var left atomic.Int64 // calls that have not returned
 				got, err := e.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) {
+					left.Add(1)
 					after := tc.after[addr]
 					if after == 0 {
 						<-ctx.Done()
+						left.Add(-1)
 						return nil, context.Cause(ctx)
 					}
-					time.Sleep(max(after, -after)) // a clock of the test's own
+					select {
+					case <-time.After(max(after, -after)): // a clock of the test's own
+					case <-ctx.Done():
+					}
+					left.Add(-1)
 					if after < 0 {
 						return nil, fault.New(fault.Unreachable, "dial", "%s is not for you", addr)
 					}
 					return made[addr], nil
 				})
+				if n := left.Load(); n != 0 {
+					t.Errorf("%d attempts outlive the call", n)
+				}
 				if took := time.Since(began); took != tc.within {
 					t.Errorf("it took %v, and not %v", took, tc.within)
 				}
