@@ -46,10 +46,8 @@ func (l *line) window() uplink.Window {
 	return l.hours
 }
 
-// urgent says what goes up at any hour, beside events: how the site itself is.
-func urgent(k model.ItemKind) bool {
-	return k == "alerts" || k == "site_health"
-}
+// urgent says what goes up at any hour, beside events: the counts of alerts, those of the site itself among them.
+func urgent(k model.ItemKind) bool { return k == model.ItemAlerts }
 
 // uplinkState is what is said of the link to the controller.
 func (s *site) uplinkState() *schema.Uplink {
