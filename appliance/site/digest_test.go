@@ -238,3 +238,66 @@ func TestWhatIsOnItsWayIsNoDifference(t *testing.T) {
 		t.Errorf("%d items rose", w.sent-before)
 	}
 }
+
+// TestWhatWaitsIsNotMended: rows that wait for the window are neither asked for nor sent once more, and nobody is told
+// that they were mended; what is damaged beside them is.
+func TestWhatWaitsIsNotMended(t *testing.T) {
+	w := newTwoTiers(t, 300)
+	asked := 0
+	c := w.comparer(&asked)
+	var hosts []model.HostStatusAt
+	for i := range 299 {
+		hosts = append(hosts, model.HostStatusAt{Host: hostN(i), Status: model.HostDown})
+	}
+	w.do(w.site.prop.Propose(t.Context(), model.HostStatuses{Stamp: stamp(), Hosts: hosts}))
+	plant(t, w.hq.Store, func(tx *index.Tx) error { return tx.DeleteHost(hostN(299)) })
+	entries := func() model.Seq {
+		v := w.site.rows.Store.View()
+		defer v.Close()
+		e, _, err := v.LastAudit()
+		w.do(err)
+		return e.Seq
+	}
+	was, waited := entries(), w.site.outbox.Len()
+	for range inventory.DigestBuckets / 8 {
+		w.do(c.Once(t.Context()))
+	}
+	if n := entries() - was; n != 1 {
+		t.Errorf("%d audit entries for one damaged row", n)
+	}
+	if n := w.site.outbox.Len() - waited; n != 1 {
+		t.Errorf("%d items were added to the outbox for one damaged row", n)
+	}
+	waits := hostN(5)
+	a, err := w.site.answerRepair(t.Context(), map[string]string{model.ParamHosts: waits.String()})
+	w.do(err)
+	if done := a.(model.Repaired); len(done.Waiting) != 1 || done.Waiting[0] != waits || done.Sent+done.Gone != 0 {
+		t.Errorf("asked for a row that waits, it answers %+v", done)
+	}
+	w.carry()
+	seen := asked
+	for range inventory.DigestBuckets / 8 {
+		w.do(c.Once(t.Context()))
+	}
+	if n := asked - seen; n != inventory.DigestBuckets/8 {
+		t.Errorf("with all carried up, %d questions in %d comparisons", n, inventory.DigestBuckets/8)
+	}
+}
+
+// TestGatheringEnds: an agent that was let in and never reports keeps a site gathering for some hours after its start.
+func TestGatheringEnds(t *testing.T) {
+	w := newTwoTiers(t, 1)
+	m := model.Member{ID: newID(77), Kind: model.MemberHost, Name: "silent", TokenHash: "s", TokenExpires: stamp().At + 1e6}
+	w.do(w.site.prop.Propose(t.Context(), model.Invite{Stamp: stamp(), Member: m}, model.Enroll{Stamp: stamp(), Member: m.ID, TokenHash: "s", Pin: "s"}))
+	for _, tc := range []struct {
+		up   time.Duration
+		want bool
+	}{{0, true}, {gatherFor - time.Minute, true}, {gatherFor, false}} {
+		w.site.started = time.Now().Add(-tc.up)
+		a, err := w.site.answerDigest(t.Context(), nil)
+		w.do(err)
+		if got := a.(model.DigestAnswer).Gathering; got != tc.want {
+			t.Errorf("%s after its start it says %v", tc.up, got)
+		}
+	}
+}

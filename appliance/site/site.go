@@ -115,6 +115,7 @@ type site struct {
 	opts    Options
 	log     *slog.Logger
 	metrics *serve.Metrics
+	started time.Time // by a clock that goes on evenly
 	id      enroll.Identity // zero Member: not enrolled
 	clock   *clock.Clock
 	space   *space.Space
@@ -141,7 +142,7 @@ type site struct {
 }
 
 func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err error) {
-	s := &site{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleSite, o.Version), enroll: make(chan struct{})}
+	s := &site{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleSite, o.Version), started: time.Now(), enroll: make(chan struct{})}
 	s.id, err = enroll.LoadIdentity(identityDir(c))
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err

@@ -142,6 +142,25 @@ func (q *Queue) After(seq model.Seq, maxItems, maxBytes int) ([]model.Item, erro
 	return out, fault.Wrap("read the outbox", err)
 }
 
+// Keys calls fn with the key of every waiting item that has the place of a kind, or of one of its family: those of
+// model.ItemHost and model.ItemHostGone for either. Events have no place. It returns fn's error.
+func (q *Queue) Keys(kind model.ItemKind, fn func(key string) error) error {
+	prefix := place(family(kind), "")
+	return fault.Wrap("read the outbox", q.view(func(tx *bbolt.Tx) error {
+		rows := tx.Bucket(bucketItems)
+		c := tx.Bucket(bucketKeys).Cursor()
+		for k, seq := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, seq = c.Next() {
+			if rows.Get(seq) == nil {
+				continue
+			}
+			if err := fn(string(k[len(prefix):])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
 // DropThrough removes every item with a Seq up to seq, because the receiver durably holds them. A
 // number that was dropped before changes nothing. A number above Head is refused with
 // fault.Conflict: the receiver then holds what this queue never numbered, which is what a queue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -104,6 +105,31 @@ func TestARowTakesThePlaceOfItsStatus(t *testing.T) {
 	}
 	mustAppend(t, q, item(model.ItemStatus, "a", "9"))
 	same(t, all(t, q), "7 host_gone a", "8 host_gone b", "10 status a 9")
+}
+
+// TestKeysOfWhatWaits: of one family, until it is dropped.
+func TestKeysOfWhatWaits(t *testing.T) {
+	q := open(t, filepath.Join(t.TempDir(), "q.db"))
+	mustAppend(t, q, item(model.ItemHost, "a", "1"), item(model.ItemStatus, "c", "2"), item(model.ItemHostGone, "b", ""), item(model.ItemHost, "b", "3"),
+		item(model.ItemMove, "d", "4"), item(model.ItemHost, "e", "5"), item(model.ItemHostGone, "e", ""))
+	keys := func(kind model.ItemKind) (out string) {
+		if err := q.Keys(kind, func(key string) error { out += key; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if h, g, s, m := keys(model.ItemHost), keys(model.ItemHostGone), keys(model.ItemStatus), keys(model.ItemMove); h != "abe" || g != h || s != "c" || m != "" {
+		t.Errorf("hosts %q, gone %q, statuses %q, moves %q", h, g, s, m)
+	}
+	if err := q.DropThrough(4); err != nil {
+		t.Fatal(err)
+	}
+	if h, s := keys(model.ItemHost), keys(model.ItemStatus); h != "e" || s != "" {
+		t.Errorf("after a drop: hosts %q, statuses %q", h, s)
+	}
+	if err := q.Keys(model.ItemHost, func(string) error { return io.EOF }); !errors.Is(err, io.EOF) {
+		t.Errorf("the error of whoever asks: %v", err)
+	}
 }
 
 func TestEventsAreNeverCompacted(t *testing.T) {
