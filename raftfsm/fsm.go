@@ -55,6 +55,7 @@ type FSM struct {
 	Watch Watch
 
 	version  atomic.Uint32 // see EntryVersion; 0: not known
+	refused  atomic.Uint64 // see Flooded
 	position uint64        // of the last commit by this FSM
 	dropped  uint64        // no request is remembered from below this log index
 
@@ -73,8 +74,16 @@ func New(store *index.Store, env apply.Env, log *slog.Logger) *FSM {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &FSM{Watch: unwatched{}, store: store, env: env, log: log, failed: make(chan struct{})}
+	f := &FSM{Watch: unwatched{}, store: store, env: env, log: log, failed: make(chan struct{})}
+	f.env.Unrationed = func() { f.refused.Add(1) }
+	return f
 }
+
+// flood is how many refused items, audited one by one, are a reason to make entries of the version that rations them.
+const flood = 1000
+
+// Flooded reports whether that many items were refused since the start in entries of versions without a ration.
+func (f *FSM) Flooded() bool { return f.refused.Load() >= flood }
 
 // EntryVersion returns the highest version of a log entry that the rows come from, at least entry.Lowest. Each
 // node of the group reads it, for otherwise that entry would not have been proposed.
@@ -224,7 +233,7 @@ func (f *FSM) applyOnce(group []pending) (refused, err error) {
 		case p.err == errExpired:
 			return p.err, nil
 		case p.err == nil:
-			if err := c.apply(p.entry.Changes); err != nil {
+			if err := c.apply(p.entry); err != nil {
 				if refusal(err) {
 					return err, nil
 				}

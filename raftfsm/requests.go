@@ -5,7 +5,6 @@ import (
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm/entry"
 	"github.com/skerryhq/skerry/storage/index"
 )
@@ -51,12 +50,14 @@ func (c *commit) repeat(p *pending) (came, err error) {
 	return nil, nil
 }
 
-// apply applies the changes of one entry.
-func (c *commit) apply(changes []model.Change) error {
-	for _, change := range changes {
+// apply applies the changes of one entry, as entries of its version are.
+func (c *commit) apply(e entry.Entry) error {
+	env := c.f.env
+	env.Version = e.Version
+	for _, change := range e.Changes {
 		c.f.Watch.Begin("applying a change")
 		// There is no tier above a controller: what apply emits upward is nothing here.
-		_, err := apply.Change(c.tx, c.f.env, change)
+		_, err := apply.Change(c.tx, env, change)
 		c.f.Watch.End()
 		if err != nil {
 			return err

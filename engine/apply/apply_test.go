@@ -19,6 +19,8 @@ type world struct {
 	store *index.Store
 	n     uint64
 	at    model.Time
+
+	version uint32 // of the log entries
 }
 
 func id(n byte) (v [16]byte) {
@@ -60,7 +62,7 @@ func (w *world) do(changes ...model.Change) ([]model.Item, error) {
 	tx := w.store.Begin()
 	var up []model.Item
 	for _, c := range changes {
-		out, err := apply.Change(tx, apply.Env{Role: w.role}, c)
+		out, err := apply.Change(tx, apply.Env{Role: w.role, Version: w.version}, c)
 		if err != nil {
 			tx.Discard()
 			return nil, err

@@ -1,15 +1,13 @@
 package apply
 
 import (
-	"fmt"
-
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
 // received applies a run of items of one origin and moves the origin's watermark with them.
 //
-// An item that its origin has no right to send, or that does not decode, is refused: that is audited
+// An item that its origin has no right to send, or that does not decode, is refused: that is audited, within a ration,
 // and the items behind it go on, because a sender that is stuck on one item loses all the others.
 func (a *applier) received(c model.Received) error {
 	at, err := a.tx.Watermark(c.Origin)
@@ -24,7 +22,7 @@ func (a *applier) received(c model.Received) error {
 	if err != nil {
 		return err
 	}
-	to := at
+	to, refused := at, refuser{applier: a, run: &c, from: from.noun}
 	for _, item := range c.Items {
 		if at.Covers(c.Epoch, item.Seq) {
 			continue
@@ -37,14 +35,15 @@ func (a *applier) received(c model.Received) error {
 		if !refusal(err) {
 			return err
 		}
-		if err := a.note(c.Stamp, "item.refuse", quoted(item.Key), false, quoted(err.Error()), map[string]string{
-			"origin": c.Origin.String(), "kind": quoted(string(item.Kind)), "seq": fmt.Sprint(uint64(item.Seq)),
-		}); err != nil {
+		if err := refused.refuse(item, err); err != nil {
 			return err
 		}
 	}
 	if to == at {
 		return nil
+	}
+	if err := refused.done(); err != nil {
+		return err
 	}
 	if from.done != nil {
 		if err := from.done(); err != nil {
@@ -56,6 +55,7 @@ func (a *applier) received(c model.Received) error {
 
 // sender is what one origin may send: take applies one item of it, done ends the run.
 type sender struct {
+	noun string
 	take func(model.Item) error
 	done func() error
 }
@@ -73,15 +73,15 @@ func (a *applier) sender(c model.Received) (sender, error) {
 		return sender{}, fault.New(fault.Denied, "receive items", "%s %q is %s", noun(m.Kind), m.Name, m.Status)
 	case ok && m.Kind == model.MemberSite:
 		s := fromSite{a, model.SiteID(c.Origin), c.Stamp}
-		return sender{take: s.take, done: s.done}, nil
+		return sender{"site", s.take, s.done}, nil
 	case ok && m.Kind == model.MemberController:
 		return sender{}, fault.New(fault.Denied, "receive items", "controller %q is a node of this group and sends no items", m.Name)
 	case ok:
 		s := fromAgent{a, m, c.Stamp}
-		return sender{take: s.take}, nil
+		return sender{"agent", s.take, nil}, nil
 	case a.env.Role == model.RoleSite:
 		s := &fromController{applier: a, origin: c.Origin, stamp: c.Stamp}
-		return sender{take: s.take, done: s.done}, nil
+		return sender{"controller", s.take, s.done}, nil
 	}
 	return sender{}, fault.New(fault.Denied, "receive items", "%s is not a member of this federation", c.Origin)
 }

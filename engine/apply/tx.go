@@ -27,6 +27,9 @@ type Tx interface {
 	// Watermark returns how far this store holds what origin sent; zero if nothing.
 	Watermark(origin model.NodeID) (model.Position, error)
 	PutWatermark(origin model.NodeID, at model.Position) error
+	// Refusals returns what is kept of refused items.
+	Refusals() (Refusals, error)
+	PutRefusals(Refusals) error
 
 	// PutDirective appends a directive to the log of what goes down to a member; the zero id is for all
 	// members. It takes the place of an earlier one with the same (to, key), unless kind.Event().

@@ -10,7 +10,8 @@
 //	0         1       2
 //	| version | flags | body …
 //
-// version is the lowest that can say it. Flag bit 0 says that the body is one zstd frame, bit 1 that it is one S2 block, bit 2 that the name of
+// version is the lowest that can say it, or a higher one that every node reads: what a version changed of how changes are
+// applied holds for entries from that version on. Flag bit 0 says that the body is one zstd frame, bit 1 that it is one S2 block, bit 2 that the name of
 // a request stands before the body; all other bits are zero. With bit 2:
 //
 //	0         1       2               18
@@ -25,11 +26,13 @@
 //
 // Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
 // that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them; 5, what is asked of
-// the alerts of a site, what clears a site that was removed, and why the group took out a node.
+// the alerts of a site, what clears a site that was removed, and why the group took out a node, and a ration for what refused items leave in the audit
+// record.
 package entry
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -144,6 +147,17 @@ func Needs(b []byte) uint32 {
 		return 0
 	}
 	return uint32(b[0])
+}
+
+// Raised returns an entry that Encode made as one of that version, if it is of a lower one, in memory of its own: it is
+// then applied as entries of that version are. The bytes of an entry say the same in each version from 2 on.
+func Raised(b []byte, version uint32) []byte {
+	if len(b) == 0 || version > Version || uint32(b[0]) >= version {
+		return b
+	}
+	b = slices.Clone(b)
+	b[0] = byte(version)
+	return b
 }
 
 // WithRequest returns an entry that Encode made, with the name of its request, in memory of its own.

@@ -233,3 +233,78 @@ func FuzzReadForward(f *testing.F) {
 		}
 	})
 }
+
+// A flood of refused items makes the leader write entries of the version that rations them, once all nodes read it and
+// not before; the state of all nodes stays the same.
+func TestAFloodOfRefusedItems(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	var old atomic.Bool
+	old.Store(true)
+	w.tune = func(_ string, c *Config) {
+		if old.Load() {
+			c.entry = 4
+		}
+	}
+	w.group(3)
+	ctx := soon(t)
+	site, seq := model.NodeID{8}, model.Seq(0)
+	for _, c := range []model.Change{
+		model.Invite{Stamp: stamp(1), Member: model.Member{ID: site, Kind: model.MemberSite, Name: "s", TokenHash: "h", TokenExpires: 2_000_000_000_000}, Site: &model.Site{ID: model.SiteID(site), Name: "s"}},
+		model.Enroll{Stamp: stamp(1), Member: site, TokenHash: "h", Pin: "p"},
+	} {
+		if err := w.awaitLeader().Propose(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuse := func(n int) {
+		t.Helper()
+		run := model.Received{Stamp: stamp(2), Origin: site, Epoch: 1}
+		for range n {
+			seq++
+			run.Items = append(run.Items, model.Item{Seq: seq, Kind: "rubbish", Key: "k"})
+		}
+		if err := w.awaitLeader().Propose(ctx, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	audited := func() model.Seq {
+		v := w.awaitLeader().store.View()
+		defer v.Close()
+		e, err := v.Audit(0, 1)
+		if err != nil || len(e) != 1 {
+			t.Fatal(e, err)
+		}
+		return e[0].Seq
+	}
+	for range 3 {
+		refuse(500)
+	}
+	if n := audited(); n < 1500 {
+		t.Errorf("%d audit entries: a node that does not read the newest version would have come to others", n)
+	}
+	old.Store(false)
+	for _, id := range w.ids() {
+		w.kill(id)
+		w.start(id, false)
+		w.voters(3)
+	}
+	w.until("all read the newest version", func() string {
+		if s, err := w.awaitLeader().Status(ctx); err != nil || s.Entry != entry.Version {
+			return fmt.Sprintf("version %d, %v", s.Entry, err)
+		}
+		return ""
+	})
+	for !w.awaitLeader().fsm.Flooded() { // what it applied before it was started may count, or not
+		refuse(500)
+	}
+	refuse(1)
+	before := audited()
+	for range 3 {
+		refuse(500)
+	}
+	if n := audited() - before; n > 16 {
+		t.Errorf("%d audit entries more", n)
+	}
+	w.settle()
+}

@@ -172,7 +172,15 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		return p.turnedAway(fault.Wrap(op, err))
 	}
 	b, named := p.entry, false
-	if need := entry.Needs(b); need > entry.Lowest || !p.id.IsZero() {
+	rows, err := n.fsm.EntryVersion()
+	if err != nil {
+		return 0, notTried, fault.Wrap(op, err)
+	}
+	need, want := entry.Needs(b), uint32(requests)
+	if rows < rules && n.fsm.Flooded() {
+		want = rules
+	}
+	if need > entry.Lowest || !p.id.IsZero() || want == rules {
 		term := n.raft.CurrentTerm()
 		read, behind, err := n.common(n.lately())
 		if err == nil && read < entry.Version {
@@ -184,7 +192,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		}
 		// Before the first entry of a version all are asked again: one may have gone back to an older program since it
 		// was heard, and a new leader has heard nobody.
-		if floor, e := n.fsm.EntryVersion(); err == nil && e == nil && max(need, requests) > floor && (read > floor || need > read) {
+		if floor, e := n.fsm.EntryVersion(); err == nil && e == nil && max(need, want) > floor && (read > floor || need > read) {
 			now := n.now()
 			n.refresh(ctx)
 			read, behind, err = n.common(now)
@@ -202,6 +210,12 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 			}
 			b = entry.WithRequest(b, r)
 		}
+		if want == rules {
+			rows = max(rows, read)
+		}
+	}
+	if rows >= rules { // all nodes read these, and apply them alike
+		b = entry.Raised(b, rules)
 	}
 	wait := n.patience(ctx)
 	response, index, err := n.await(ctx, op, func() (any, uint64, error) {
@@ -224,8 +238,12 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	return 0, uncertain(named || p.again), err
 }
 
-// requests is the version of entries that brought requests.
-const requests = 3
+// Versions of entries that matter here: requests is the one that brought them, and rules the newest that changed how changes
+// of earlier versions are applied.
+const (
+	requests = 3
+	rules    = 5
+)
 
 // turnedAway is what becomes of a proposal that is refused before it is tried: it may have been carried out before.
 func (p *proposal) turnedAway(err error) (uint64, state, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -35,6 +36,15 @@ func (r *Reader) Watermark(origin model.NodeID) (model.Position, error) {
 func (t *Tx) PutWatermark(origin model.NodeID, at model.Position) error {
 	return t.put(key.Watermark(origin), at)
 }
+
+// Refusals returns what is kept of refused items; zero until there was one.
+func (r *Reader) Refusals() (apply.Refusals, error) {
+	x, _, err := get[apply.Refusals](r, key.Of(key.MetaRefusals))
+	return x, err
+}
+
+// PutRefusals implements apply.Tx.
+func (t *Tx) PutRefusals(x apply.Refusals) error { return t.put(key.Of(key.MetaRefusals), x) }
 
 // Member returns a member of the registry, removed ones included.
 func (r *Reader) Member(id model.NodeID) (model.Member, bool, error) {

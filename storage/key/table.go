@@ -199,4 +199,5 @@ const (
 	MetaShelf     Meta = 5 // apply.Shelf
 	MetaEntry     Meta = 6 // be64: the highest version of a log entry that was applied, from 3
 	MetaLife      Meta = 7 // model.Life; absent in the first
+	MetaRefusals  Meta = 8 // apply.Refusals; absent until an item is refused
 )

@@ -195,6 +195,7 @@ func plainRows(s suite) {
 	exposure := model.Exposure{Site: model.SiteID{1}, Top: []model.TopEntry{{Vulnerability: "CVE-1", Severity: model.SeverityHigh, Hosts: 2}}}
 	signer := model.SignerKey{ID: "sha256:aa", Public: "-----BEGIN\n"}
 	position := model.Position{Epoch: 2, Seq: 9}
+	refusals := apply.Refusals{Day: 86_400_000, By: []apply.Refused{{Origin: model.NodeID{1}, Written: 16, More: 3}}, Total: map[string]uint64{"agent/invalid": 19}}
 
 	s.write(func(tx Tx) {
 		row(s, found, false)(tx.Self())
@@ -206,6 +207,8 @@ func plainRows(s suite) {
 		row(s, apply.Shelf{}, true)(empty, true, err)
 		none, err := tx.Watermark(model.NodeID{1})
 		row(s, model.Position{}, true)(none, true, err)
+		refused, err := tx.Refusals()
+		row(s, apply.Refusals{}, true)(refused, true, err)
 	})
 	s.twice(func(tx Tx) {
 		s.ok(tx.PutSelf(model.Found{Name: "replaced below"}))
@@ -216,6 +219,7 @@ func plainRows(s suite) {
 		s.ok(tx.PutExposure(exposure))
 		s.ok(tx.PutSigner(signer))
 		s.ok(tx.PutWatermark(model.NodeID{1}, position))
+		s.ok(tx.PutRefusals(refusals))
 		s.ok(tx.PutImport(model.Imported{BundleHash: "sha256:bb"}, 5))
 	}, func(tx Tx) {
 		row(s, found, true)(tx.Self())
@@ -227,6 +231,8 @@ func plainRows(s suite) {
 		row(s, shelf, true)(got, true, err)
 		at, err := tx.Watermark(model.NodeID{1})
 		row(s, position, true)(at, true, err)
+		refused, err := tx.Refusals()
+		row(s, refusals, true)(refused, true, err)
 		at, err = tx.Watermark(model.NodeID{2})
 		row(s, model.Position{}, true)(at, true, err)
 	})
