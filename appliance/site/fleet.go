@@ -155,6 +155,7 @@ type sheet[R any, P fleetRow[R]] struct {
 	limit int
 	total int
 	rows  []placed[R]
+	last  string // once there are enough rows: no place behind it is wanted
 	more  bool
 }
 
@@ -162,6 +163,10 @@ func (s *sheet[R, P]) add(row R) {
 	s.total++
 	at := P(&row).Place()
 	if at <= s.after {
+		return
+	}
+	if s.last != "" && at > s.last {
+		s.more = true
 		return
 	}
 	s.rows = append(s.rows, placed[R]{at, row})
@@ -176,6 +181,9 @@ func (s *sheet[R, P]) trim() {
 	if len(s.rows) > s.limit {
 		clear(s.rows[s.limit:])
 		s.rows, s.more = s.rows[:s.limit], true
+	}
+	if len(s.rows) == s.limit && s.limit > 0 {
+		s.last = s.rows[s.limit-1].at
 	}
 }
 
@@ -292,35 +300,38 @@ func (d drill) certificatesExpiring(ctx context.Context, params map[string]strin
 		return nil, err
 	}
 	rows := sheet[model.ExpiringCertificate, *model.ExpiringCertificate]{after: q.After, limit: q.Limit}
-	type found struct {
-		list []model.Certificate
-		ok   bool
-	}
-	seen := map[string]found{} // many hosts have the same list
+	// Many hosts have the same list, and each list is read once and let go of: all of them would be far more than a page.
+	of := map[string][]model.FleetRow{}
 	err = d.everyHost(ctx, q.Query, a.At, func(h *model.Host) error {
 		a.Hosts++
 		if h.CertificatesDigest == "" {
 			a.Lacks++
 			return nil
 		}
-		f, is := seen[h.CertificatesDigest]
-		if !is {
-			if f.list, f.ok, err = d.certificatesUntil(h.CertificatesDigest, q.Until); err != nil {
-				return err
-			}
-			f.list = slices.DeleteFunc(f.list, func(c model.Certificate) bool {
-				return c.NotAfter <= 0 || c.NotAfter < q.From || c.NotAfter > q.Until
-			})
-			seen[h.CertificatesDigest] = f
-		}
-		if !f.ok {
-			a.Lacks++
-		}
-		for _, c := range f.list {
-			rows.add(model.ExpiringCertificate{FleetRow: model.FleetRow{Host: h.ID, Hostname: h.Hostname, AsOf: h.CertificatesAt}, Certificate: c})
-		}
+		of[h.CertificatesDigest] = append(of[h.CertificatesDigest], model.FleetRow{Host: h.ID, Hostname: h.Hostname, AsOf: h.CertificatesAt})
 		return nil
 	})
+	for digest, hosts := range of {
+		if err != nil || ctx.Err() != nil {
+			break
+		}
+		var list []model.Certificate
+		var ok bool
+		if list, ok, err = d.certificatesUntil(digest, q.Until); err == nil && !ok {
+			a.Lacks += len(hosts)
+		}
+		for i := range list {
+			if c := &list[i]; c.NotAfter <= 0 || c.NotAfter < q.From || c.NotAfter > q.Until {
+				continue
+			}
+			for _, h := range hosts {
+				rows.add(model.ExpiringCertificate{FleetRow: h, Certificate: list[i]})
+			}
+		}
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, fault.Wrap(op, err)
 	}
