@@ -21,9 +21,9 @@ type Env struct {
 	// Version is that of the log entry that the change stands in; zero: what this program writes. Where a version changed
 	// what a change does, entries of earlier ones do what they did, since other nodes have applied them so.
 	Version uint32
-	// Unrationed, if set, is told of each refused item that an entry of an early version has audited. It must not change
-	// what is applied.
-	Unrationed func()
+	// Lax, if set, is told of each item that an entry of an early version was more lenient with than this program's are:
+	// refused without a ration, or stored without a check. It must not change what is applied.
+	Lax func()
 }
 
 // Change applies c to tx and returns what goes up to the next tier (Seq unset; nil at a controller,
@@ -130,6 +130,12 @@ func (a *applier) change(c model.Change) error {
 
 // since reports whether what that version of log entries brought holds for this change.
 func (a *applier) since(version uint32) bool { return a.env.Version == 0 || a.env.Version >= version }
+
+func (a *applier) lax() {
+	if a.env.Lax != nil {
+		a.env.Lax()
+	}
+}
 
 // emit adds an item to what goes up. A controller is the highest tier and emits nothing.
 func (a *applier) emit(kind model.ItemKind, key string, asOf model.Time, payload any) error {

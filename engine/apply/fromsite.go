@@ -41,6 +41,16 @@ func (s fromSite) take(item model.Item) error {
 		if err := decode(item, &e); err != nil {
 			return err
 		}
+		switch clean, err := inventory.CleanExposure(e, s.stamp.At); {
+		case !s.since(rulesOfRefusals):
+			if err != nil {
+				s.lax()
+			}
+		case err != nil:
+			return err
+		default:
+			e = clean
+		}
 		e.Site = s.site
 		return s.tx.PutExposure(e)
 	case model.ItemMove:

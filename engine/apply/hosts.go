@@ -139,6 +139,9 @@ func (s fromAgent) fold(item model.Item, by func(model.Host) (model.Host, bool))
 			return err
 		}
 	}
+	if row != nil && !inventory.NewsOf(was, h) {
+		return nil
+	}
 	return s.emit(model.ItemHost, h.ID.String(), s.stamp.At, h)
 }
 

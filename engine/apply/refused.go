@@ -54,8 +54,8 @@ func (r *refuser) refuse(item model.Item, why error) error {
 		if err != nil || !write {
 			return err
 		}
-	} else if r.env.Unrationed != nil {
-		r.env.Unrationed()
+	} else {
+		r.lax()
 	}
 	return r.note(r.run.Stamp, "item.refuse", quoted(item.Key), false, quoted(why.Error()), detail)
 }

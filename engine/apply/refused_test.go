@@ -99,3 +99,46 @@ func TestRefusedItemsOfOldEntries(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// What a site says of all its hosts together is held to bounds as what it says of one.
+func TestRollUpOfASiteIsChecked(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	stored := func() model.Exposure {
+		return look(hq, func(v *index.View) (model.Exposure, error) { e, _, err := v.Exposure(berlin); return e, err })
+	}
+	seq := model.Seq(0)
+	send := func(x model.Exposure) {
+		t.Helper()
+		seq++
+		hq.receive(model.NodeID(berlin), item(t, seq, model.ItemExposure, "exposure", x))
+	}
+	good := model.Exposure{Site: oslo, At: hq.at + 1e12, AffectedHosts: 7, Counts: model.SeverityCounts{Critical: 5}}
+	for i := range 50_000 {
+		good.Top = append(good.Top, model.TopEntry{Vulnerability: fmt.Sprint("CVE-", i), Severity: model.SeverityHigh, Hosts: i})
+	}
+	send(good)
+	e := stored()
+	if e.Site != berlin || len(e.Top) != 20 || e.At > hq.at || e.Counts.Critical != 5 || e.AffectedHosts != 7 || hq.refusals() != 0 {
+		t.Fatalf("%d top, at %s, now %s: %+v", len(e.Top), e.At, hq.at, e.Counts)
+	}
+	for what, bad := range map[string]model.Exposure{
+		"hosts":      {AffectedHosts: -7},
+		"count":      {Counts: model.SeverityCounts{Critical: -5}},
+		"advisories": {AdvisoryN: 1 << 40},
+		"characters": {Top: []model.TopEntry{{Vulnerability: "\x1b[2Jx"}}},
+		"length":     {Top: []model.TopEntry{{Vulnerability: fmt.Sprintf("%0300d", 1)}}},
+		"top hosts":  {Top: []model.TopEntry{{Vulnerability: "x", Hosts: -1}}},
+	} {
+		n := hq.refusals()
+		send(bad)
+		if hq.refusals() != n+1 || stored().AffectedHosts != 7 {
+			t.Errorf("%s: %d refusals, %+v", what, hq.refusals()-n, stored())
+		}
+	}
+	hq.version = 4 // other nodes have applied it so
+	send(model.Exposure{AffectedHosts: -7})
+	if stored().AffectedHosts != -7 {
+		t.Errorf("an entry of version 4: %+v", stored())
+	}
+}

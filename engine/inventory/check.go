@@ -108,6 +108,35 @@ func Clean(h model.Host, at model.Time) (model.Host, error) {
 	return h, nil
 }
 
+// MaxTop is how many vulnerabilities the roll-up of a site names.
+const MaxTop = 20
+
+// maxFindings bounds what is counted once for each host and vulnerability of a site.
+const maxFindings = 1 << 31
+
+// CleanExposure checks and bounds the roll-up that a site sent, at the given time of this server. What is more than MaxTop
+// is left out, as a newer site may name more, and a time ahead becomes at.
+func CleanExposure(e model.Exposure, at model.Time) (model.Exposure, error) {
+	c := e.Counts
+	if err := numbers(number{"advisories", e.AdvisoryN, MaxCount}, number{"affected hosts", e.AffectedHosts, MaxCount}, number{"matched hosts", e.MatchedHosts, MaxCount},
+		number{"critical", c.Critical, MaxCount}, number{"high", c.High, MaxCount}, number{"medium", c.Medium, MaxCount},
+		number{"low", c.Low, MaxCount}, number{"none", c.None, MaxCount}, number{"unknown", c.Unknown, MaxCount},
+		number{"uncertain findings", c.Uncertain, maxFindings}); err != nil {
+		return e, err
+	}
+	e.Top = e.Top[:min(len(e.Top), MaxTop)]
+	for _, top := range e.Top {
+		if err := texts(MaxText, pair{"vulnerability", top.Vulnerability}); err != nil {
+			return e, err
+		}
+		if err := numbers(number{"hosts of a vulnerability", top.Hosts, MaxCount}); err != nil {
+			return e, err
+		}
+	}
+	e.At = min(e.At, at)
+	return e, nil
+}
+
 // Capped returns t, the time of an observation, or at where t is more than MaxAhead ahead of it.
 func Capped(t, at model.Time) model.Time {
 	if t > at.Add(MaxAhead) {

@@ -8,8 +8,8 @@ import (
 )
 
 // DigestForm is the form of Digest and Bucket: what two forms say cannot be compared. It rises whenever a field is added
-// to what is digested.
-const DigestForm = 1
+// to what is digested, or left out.
+const DigestForm = 2
 
 // DigestBuckets is into how many groups the hosts of a site are divided.
 const DigestBuckets = 64
@@ -19,9 +19,11 @@ func Bucket(id model.HostID) int { return int(id[len(id)-1]) % DigestBuckets }
 
 // Digest returns what stands for a host's row where a site and its controller compare what they hold: the first eight
 // bytes of the SHA-256 of its JSON, without what may differ between the two. That is whose it is, which each knows by
-// itself, and when its status was last judged and its agent heard, which rise only with other news.
+// itself, when its status was last judged and its agent heard, which rise only with other news, and when what has not
+// changed was last looked at, which rises once a day (NewsOf).
 func Digest(h model.Host) (uint64, error) {
 	h.Site, h.StatusAt, h.LastSeen = model.SiteID{}, 0, 0
+	h.FactsAt, h.PackagesAt, h.CertificatesAt = 0, 0, 0
 	raw, err := model.Encode(h)
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@
 package inventory
 
 import (
+	"encoding/binary"
 	"reflect"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -49,6 +50,28 @@ func Exposure(h model.Host, m model.Match) (model.Host, bool) {
 }
 
 func same(a, b *int) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+
+// lookedEvery is how often the tier above is told that what it knows of a host still held when it was looked at.
+const lookedEvery = 24 * 60 * 60 * 1000 // ms
+
+// NewsOf reports whether the row that was, and is now, is worth telling the tier above. It is not where a report only
+// said again what was known: that is told once a day, at a time of day that hangs on the host, so that not all are told
+// at once. What a tier above shows of such a host is true, and as of an earlier look.
+func NewsOf(was, now model.Host) bool {
+	same := now
+	same.FactsAt, same.PackagesAt, same.CertificatesAt = was.FactsAt, was.PackagesAt, was.CertificatesAt
+	same.StatusAt, same.LastSeen = was.StatusAt, was.LastSeen
+	if !reflect.DeepEqual(same, was) {
+		return true
+	}
+	at := model.Time(binary.BigEndian.Uint32(now.ID[len(now.ID)-4:])) % lookedEvery
+	for _, t := range [][2]model.Time{{was.FactsAt, now.FactsAt}, {was.PackagesAt, now.PackagesAt}, {was.CertificatesAt, now.CertificatesAt}} {
+		if t[0] == 0 != (t[1] == 0) || (t[0]+at)/lookedEvery != (t[1]+at)/lookedEvery {
+			return true
+		}
+	}
+	return false
+}
 
 // Beat returns b as judged at the given time. Only a change of status is worth telling the tier above:
 // news says so.

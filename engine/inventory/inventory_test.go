@@ -38,3 +38,43 @@ func TestBeat(t *testing.T) {
 		t.Errorf("%+v, %v", b, news)
 	}
 }
+
+// TestNewsOf: what only was looked at again is told once a day, and everything else at once.
+func TestNewsOf(t *testing.T) {
+	const hour = model.Time(60 * 60 * 1000)
+	id, err := model.ParseHostID("01900000-0000-7000-8000-00000a0b0c0d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := model.Host{ID: id, Status: model.HostUp, FactsAt: 500_000 * hour, PackagesAt: 499_999 * hour, StatusAt: 1, LastSeen: 1, Facts: model.Facts{Hostname: "a", Tags: []string{"x"}}}
+	looked, told := was, 0
+	for range 10 * 24 {
+		next := looked
+		next.FactsAt += hour
+		next.StatusAt, next.LastSeen = next.FactsAt, next.FactsAt
+		next.Tags = []string{"x"}
+		if NewsOf(looked, next) {
+			told++
+		}
+		looked = next
+	}
+	if told != 10 {
+		t.Errorf("told %d times in ten days", told)
+	}
+	for what, change := range map[string]func(*model.Host){
+		"a status":              func(h *model.Host) { h.Status = model.HostDown },
+		"a fact":                func(h *model.Host) { h.Kernel = "6.1" },
+		"a tag":                 func(h *model.Host) { h.Tags = []string{"x", "y"} },
+		"another inventory":     func(h *model.Host) { h.PackagesDigest = "d" },
+		"the first certificate": func(h *model.Host) { h.CertificatesAt = 1 },
+		"a time gone back":      func(h *model.Host) { h.FactsAt -= 30 * hour },
+	} {
+		now := was
+		if change(&now); !NewsOf(was, now) {
+			t.Errorf("%s is no news", what)
+		}
+	}
+	if NewsOf(was, was) {
+		t.Error("the same row is news")
+	}
+}
