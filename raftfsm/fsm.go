@@ -55,7 +55,7 @@ type FSM struct {
 	Watch Watch
 
 	version  atomic.Uint32 // see EntryVersion; 0: not known
-	refused  atomic.Uint64 // see Flooded
+	lax      atomic.Uint64 // see Flooded
 	position uint64        // of the last commit by this FSM
 	dropped  uint64        // no request is remembered from below this log index
 
@@ -75,15 +75,15 @@ func New(store *index.Store, env apply.Env, log *slog.Logger) *FSM {
 		log = slog.New(slog.DiscardHandler)
 	}
 	f := &FSM{Watch: unwatched{}, store: store, env: env, log: log, failed: make(chan struct{})}
-	f.env.Unrationed = func() { f.refused.Add(1) }
+	f.env.Lax = func() { f.lax.Add(1) }
 	return f
 }
 
-// flood is how many refused items, audited one by one, are a reason to make entries of the version that rations them.
-const flood = 1000
+// flood is how many items that early versions of entries are too lenient with are a reason to make entries of a newer one.
+const flood = 100
 
-// Flooded reports whether that many items were refused since the start in entries of versions without a ration.
-func (f *FSM) Flooded() bool { return f.refused.Load() >= flood }
+// Flooded reports whether that many came since the start; see apply.Env.
+func (f *FSM) Flooded() bool { return f.lax.Load() >= flood }
 
 // EntryVersion returns the highest version of a log entry that the rows come from, at least entry.Lowest. Each
 // node of the group reads it, for otherwise that entry would not have been proposed.

@@ -112,7 +112,7 @@ func Clean(h model.Host, at model.Time) (model.Host, error) {
 const MaxTop = 20
 
 // maxFindings bounds what is counted once for each host and vulnerability of a site.
-const maxFindings = 1 << 31
+const maxFindings = 1 << 30
 
 // CleanExposure checks and bounds the roll-up that a site sent, at the given time of this server. What is more than MaxTop
 // is left out, as a newer site may name more, and a time ahead becomes at.

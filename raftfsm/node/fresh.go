@@ -46,7 +46,7 @@ func (n *Node) Fresh(ctx context.Context) error {
 			if n.Err() != nil {
 				return e
 			}
-			return fault.New(fault.Unreachable, op, "%w; ask for what this node has, however old, if that will do", err)
+			return fault.New(fault.Unreachable, op, "%w", err)
 		}
 		pause.wait(ctx, reign)
 	}
