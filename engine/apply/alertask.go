@@ -86,6 +86,8 @@ func (s *fromController) alertAsked(item model.Item) error {
 }
 
 // alertDone takes in what came of an ask: it is not sent again, and who looks at the record of the controller finds it.
+// Said of what nobody asks, or is said already, it changes nothing: the record of the controller has no decision in it that
+// nobody there made.
 func (s fromSite) alertDone(item model.Item) error {
 	const op = "receive what came of an alert"
 	var done model.AlertDone
@@ -94,6 +96,9 @@ func (s fromSite) alertDone(item model.Item) error {
 	}
 	if key := (model.AlertAsk{Alert: done.Alert, Resolve: done.Resolve}).Key(); key != item.Key {
 		return fault.New(fault.Invalid, op, "it is about %s, its key says %q", key, fault.Clip(item.Key, 80))
+	}
+	if asked, err := s.tx.Directed(model.NodeID(s.site), item.Key); err != nil || !asked {
+		return err
 	}
 	if err := s.tx.RemoveDirective(model.NodeID(s.site), item.Key); err != nil {
 		return err

@@ -116,3 +116,30 @@ func TestAskedAlertRefused(t *testing.T) {
 	w.sound()
 	hq.sound()
 }
+
+// A site says what came of a decision: once for each that was made, and never of one that nobody made.
+func TestForgedDoneOfAnAlert(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	hq.enrolled(model.MemberSite, model.NodeID(oslo), "oslo")
+	d := model.AlertDone{Alert: alertID(77), Resolve: true, By: "account:ann", OK: true}
+	key := (model.AlertAsk{Alert: d.Alert, Resolve: true}).Key()
+	before := hq.audit()
+	hq.receive(model.NodeID(berlin), item(t, 1, model.ItemAlertDone, key, d))
+	if e := hq.audit(); e.Seq != before.Seq {
+		t.Errorf("nobody asked: %+v", e)
+	}
+	hq.must(model.AskAlert{Stamp: hq.stamp(), Site: oslo, Alert: d.Alert, Resolve: true})
+	before = hq.audit()
+	hq.receive(model.NodeID(berlin), item(t, 2, model.ItemAlertDone, key, d))
+	if e := hq.audit(); e.Seq != before.Seq || len(hq.goesDown(oslo, 0)) != 1 {
+		t.Errorf("another site was asked: %+v", e)
+	}
+	for i := range 3 {
+		hq.receive(model.NodeID(oslo), item(t, model.Seq(1+i), model.ItemAlertDone, key, d))
+	}
+	if e := hq.audit(); e.Seq != before.Seq+1 || e.Action != "alert.resolve.done" || len(hq.goesDown(oslo, 0)) != 0 {
+		t.Errorf("said three times: %d entries, %+v", e.Seq-before.Seq, e)
+	}
+	hq.sound()
+}

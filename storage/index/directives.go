@@ -75,6 +75,12 @@ func (t *Tx) RemoveDirective(to model.NodeID, item string) error {
 	return t.dropDirectives(to, item, true)
 }
 
+// Directed implements apply.Tx.
+func (r *Reader) Directed(to model.NodeID, item string) (ok bool, err error) {
+	err = r.scan(key.DirectivesKeyed(to, item), func(_, _ []byte) error { ok = true; return errEnough })
+	return ok, enough(err)
+}
+
 // DropDirectives implements apply.Tx.
 func (t *Tx) DropDirectives(to model.NodeID, most int) error {
 	var rows [][]byte
