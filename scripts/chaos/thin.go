@@ -170,7 +170,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // Thin makes the cable of a host carry so much and no more, and lose packets at random, in both directions: a token
-// bucket at each end of it, and a rule of nftables on the host for what arrives and one for what leaves.
+// bucket at each end of it, and a rule of nftables on the host for what arrives and one for what leaves. How TCP bears
+// it hangs on the algorithm that the kernel uses, which is what it is on this machine.
 func (w *Net) Thin(i int, rate string, loss int) error {
 	port := fmt.Sprint("p", i)
 	tbf := []string{"root", "tbf", "rate", rate, "burst", "3200", "latency", "400ms"}
@@ -178,9 +179,6 @@ func (w *Net) Thin(i int, rate string, loss int) error {
 		if err := run("ip", append([]string{"netns", "exec", at[0], "tc", "qdisc", "replace", "dev", at[1]}, tbf...)...); err != nil {
 			return err
 		}
-	}
-	if err := run("ip", "netns", "exec", w.Namespace(i), "sysctl", "-qw", "net.ipv4.tcp_congestion_control=cubic"); err != nil {
-		return err
 	}
 	rule := fmt.Sprintf("numgen random mod 100 < %d drop", loss)
 	return w.nft(i, "add chain inet chaos out { type filter hook output priority 0; }; add rule inet chaos in "+rule+"; add rule inet chaos out "+rule)

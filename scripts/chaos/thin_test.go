@@ -15,8 +15,10 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -313,7 +315,7 @@ func TestThinLineOfTheKernel(t *testing.T) {
 	if why := NoNets(); why != "" {
 		t.Skip("SKIPPED: " + why)
 	}
-	if why := Missing(true, "tc", "sysctl"); why != "" {
+	if why := Missing(true, "tc"); why != "" {
 		t.Skip("SKIPPED: " + why)
 	}
 	w, err := NewNet(2)
@@ -323,6 +325,9 @@ func TestThinLineOfTheKernel(t *testing.T) {
 	defer w.Close()
 	if err := w.Thin(0, "256kbit", 20); err != nil {
 		t.Fatal(err)
+	}
+	if how, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control"); err == nil {
+		t.Logf("TCP with %s", strings.TrimSpace(string(how)))
 	}
 	var l net.Listener
 	if err := w.Inside(1, func() (err error) { l, err = net.Listen("tcp", w.Addr(1)+":0"); return err }); err != nil {
