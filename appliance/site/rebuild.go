@@ -148,13 +148,17 @@ func (b *rebuild) plan(ctx context.Context, force []string) error {
 		return nil
 	}
 	b.todo.Kept = filepath.Join(b.Data, "damaged-"+b.clock.Now().UTC().Format("20060102T150405.000Z"))
-	b.todo.Epoch = epoch + 1
+	// An older copy of a site may not know the epochs that the site had since, and must not come to one of them.
+	b.todo.Epoch = max(epoch+1, model.Epoch(b.clock.Now().Sub(dawn)/time.Minute))
 	out, err := model.Encode(b.todo)
 	if err != nil {
 		return err
 	}
 	return written(durable.Write(filepath.Join(b.Data, unfinishedFile), out, 0o600))
 }
+
+// dawn is when the epochs that a rebuild gives are counted from, in minutes; they last for 8,000 years.
+var dawn = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func written(err error) error {
 	if err == nil {

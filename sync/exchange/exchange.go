@@ -92,6 +92,9 @@ type Config struct {
 	Silence time.Duration
 }
 
+// Remedy is what helps a member that runs from an older copy of its data, for the errors that say so.
+const Remedy = "if it is to go on, stop every other copy and give it a new epoch: a site by `skerry site rebuild` that names its outbox, an agent by a new key (`skerry agents rekey` at its site)"
+
 // Resume returns the place after which an origin of epoch own goes on, given what the other side
 // holds. The error is of kind Conflict where the other side holds items of a later life of this
 // origin: then this node runs from an older copy of its data, and what it sent would be lost.
@@ -99,8 +102,8 @@ func Resume(own model.Epoch, held model.Position) (model.Seq, error) {
 	switch {
 	case held.Epoch > own:
 		return 0, fault.New(fault.Conflict, "resume the link",
-			"the other side holds items of epoch %d of this node, which itself is in epoch %d: this node runs from an older copy of its data; stop the newer one for good, or enroll this one with a replacement token",
-			held.Epoch, own)
+			"the other side holds items of epoch %d of this node, which itself is in epoch %d: this node runs from an older copy of its data; %s",
+			held.Epoch, own, Remedy)
 	case held.Epoch < own:
 		return 0, nil
 	}

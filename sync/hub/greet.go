@@ -68,8 +68,8 @@ func (h *Hub) hello(ctx context.Context, stream net.Conn, m model.Member) (wire.
 		return hello, err
 	}
 	if held.Epoch > hello.Epoch {
-		return hello, fault.New(fault.Conflict, "", "%s %q comes in epoch %d, but items of its epoch %d are held here already: an older copy of it is running; stop it, or enroll it with a replacement token",
-			m.Kind, m.Name, hello.Epoch, held.Epoch)
+		return hello, fault.New(fault.Conflict, "", "%s %q comes in epoch %d, but items of its epoch %d are held here already: an older copy of it is running; %s",
+			m.Kind, m.Name, hello.Epoch, held.Epoch, exchange.Remedy)
 	}
 	return hello, nil
 }
@@ -99,9 +99,9 @@ func (h *Hub) resume(ctx context.Context, held model.Position, m model.Member) (
 		return model.Position{}, fault.New(fault.Conflict, "", "%s %q holds directives of epoch %d, and %q is in epoch %d: it was restored or replaced since, and this server is an older copy of it; stop this one for good",
 			m.Kind, m.Name, held.Epoch, h.Name, epoch)
 	}
-	from, err := exchange.Resume(epoch, held)
-	if err != nil {
-		return model.Position{}, err
+	var from model.Seq // in an epoch that the member knows nothing of, from the beginning
+	if held.Epoch == epoch {
+		from = held.Seq
 	}
 	// What a member held that was ahead says nothing: it may lack what an older copy of this store sent under those numbers.
 	if h.Continues && held.Epoch < epoch && held.Epoch > m.Ahead.Epoch {
@@ -125,7 +125,7 @@ func (h *Hub) resume(ctx context.Context, held model.Position, m model.Member) (
 
 func overtaken(m model.Member, held model.Position) error {
 	return fault.New(fault.Conflict, "", "%s %q holds directive %d of epoch %d, which this server had never sent: this server runs from an older copy of its data and needs a new epoch. "+
-		"At a controller, back it up and restore that backup (`skerry cluster backup`, `skerry cluster restore`); at a site, enroll it with a replacement token",
+		"At a controller, back it up and restore that backup (`skerry cluster backup`, `skerry cluster restore`); at a site, stop it and run `skerry site rebuild` that names its outbox",
 		m.Kind, m.Name, held.Seq, held.Epoch)
 }
 

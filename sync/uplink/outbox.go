@@ -18,11 +18,15 @@ func (l *Link) reconcile(ctx context.Context, held model.Position) error {
 	if head := l.Outbox.Head(); from > head {
 		_ = l.Outbox.DropThrough(from) // refused, and remembered: by the next dial the head may have grown past it
 		return fault.New(fault.Conflict, "resume the link",
-			"the other side holds item %d of epoch %d, but this node's newest is %d: this node runs from an older copy of its data and needs a new epoch, or what it sends would be taken for old",
-			from, held.Epoch, head)
+			"the other side holds item %d of epoch %d, but this node's newest is %d: this node runs from an older copy of its data, and what it sends would be taken for old; %s",
+			from, held.Epoch, head, exchange.Remedy)
 	}
 	if from >= dropped {
-		return fault.Wrap("resume the link", l.Outbox.DropThrough(from)) // before anything is sent
+		err := l.Outbox.DropThrough(from) // before anything is sent
+		if fault.Is(err, fault.Conflict) {
+			return fault.New(fault.Conflict, "resume the link", "%w; %s", err, exchange.Remedy)
+		}
+		return fault.Wrap("resume the link", err)
 	}
 	l.Log.Warn("the upper tier lost what it had acknowledged; sending everything again",
 		"held", uint64(from), "acknowledged", uint64(dropped))
