@@ -310,6 +310,18 @@ describe.skipIf(!haveBrowser())('the directory of a million hosts', () => {
     const { page } = opened
     const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
     expect(over).toBeLessThanOrEqual(0)
+    // Each host stays within its row, and is not printed over the next.
+    const beyond = await page.evaluate(() =>
+      [...document.querySelectorAll('[id^=host-row-]')].flatMap((row) => {
+        const end = row.getBoundingClientRect().bottom
+        const range = document.createRange()
+        return [...row.querySelectorAll('[role=gridcell]')].flatMap((cell) => {
+          range.selectNodeContents(cell)
+          return range.getBoundingClientRect().bottom > end ? [cell.textContent] : []
+        })
+      }),
+    )
+    expect(beyond).toEqual([])
     expect(await barriers(page)).toEqual([])
     await page.getByRole('button', { name: 'Filters' }).tap()
     const drawer = page.getByRole('dialog', { name: 'Filters' })

@@ -2914,6 +2914,18 @@ export interface components {
         StorageReport: {
             /**
              * Format: int64
+             * @description bodies of the detail tier that were read
+             */
+            bodies?: number;
+            /** @description the first 100 */
+            damaged?: string[] | null;
+            /**
+             * Format: int64
+             * @description of them, those that are damaged; they are stored again when the same is reported again
+             */
+            damaged_n?: number;
+            /**
+             * Format: int64
              * @description index entries that were compared with them
              */
             entries: number;

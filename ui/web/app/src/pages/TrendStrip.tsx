@@ -8,7 +8,7 @@ import { Prose } from '../parts/Prose'
 import { count } from '../words/count'
 import { sentence } from '../words/status'
 import { instant, moment } from '../words/time'
-import { lineOf, pathOf, valueAt, type Line } from '../words/trend'
+import { boundsOf, lineOf, pathOf, valueAt, type Line } from '../words/trend'
 import classes from './TrendStrip.module.css'
 
 const hour = 3_600_000
@@ -110,7 +110,8 @@ function Spark({
   // What does not show in the figures is no change.
   const change = figure(line.last) === figure(line.first) ? 0 : line.last - line.first
   const tone = change === 0 || !series.good ? 'none' : change > 0 === (series.good === 'up') ? 'ok' : 'warn'
-  const path = pathOf(line, from, to, width, height)
+  const bounds = boundsOf(line)
+  const path = pathOf(line, bounds, from, to, width, height)
   const pointed = at === undefined ? undefined : valueAt(line, at)
   const x = at === undefined ? 0 : ((at - from) / (to - from)) * width
   const start = path.slice(1, path.indexOf(' '))
@@ -138,10 +139,15 @@ function Spark({
         }}
         onPointerLeave={() => setAt(undefined)}
       >
-        <path className={classes.area} d={`${path}V${height + 3}H${start}Z`} />
+        {bounds.bottom === 0 ? <path className={classes.area} d={`${path}V${height}H${start}Z`} /> : null}
+        <path className={classes.edge} data-dashed={bounds.bottom !== 0 || undefined} d={`M0 ${height}H${width}`} />
         <path className={classes.line} d={path} />
         {at === undefined ? null : <path className={classes.cursor} d={`M${x} -3V${height + 3}`} />}
       </svg>
+      <div className={classes.bounds} aria-hidden="true">
+        <span>{figure(bounds.top)}</span>
+        <span>{figure(bounds.bottom)}</span>
+      </div>
     </figure>
   )
 }

@@ -27,11 +27,25 @@ export function lineOf(points: Point[], from: number, to: number): Line | undefi
   return { first: head.value, last: tail.value, low: Math.min(...values), high: Math.max(...values), points: within }
 }
 
+/** The values at the lower and the upper edge of what is drawn. */
+export interface Bounds {
+  bottom: number
+  top: number
+}
+
+/**
+ * What a line is drawn between. From nought, so that heights compare as the values do; only where it stays within the
+ * upper half and would hardly be seen to move, from its lowest to its highest: then the area under it says nothing.
+ */
+export function boundsOf(line: Line): Bounds {
+  if (line.low > line.high / 2 && line.low < line.high) return { bottom: line.low, top: line.high }
+  return { bottom: Math.min(0, line.low), top: line.high > 0 ? line.high : 1 }
+}
+
 /** Draws a line into a box of that width and height, as the d of an SVG path: level, then up or down. */
-export function pathOf(line: Line, from: number, to: number, width: number, height: number): string {
+export function pathOf(line: Line, bounds: Bounds, from: number, to: number, width: number, height: number): string {
   const x = (at: number) => round(((at - from) / (to - from)) * width)
-  const range = line.high - line.low
-  const y = (v: number) => round(range === 0 ? height / 2 : height - ((v - line.low) / range) * height)
+  const y = (v: number) => round(height - ((v - bounds.bottom) / (bounds.top - bounds.bottom)) * height)
   const [head, ...rest] = line.points
   let d = `M${x(head!.at)} ${y(head!.value)}`
   for (const p of rest) d += `H${x(p.at)}V${y(p.value)}`
