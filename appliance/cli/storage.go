@@ -45,14 +45,23 @@ Asks the running server, which goes on with its work meanwhile. With --data it r
 			v := view{head: []string{"VALUE", ""}}
 			v.rows = append(v.rows, []any{"Rows read", grouped(report.Rows)}, []any{"Index entries compared", grouped(report.Entries)},
 				[]any{"Faults", report.FaultN}, []any{"Seconds", fmt.Sprintf("%.1f", float64(report.TookMS)/1000)})
+			if report.Bodies > 0 {
+				v.rows = append(v.rows, []any{"Bodies read", grouped(report.Bodies)}, []any{"Bodies damaged", report.DamagedN})
+			}
+			for _, body := range report.Damaged {
+				v.rows = append(v.rows, []any{"Damaged", body})
+			}
 			for _, fault := range report.Faults {
 				v.rows = append(v.rows, []any{"Fault", fault})
 				v.names = append(v.names, fault)
 			}
 			return v
 		})
-		if err != nil || report.OK {
+		if err != nil || report.OK && report.DamagedN == 0 {
 			return err
+		}
+		if report.OK {
+			return fmt.Errorf("%d bodies of the detail tier are damaged: dispatch inventory.refresh to the agents, which stores again what they still have; older versions stay unreadable until they expire", report.DamagedN)
 		}
 		return fmt.Errorf("%d faults were found: stop the server, keep its data folder aside, and let it take its rows from the others or a backup", report.FaultN)
 	}

@@ -37,6 +37,7 @@ type Sources struct {
 	Disk     func() DiskState
 	ReadOnly func() []string // of ReadOnlyReasons: why nothing can be changed now
 	Outbox   func() OutboxState
+	Bodies   func() int              // damaged bodies of a site's detail tier that are known
 	Clock    func() bool             // whether the clock of a site's machine is believed
 	Hosts    func() map[string]int64 // model.HostStatus -> hosts; see Rows.HostsByStatus
 	// Refused counts the items of members that were not taken since the start, by reason, of RefusedReasons.
@@ -189,6 +190,7 @@ var (
 	readOnly     = prometheus.NewDesc("skerry_read_only", "1 for each reason why nothing can be changed now.", []string{"reason"}, nil)
 	outbox       = prometheus.NewDesc("skerry_outbox_items", "Items that the controller has not acknowledged yet.", nil, nil)
 	outboxBytes  = prometheus.NewDesc("skerry_outbox_bytes", "Size of those items.", nil, nil)
+	badBodies    = prometheus.NewDesc("skerry_detail_damaged_bodies", "Bodies of the detail tier that were found damaged and were not reported again since.", nil, nil)
 	clock        = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
 	refused      = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
 	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, or ended because of what came by them, by reason.", []string{"reason"}, nil)
@@ -197,7 +199,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, clock, refused, refusedLinks, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, badBodies, clock, refused, refusedLinks, hosts} {
 		ch <- d
 	}
 }
@@ -241,6 +243,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		o := from.Outbox()
 		put(outbox, float64(o.Items))
 		put(outboxBytes, float64(o.Bytes))
+	}
+	if from.Bodies != nil {
+		put(badBodies, float64(from.Bodies()))
 	}
 	if from.Clock != nil {
 		v := 0.0

@@ -97,9 +97,9 @@ func TestMetricsOfAController(t *testing.T) {
 
 func TestMetricsOfASite(t *testing.T) {
 	m := NewMetrics(model.RoleSite, "1.2.3")
-	m.From(Sources{Outbox: func() OutboxState { return OutboxState{Items: 42, Bytes: 7} }, Clock: func() bool { return false }})
+	m.From(Sources{Outbox: func() OutboxState { return OutboxState{Items: 42, Bytes: 7} }, Bodies: func() int { return 3 }, Clock: func() bool { return false }})
 	lines := scrape(t, m)
-	if !slices.Contains(lines, "skerry_outbox_items 42") || !slices.Contains(lines, "skerry_outbox_bytes 7") || !slices.Contains(lines, "skerry_clock_believed 0") || with(lines, "skerry_raft") != nil || with(lines, "skerry_links") != nil {
+	if !slices.Contains(lines, "skerry_outbox_items 42") || !slices.Contains(lines, "skerry_outbox_bytes 7") || !slices.Contains(lines, "skerry_clock_believed 0") || !slices.Contains(lines, "skerry_detail_damaged_bodies 3") || with(lines, "skerry_raft") != nil || with(lines, "skerry_links") != nil {
 		t.Errorf("%q", with(lines, "skerry"))
 	}
 }

@@ -21,6 +21,9 @@ func (s *site) sources() serve.Sources {
 	if s.outbox != nil {
 		out.Outbox = func() serve.OutboxState { return serve.OutboxState{Items: s.outbox.Len(), Bytes: s.outbox.Bytes()} }
 	}
+	if s.detail != nil {
+		out.Bodies = s.detail.Damaged
+	}
 	out.Refused = func() map[string]uint64 {
 		if s.agents == nil {
 			return nil

@@ -137,7 +137,10 @@ func (d drill) version(op string, host model.HostID, kind detail.Kind, text stri
 	*to = version(v)
 	body, ok, err := d.detail.Body(v.Digest)
 	if err == nil && !ok {
-		err = fault.New(fault.Corrupt, op, "the body %s of host %s is missing", v.Digest, host)
+		err = fault.New(fault.Corrupt, "", "the body %s is missing", v.Digest)
+	}
+	if fault.Is(err, fault.Corrupt) {
+		err = fault.New(fault.Corrupt, op, "version %d of host %s cannot be read (%w); take another version", n, host, err)
 	}
 	return body, err
 }

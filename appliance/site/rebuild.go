@@ -197,7 +197,8 @@ func (b *rebuild) examine(ctx context.Context, name string) (why string, epoch m
 			err = e
 			break
 		}
-		err = errors.Join(d.Verify(ctx), d.Close())
+		_, e = d.Verify(ctx) // single bodies heal when they are reported again
+		err = errors.Join(e, d.Close())
 	}
 	if fault.Is(err, fault.Corrupt) {
 		return err.Error(), epoch, nil

@@ -164,7 +164,7 @@ func FuzzRegistry(f *testing.F) {
 	})
 }
 
-// TestTheSelfCheck finds what no start reads: a body in the detail tier that is not what it was.
+// TestTheSelfCheck finds what no start reads: a table of the detail tier that is not what it was.
 func TestTheSelfCheck(t *testing.T) {
 	c := configOf(t)
 	enrolled(t, c)
@@ -179,8 +179,8 @@ func TestTheSelfCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Verify(t.Context()); err != nil {
-		t.Fatalf("whole: %v", err)
+	if v, err := store.Verify(t.Context()); err != nil || v.Damaged != 0 || v.Bodies == 0 {
+		t.Fatalf("whole: %+v, %v", v, err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

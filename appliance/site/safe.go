@@ -14,6 +14,7 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/api"
+	"github.com/skerryhq/skerry/ui/schema"
 )
 
 // The stores of a site, as `skerry site rebuild` names them.
@@ -114,7 +115,7 @@ func (s *site) stop(why error, store string) {
 }
 
 // selfCheck reads the index and the detail tier whole, once, while the site serves: what no start reads may be damaged
-// as well. From the moment that it finds something, nothing is changed any more.
+// as well. From the moment that it finds a store damaged, nothing is changed any more; single bodies are no reason for that.
 func (s *site) selfCheck(ctx context.Context) {
 	began := time.Now()
 	for _, store := range []struct {
@@ -122,7 +123,13 @@ func (s *site) selfCheck(ctx context.Context) {
 		read func() error
 	}{
 		{storeIndex, func() error { _, err := s.rows.Store.Check(ctx); return errors.Join(err, s.rows.Store.Err()) }},
-		{storeDetail, func() error { return s.detail.Verify(ctx) }},
+		{storeDetail, func() error {
+			v, err := s.detail.Verify(ctx)
+			if v.Damaged > 0 {
+				s.log.Warn("bodies of the detail tier are damaged; they are stored again when the same is reported again", "damaged", v.Damaged, "of", v.Bodies, "first", v.First[0])
+			}
+			return err
+		}},
 	} {
 		err := store.read()
 		if ctx.Err() != nil {
@@ -137,6 +144,20 @@ func (s *site) selfCheck(ctx context.Context) {
 		}
 	}
 	s.log.Info("every store was read whole", "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// check reads the rows and the bodies of the detail tier.
+func (s *site) check(ctx context.Context) (schema.StorageReport, error) {
+	report, err := s.rows.Check(ctx)
+	if err != nil || s.detail == nil {
+		return report, err
+	}
+	v, err := s.detail.Verify(ctx)
+	if fault.Is(err, fault.Corrupt) {
+		report.OK, report.FaultN, report.Faults, err = false, report.FaultN+1, append(report.Faults, err.Error()), nil
+	}
+	report.Bodies, report.DamagedN, report.Damaged = v.Bodies, v.Damaged, v.First
+	return report, err
 }
 
 // unwell says why this site is in safe mode, since its start or since a store failed or was found damaged; nil: it is not.

@@ -1,6 +1,10 @@
 package site
 
 import (
+	"bytes"
+	random "math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +13,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/detail"
 )
 
 // broken is a store that fails when it is told to.
@@ -85,4 +90,69 @@ func TestTheFirstReasonStays(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// One old body that the disk has changed is named and counted, histories that need it say so, and everything else goes on;
+// it is whole again when it is reported again.
+func TestADamagedBodyIsNoReasonForSafeMode(t *testing.T) {
+	s := &site{Config: configOf(t), opts: Options{Log: quiet}, log: quiet, metrics: serve.NewMetrics(model.RoleSite, "test")}
+	if err := s.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	old, id := make([]byte, 8<<10), model.HostID(newID(9))
+	random.NewChaCha8([32]byte{1}).Read(old)
+	newer := append([]byte("newer"), old...)
+	for i, body := range [][]byte{old, newer} {
+		if _, err := s.detail.Put(id, detail.Packages, model.Time(i+1), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs, err := filepath.Glob(filepath.Join(storePath(s.Data, storeDetail), "*.vlog"))
+	if err != nil || len(logs) != 1 {
+		t.Fatal(logs, err)
+	}
+	raw, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(raw, old[100:200]) // the first is the old one's
+	f, err := os.OpenFile(logs[0], os.O_RDWR, 0)
+	if err != nil || at < 0 {
+		t.Fatal(at, err)
+	}
+	if _, err := f.WriteAt([]byte{^raw[at]}, int64(at)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.selfCheck(t.Context())
+	if err := s.unwell(); err != nil {
+		t.Fatalf("it is in safe mode: %v", err)
+	}
+	if n := s.sources().Bodies(); n != 1 {
+		t.Errorf("the metric says %d", n)
+	}
+	report, err := s.check(t.Context())
+	if err != nil || !report.OK || report.Bodies != 2 || report.DamagedN != 1 || len(report.Damaged) != 1 {
+		t.Errorf("the check says %+v, %v", report, err)
+	}
+	var v model.Version
+	if _, err := (drill{s}).version("read history", id, detail.Packages, "1", &v); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "version 1 ") {
+		t.Errorf("the damaged version: %v", err)
+	}
+	if _, err := (drill{s}).version("read history", id, detail.Packages, "2", &v); err != nil {
+		t.Errorf("the other version: %v", err)
+	}
+	if _, err := s.detail.Put(id, detail.Packages, 3, old); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := s.check(t.Context()); err != nil || report.DamagedN != 0 || s.sources().Bodies() != 0 {
+		t.Errorf("after it was reported again: %+v, %v", report, err)
+	}
 }

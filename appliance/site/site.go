@@ -115,7 +115,7 @@ type site struct {
 	opts    Options
 	log     *slog.Logger
 	metrics *serve.Metrics
-	started time.Time // by a clock that goes on evenly
+	started time.Time       // by a clock that goes on evenly
 	id      enroll.Identity // zero Member: not enrolled
 	clock   *clock.Clock
 	space   *space.Space
@@ -290,7 +290,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	a := api.Config{
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
-		Store: s.rows, Directory: s.rows.Store, Check: s.rows.Check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
+		Store: s.rows, Directory: s.rows.Store, Check: s.check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
 		Ready: s.notReady, Clock: ticks{s.clock}, Now: s.clock.Now, Log: log,
 		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered,
 	}

@@ -373,14 +373,7 @@ func (s *Store) getBody(tx *badger.Txn, sum digest) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	var body []byte
-	err = row.Value(func(v []byte) error {
-		body, err = s.unpack(v, sum)
-		return err
-	})
-	if fault.Is(err, fault.Corrupt) {
-		s.markDamaged(sum, true)
-	}
+	body, err := s.readBody(row, sum)
 	return body, err == nil, err
 }
 

@@ -301,12 +301,44 @@ func TestDamageIsFoundAndMended(t *testing.T) {
 			if _, _, _, _, err := s.Get(host(1), Packages); !fault.Is(err, tc.kind) || !strings.Contains(err.Error(), sum) {
 				t.Fatalf("reading a damaged body: %v", err)
 			}
+			if v, err := s.Verify(t.Context()); err != nil || v.Bodies != 1 || v.Damaged != 1 || len(v.First) != 1 || !strings.Contains(v.First[0], sum) {
+				t.Fatalf("one damaged body is damage of the store: %+v, %v", v, err)
+			}
 			if tc.kind != fault.Corrupt {
 				return
 			}
+			if s.Damaged() != 1 {
+				t.Errorf("%d damaged bodies are known", s.Damaged())
+			}
+			put(t, s, 2, Packages, 1, "another host's")
 			put(t, s, 1, Packages, 2, "the body, the whole body")
+			if v, err := s.Verify(t.Context()); err != nil || v.Damaged != 0 || s.Damaged() != 0 {
+				t.Errorf("after it was reported again: %+v, %v, %d known", v, err, s.Damaged())
+			}
 			wantBody(t, s, 1, Packages, 2, "the body, the whole body")
 		})
+	}
+}
+
+// TestADamagedBodyThatGoes is no longer counted.
+func TestADamagedBodyThatGoes(t *testing.T) {
+	s := open(t, t.TempDir())
+	put(t, s, 1, Packages, 1, "gone soon")
+	err := s.db.Update(func(tx *badger.Txn) error { return tx.Set(bodyKey(digestOf([]byte("gone soon"))), []byte("x")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Verify(t.Context()); err != nil || v.Damaged != 1 || s.Damaged() != 1 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if err := s.Delete(host(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.GC(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s.Damaged() != 0 {
+		t.Errorf("%d damaged bodies are known of those that are there", s.Damaged())
 	}
 }
 

@@ -113,8 +113,9 @@ func (s *Store) remove(op string, sums []digest) (n int, err error) {
 	}
 	s.sweep.Lock()
 	defer s.sweep.Unlock()
+	var gone []digest
 	err = s.update(op, func(tx *badger.Txn) error {
-		n = 0
+		n, gone = 0, gone[:0]
 		// Only one iterator may be open in a transaction that writes.
 		users := tx.NewIterator(badger.IteratorOptions{Prefix: []byte{prefixUser}})
 		defer users.Close()
@@ -126,8 +127,14 @@ func (s *Store) remove(op string, sums []digest) (n int, err error) {
 				return err
 			}
 			n++
+			gone = append(gone, sum)
 		}
 		return nil
 	})
+	if err == nil {
+		for _, sum := range gone {
+			s.markDamaged(sum, false)
+		}
+	}
 	return n, err
 }

@@ -244,9 +244,7 @@ func (s *Store) pack(body []byte) []byte {
 
 // unpack reads what pack wrote, and trusts neither its length nor its content.
 func (s *Store) unpack(v []byte, sum digest) ([]byte, error) {
-	damaged := func(why string, args ...any) error {
-		return fault.New(fault.Corrupt, "", "the body %s is damaged: "+why+"; have the agents that reported it send their inventory again", append([]any{sum}, args...)...)
-	}
+	damaged := func(why string, args ...any) error { return damagedBody(sum, why, args...) }
 	if len(v) < 5 {
 		return nil, damaged("it is cut short")
 	}

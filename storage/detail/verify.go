@@ -10,10 +10,20 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// Verify reads the whole store: every table by its sums, and every body by its digest. The kind is Corrupt where
-// something is not what it was; the error names the first such body and says how many there are. It takes as long as
+// Verified is what Verify found of the bodies.
+type Verified struct {
+	Bodies  int      // that were read
+	Damaged int      // of them
+	First   []string // what is wrong with the first maxNamed of those
+}
+
+const maxNamed = 100
+
+// Verify reads the whole store: every table by its sums, and every body by its digest. A body that is not what it was is
+// counted, and stored again when the same is reported again: it hurts nobody but who asks for it. The error has the kind
+// Corrupt where the store itself is damaged, so that writing to it cannot be relied on. It takes as long as
 // reading the folder does, and ends early with the cause of ctx.
-func (s *Store) Verify(ctx context.Context) (err error) {
+func (s *Store) Verify(ctx context.Context) (v Verified, err error) {
 	op := "verify the detail tier " + s.dir
 	// Badger reads through maps of its files: of one that was cut short, the end is a fault of memory.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -23,10 +33,8 @@ func (s *Store) Verify(ctx context.Context) (err error) {
 		}
 	}()
 	if err := s.db.VerifyChecksum(); err != nil {
-		return fault.New(fault.Corrupt, op, "a table is not what its sums say: %w", err)
+		return v, fault.New(fault.Corrupt, op, "a table is not what its sums say: %w", err)
 	}
-	var first error
-	damaged, read := 0, 0
 	err = s.db.View(func(tx *badger.Txn) error {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = []byte{prefixBody}
@@ -34,30 +42,50 @@ func (s *Store) Verify(ctx context.Context) (err error) {
 		it := tx.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
-			if read++; read%64 == 0 && ctx.Err() != nil {
+			if v.Bodies++; v.Bodies%64 == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			var sum digest
 			if copy(sum[:], it.Item().Key()[1:]) != len(sum) {
 				return fault.New(fault.Corrupt, op, "a key of it has %d bytes", len(it.Item().Key()))
 			}
-			err := it.Item().Value(func(v []byte) error {
-				_, err := s.unpack(v, sum)
-				return err
-			})
-			if err != nil {
-				if damaged++; first == nil {
-					first = err
+			if _, err := s.readBody(it.Item(), sum); err != nil {
+				if v.Damaged++; len(v.First) < maxNamed {
+					v.First = append(v.First, err.Error())
 				}
 			}
 		}
 		return nil
 	})
-	if err == nil && first != nil {
-		err = fault.New(fault.Corrupt, op, "%d of %d bodies are damaged; the first: %w", damaged, read, first)
-	}
 	if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Corrupt) {
-		err = fault.New(fault.Corrupt, op, "%w", fmt.Errorf("after %d bodies: %w", read, err))
+		err = fault.New(fault.Corrupt, op, "%w", fmt.Errorf("after %d bodies: %w", v.Bodies, err))
 	}
-	return err
+	return v, err
+}
+
+// Damaged returns how many bodies were found damaged, by Verify or by whoever read them, and are not whole again.
+func (s *Store) Damaged() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.damaged)
+}
+
+// readBody returns the body of a row, and remembers whether it is damaged.
+func (s *Store) readBody(row *badger.Item, sum digest) (body []byte, err error) {
+	err = row.Value(func(v []byte) error {
+		body, err = s.unpack(v, sum)
+		return err
+	})
+	if err != nil && fault.KindOf(err) == fault.Other { // of the file that it is in
+		err = damagedBody(sum, "%w", err)
+	}
+	if fault.Is(err, fault.Corrupt) {
+		s.markDamaged(sum, true)
+	}
+	return body, err
+}
+
+// damagedBody is the error of one body that is not what it was.
+func damagedBody(sum digest, why string, args ...any) error {
+	return fault.New(fault.Corrupt, "", "the body %s is damaged: "+why+"; have the agents that reported it send their inventory again", append([]any{sum}, args...)...)
 }

@@ -216,4 +216,8 @@ type StorageReport struct {
 	FaultN  int      `json:"fault_n"`
 	Faults  []string `json:"faults,omitempty" doc:"the first 100"`
 	TookMS  int64    `json:"took_ms"`
+	// Bodies are those of a site's detail tier. One that is damaged hurts nothing but itself.
+	Bodies   int      `json:"bodies,omitempty" doc:"bodies of the detail tier that were read"`
+	DamagedN int      `json:"damaged_n,omitempty" doc:"of them, those that are damaged; they are stored again when the same is reported again"`
+	Damaged  []string `json:"damaged,omitempty" doc:"the first 100"`
 }
