@@ -219,11 +219,15 @@ func (s fromSite) alerts(item model.Item) error {
 // maxAlertCount is more than the rules and hosts of any site come to.
 const maxAlertCount = 1 << 28
 
-// resendAlerts sends up what the tier above may have lost of the alerts.
+// resendAlerts sends up what the tier above may have lost of the alerts, or has of rows that were lost here: that there
+// are none is said as well.
 func (a *applier) resendAlerts(site model.SiteID, at model.Time) error {
 	n, ok, err := a.tx.AlertCounts(site)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	if !ok {
+		n = model.AlertCounts{Site: site, At: at}
 	}
 	n.Ended = 0
 	return a.emit(model.ItemAlerts, "alerts", at, n)

@@ -383,3 +383,24 @@ func TestEndedAlertsGo(t *testing.T) {
 	}
 	w.sound()
 }
+
+// A site whose rows were made anew has no alerts until they open again: its controller shows none of before.
+func TestAlertsAfterARebuild(t *testing.T) {
+	hq := newWorld(t, model.RoleController, groupID)
+	hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+	w := alertSite(t)
+	w.judge(hostA, true, alertID(1))
+	w.judge(hostA, true, alertID(2))
+	hq.receive(model.NodeID(berlin), rise(1, w.judge(hostA, true, alertID(3)))...)
+	if n := hq.alertCounts(berlin); n.Critical != 1 || n.Newest == nil {
+		t.Fatalf("before: %+v", n)
+	}
+	w = alertSite(t)
+	again := w.must(model.Resync{Stamp: w.stamp()})
+	hq.at = w.at
+	hq.must(model.Received{Stamp: hq.stamp(), Origin: model.NodeID(berlin), Epoch: 2, Items: rise(1, again)})
+	if n := hq.alertCounts(berlin); n.Critical != 0 || n.Newest != nil || n.At == 0 {
+		t.Errorf("the controller still has %+v", n)
+	}
+	hq.sound()
+}

@@ -465,8 +465,8 @@ func TestResyncSendsEveryRow(t *testing.T) {
 	site.enrolled(model.MemberGateway, gw, "gw")
 	site.receive(gw, item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a"}), item(t, 2, model.ItemFacts, hostB.String(), model.Facts{Hostname: "b"}))
 	site.must(model.Rollup{Stamp: site.stamp()})
-	if up := site.must(model.Resync{Stamp: site.stamp()}); len(up) != 4 {
-		t.Fatalf("%d items, want two hosts, the roll-up and which policies are held: %+v", len(up), up)
+	if up := site.must(model.Resync{Stamp: site.stamp()}); len(up) != 5 {
+		t.Fatalf("%d items, want two hosts, the roll-up, that there are no alerts and which policies are held: %+v", len(up), up)
 	}
 }
 

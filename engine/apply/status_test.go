@@ -65,9 +65,9 @@ func TestAStatusRisesAlone(t *testing.T) {
 	if h, _ := site.host(hostA); h.StatusAt != again.At {
 		t.Errorf("judged at %s, want %s", h.StatusAt, again.At)
 	}
-	// A resync sends whole rows, with the beat in them, and which policies are held.
+	// A resync sends whole rows, with the beat in them, that there are no alerts, and which policies are held.
 	up = rise(3, site.must(model.Resync{Stamp: site.stamp()}))
-	if len(up) != 2 || up[0].Kind != model.ItemHost {
+	if len(up) != 3 || up[0].Kind != model.ItemHost || up[1].Kind != model.ItemAlerts {
 		t.Fatalf("a resync sent %+v", up)
 	}
 	hq.at = site.at
