@@ -129,6 +129,10 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 	if len(o.Hosts) == 0 || len(o.Hosts) > model.MaxTargets {
 		return fault.New(fault.Invalid, op, "command %s names %d hosts; want 1 to %d", cmd.ID, len(o.Hosts), model.MaxTargets)
 	}
+	// A host has one task, however often it is named: with another count than that the command would never end.
+	hosts := slices.Clone(o.Hosts)
+	slices.SortFunc(hosts, func(x, y model.HostID) int { return bytes.Compare(x[:], y[:]) })
+	hosts = slices.Compact(hosts)
 	was, known, err := a.tx.Command(cmd.ID)
 	if err != nil {
 		return err
@@ -138,7 +142,7 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 		held = was.SiteAt
 	} else {
 		cmd.Origin, cmd.SiteAt = origin, s.At
-		if err := a.open(cmd, o.Hosts, s.At); err != nil {
+		if err := a.open(cmd, hosts, s.At); err != nil {
 			return err
 		}
 		if err := a.note(s, "command.receive", cmd.ID.String(), true, "", map[string]string{"kind": cmd.Kind, "by": cmd.Actor}); err != nil {
@@ -153,7 +157,7 @@ func (a *applier) order(origin model.NodeID, o model.Order, s model.Stamp) error
 			return err
 		}
 	}
-	for _, h := range o.Hosts {
+	for _, h := range hosts {
 		_, ok, err := a.tx.Host(h)
 		if err != nil {
 			return err

@@ -76,3 +76,21 @@ func TestAnEndedCommandGoesToNobody(t *testing.T) {
 		t.Fatalf("after its end the command waits for the gateway (%d) and the agent (%d)", waiting(gateway), waiting(model.NodeID(hostA)))
 	}
 }
+
+// An order that names a host twice has one task for it, and ends.
+func TestAnOrderThatNamesAHostTwice(t *testing.T) {
+	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
+	site.enrolled(model.MemberHost, model.NodeID(hostA), "a")
+	site.receive(model.NodeID(hostA), item(t, 1, model.ItemFacts, hostA.String(), model.Facts{Hostname: "a"}))
+	cid, none := model.CommandID(id(77)), model.HostID(id(12))
+	cmd := model.Command{ID: cid, Kind: model.CommandPing, Site: berlin, ExpiresAt: site.at + 1e9}
+	order := item(t, 1, model.ItemOrder, cid.String(), model.Order{Command: cmd, Hosts: []model.HostID{none, hostA, none, hostA}})
+	site.receive(groupID, order)
+	if c := site.command(cid); c.Targets() != 2 || c.TaskN[model.CommandFailed] != 1 {
+		t.Fatalf("%+v", c)
+	}
+	site.receive(model.NodeID(hostA), item(t, 2, model.ItemMove, "end", model.Move{Command: cid, Host: hostA, State: model.CommandFailed, At: site.at}))
+	if c := site.command(cid); c.State != model.CommandFailed || c.TaskN[model.CommandFailed] != 2 || len(c.TaskN) != 1 {
+		t.Errorf("it does not end: %+v", c)
+	}
+}
