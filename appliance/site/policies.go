@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,11 +30,13 @@ type evaluator struct {
 	propose func(context.Context, ...model.Change) error
 	now     func() time.Time
 	log     *slog.Logger
+	pause   time.Duration // until the next attempt where one failed; alertTick if zero
 
 	place    uint64 // of index.Store.HostChanges
 	held     []model.HeldPolicy
 	programs []*policy.Program // those that are judged
 	whole    time.Time         // of the newest look at all hosts
+	failed   bool              // what the last look found was not stored
 }
 
 // Run evaluates until ctx ends, and then returns nil. An error of the store ends it.
@@ -47,6 +50,7 @@ func (e *evaluator) Run(ctx context.Context) error {
 		if err == nil {
 			seen, err = v, e.look(ctx)
 		}
+		e.failed = err != nil
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -72,6 +76,9 @@ func (e *evaluator) await(ctx context.Context, seen uint64) (uint64, error) {
 	}
 	if !e.whole.IsZero() {
 		most = max(most-e.now().Sub(e.whole), policyGap)
+	}
+	if e.failed {
+		most = cmp.Or(e.pause, alertTick) // nobody says when there is room again
 	}
 	short, cancel := context.WithTimeout(ctx, most)
 	defer cancel()

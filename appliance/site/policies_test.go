@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/clock"
 )
@@ -194,5 +195,28 @@ func TestPolicyResultsOfSite(t *testing.T) {
 	}
 	if _, err := s.policyResults(t.Context(), model.PolicyQuestion{Policy: p.ID, Host: model.HostID(newID(99)), Limit: 1}); err == nil {
 		t.Error("results of no host")
+	}
+}
+
+// What could not be stored for a while is tried again soon, though no row changes, and not after a day.
+func TestPoliciesAreTriedAgain(t *testing.T) {
+	r := newAlertRig(t, 3)
+	e, _ := r.evaluator()
+	e.pause = 20 * time.Millisecond
+	propose, failed := e.propose, 0
+	e.propose = func(ctx context.Context, changes ...model.Change) error {
+		if failed++; failed < 4 {
+			return fault.New([]fault.Kind{0, fault.Full, fault.ReadOnly, fault.Busy}[failed], "", "not now")
+		}
+		return propose(ctx, changes...)
+	}
+	r.must(model.PutPolicy{Stamp: r.stamp(), Policy: policyOf(1, "", `{"query":"status:up"}`)})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	eventually(t, "the hosts have a compliance", func() bool { return r.compliance()["none"] == 0 })
+	stop()
+	if err := <-done; err != nil || failed < 4 {
+		t.Errorf("%v after %d proposals", err, failed)
 	}
 }
