@@ -34,6 +34,7 @@ type client struct {
 	token string
 	rest  []endpoint           // who else may be asked, in turn
 	stale bool                 // reads are content with what the server has
+	aged  bool                 // that an answer is old was said
 	tell  func(string, ...any) // says that another server is asked; nil: nobody listens
 }
 

@@ -383,7 +383,9 @@ func (a *app) clusterBackup() *cobra.Command {
 	c := leaf("backup FILE", "Write everything that the group has to a file, while it runs; - is standard output", 1, 1, nil)
 	c.Long = c.Short + `.
 
-The file is there when this command succeeds, and not before. It holds the keys of the federation: keep it as you would keep those.`
+The file is there when this command succeeds, and not before. It holds the keys of the federation: keep it as you would keep those.
+Where the group has lost its majority, --stale takes what the node that is asked has. It says how old that may be; no audit entry
+can be made of it then.`
 	c.RunE = func(c *cobra.Command, args []string) error {
 		file := args[0]
 		if file != "-" {
@@ -405,6 +407,9 @@ The file is there when this command succeeds, and not before. It holds the keys 
 			return fmt.Errorf("the backup broke off, and what came is not all: %w", err)
 		}
 		if file != "-" {
+			if age, err := strconv.ParseFloat(resp.Header.Get("Skerry-Age"), 64); a.stale && err == nil && age > 0 {
+				a.say("note: the group does not answer, so the audit record has no entry of this backup; the server's log has a line")
+			}
 			a.say("Wrote %s (%s bytes). `skerry cluster backup verify %s` checks it.", filepath.Base(file), grouped(int(n)), file)
 		}
 		return nil

@@ -322,3 +322,44 @@ func TestANodeThatTheGroupTookOut(t *testing.T) {
 		}
 	}
 }
+
+// What is read without a majority says on standard error how old it may be, and what is written to a file says it too.
+func TestStaleReadsSayTheirAge(t *testing.T) {
+	age := "34.217"
+	_, a, out := newFleet(t, 1, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("consistency") == "stale" {
+			w.Header().Set("Skerry-Age", age)
+		}
+		if strings.HasSuffix(r.URL.Path, "/backup") {
+			_, _ = w.Write([]byte("all"))
+			return
+		}
+		_ = json.NewEncoder(w).Encode([]schema.Site{})
+	})
+	file := filepath.Join(t.TempDir(), "b")
+	for _, c := range []struct {
+		age, args string
+		says      []string
+		not       string
+	}{
+		{"34.217", "sites list --stale", []string{"as old as 34.2s"}, ""},
+		{"4000", "cluster backup " + file + " --stale", []string{"as old as 1h6m40s", "audit record has no entry", "Wrote b"}, ""},
+		{"0.000", "cluster backup " + file + " --stale", []string{"Wrote b"}, "note:"},
+		{"34.217", "sites list", nil, "as old as"},
+	} {
+		age = c.age
+		out.Reset()
+		a.stale = false
+		if code := a.run(t.Context(), strings.Fields(c.args)); code != 0 {
+			t.Errorf("%s: exit code %d: %s", c.args, code, out)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %q is not in %s", c.args, want, out)
+			}
+		}
+		if c.not != "" && strings.Contains(out.String(), c.not) {
+			t.Errorf("%s: %q is in %s", c.args, c.not, out)
+		}
+	}
+}

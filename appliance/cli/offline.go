@@ -34,7 +34,7 @@ func onThisMachine() offline {
 	told := func(b controller.BackupInfo, err error) (backupInfo, error) {
 		return backupInfo{
 			Group: b.Group.String(), Name: b.Name, Node: b.Node, At: b.At.Std(), Applied: b.Applied, Bytes: b.Bytes, Files: b.Files, Version: b.Program,
-			CAPin: b.CAPin, Own: b.Own,
+			CAPin: b.CAPin, Own: b.Own, AgeS: b.AgeS,
 		}, err
 	}
 	return offline{
@@ -71,9 +71,10 @@ type backupInfo struct {
 	Applied uint64    `json:"applied"` // index of the last entry in it
 	Bytes   int64     `json:"bytes"`
 	Files   int       `json:"files"`
-	Version string    `json:"version"` // of the program that wrote it
-	CAPin   string    `json:"ca_pin"`  // of the authority in it, which signed it
-	Own     bool      `json:"own"`     // that authority and the group's key are those of the controller it was held against
+	Version string    `json:"version"`         // of the program that wrote it
+	CAPin   string    `json:"ca_pin"`          // of the authority in it, which signed it
+	AgeS    float64   `json:"age_s,omitempty"` // how old what the node had may have been; 0: it had all
+	Own     bool      `json:"own"`             // that authority and the group's key are those of the controller it was held against
 }
 
 func (a *app) clusterJoin() *cobra.Command {
@@ -191,6 +192,9 @@ func backupView(b backupInfo) view {
 	row("ID", b.Group)
 	row("Taken at", b.At)
 	row("Taken on", b.Node)
+	if b.AgeS > 0 {
+		row("Of rows", "as old as "+aged(b.AgeS)+" then: its group did not answer, and may have had more")
+	}
 	row("Entries", b.Applied)
 	row("Files", b.Files)
 	row("Bytes", grouped(int(b.Bytes)))

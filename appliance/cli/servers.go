@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
 )
@@ -98,6 +100,7 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 	for left := len(c.rest); ; left-- {
 		resp, err := c.try(ctx, method, path, query, out.reader(), typ, key)
 		if err == nil {
+			c.sayAge(resp)
 			return resp, nil
 		}
 		if reached && method == http.MethodDelete && fault.Is(err, fault.NotFound) {
@@ -121,6 +124,25 @@ func (c *client) send(ctx context.Context, method, path string, query url.Values
 			c.tell("note: %v; asking %s", before, c.shown)
 		}
 	}
+}
+
+// sayAge says how old the answer to a read of what a node has may be, unless it misses nothing.
+func (c *client) sayAge(resp *http.Response) {
+	age, err := strconv.ParseFloat(resp.Header.Get("Skerry-Age"), 64)
+	if !c.stale || c.tell == nil || err != nil || age <= 0 || c.aged {
+		return
+	}
+	c.aged = true
+	c.tell("note: this is what the server has, as old as %s; its group may have more", aged(age))
+}
+
+// aged writes an age in seconds.
+func aged(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }
 
 // body is what a request sends, perhaps to several servers in turn.

@@ -74,6 +74,8 @@ type BackupInfo struct {
 	Entry   uint32       `json:"entry"`   // version of log entries
 	CAPin   string       `json:"ca_pin"`  // of the federation's authority, which signed it
 	Nodes   []BackupNode `json:"nodes"`   // of the group, removed ones left out
+	// AgeS is how old the rows may have been at At, in seconds; 0 where they held all that the group had acknowledged.
+	AgeS float64 `json:"age_s,omitzero"`
 
 	// What follows is of who reads it.
 
@@ -98,7 +100,9 @@ type BackupSource struct {
 	Program string // version
 	// Fresh, if set, returns when Store holds everything that was acknowledged before the call.
 	Fresh func(context.Context) error
-	Now   func() time.Time // nil: time.Now
+	// Age, if set, is how old what Store holds may be.
+	Age func() time.Duration
+	Now func() time.Time // nil: time.Now
 }
 
 // Backup writes a backup to w while everything goes on. The rows are linked, and nothing is held up. It writes nothing
@@ -183,6 +187,9 @@ func (s BackupSource) info() (BackupInfo, error) {
 	info := BackupInfo{
 		Format: backupFormat, Node: s.Node.Name, At: model.TimeOf(now()), Applied: s.Store.Applied(), Program: s.Program,
 		Schema: key.Schema, Entry: entry.Version, CAPin: s.Node.CAPin(),
+	}
+	if s.Age != nil {
+		info.AgeS = s.Age().Round(time.Millisecond).Seconds()
 	}
 	v := s.Store.View()
 	defer v.Close()

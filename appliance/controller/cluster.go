@@ -191,9 +191,12 @@ func (c cluster) Remove(ctx context.Context, id string) error {
 // Backup implements api.Group.
 func (c cluster) Backup(ctx context.Context, w io.Writer) error {
 	source := BackupSource{Store: c.rows.Store, Node: c.me, Data: c.Data, Program: c.opts.Version, Fresh: c.group.Load().Fresh}
+	if api.AsItIs(ctx) {
+		source.Fresh, source.Age = nil, c.age
+	}
 	info, err := source.Backup(ctx, w)
 	if err == nil {
-		c.log.Info("a backup was taken", "by", api.Actor(ctx), "applied", info.Applied)
+		c.log.Info("a backup was taken", "by", api.Actor(ctx), "applied", info.Applied, "age_s", info.AgeS)
 	}
 	return err
 }

@@ -5,9 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -289,6 +293,7 @@ func TestGroupOfThree(t *testing.T) {
 	if age, least := alone.age(), time.Since(began)-time.Second; age < least {
 		t.Errorf("what it has is said to be %v old, and is %v at least", age, least)
 	}
+	alone.backsUpAlone(t)
 }
 
 // TestRemovedBeforeItsFirstStart: it knows nobody but those that it was told of when it joined.
@@ -335,4 +340,40 @@ func TestNodeShowsItsOwnCertificate(t *testing.T) {
 			t.Errorf("%s shows %q", proto, shown)
 		}
 	}
+}
+
+// backsUpAlone takes a backup of what a node has that its group does not answer, which is the way out where the others are
+// lost for good.
+func (r *running) backsUpAlone(t *testing.T) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", r.Socket)
+	}}}
+	defer client.CloseIdleConnections()
+	get := func(path string) *http.Response {
+		resp, err := client.Get("http://local/api/v1/cluster/backup" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	began := time.Now()
+	resp := get("?consistency=stale")
+	file := filepath.Join(t.TempDir(), "backup")
+	raw, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 200 || err != nil {
+		t.Fatalf("a backup of what a lonely node has: status %d, %s, %v", resp.StatusCode, raw, err)
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := VerifyBackup(t.Context(), file, r.Data)
+	if err != nil || !info.Own || info.AgeS <= 0 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if age, err := strconv.ParseFloat(resp.Header.Get("Skerry-Age"), 64); err != nil || age <= 0 {
+		t.Errorf("the answer says %q of its age", resp.Header.Get("Skerry-Age"))
+	}
+	t.Logf("the backup took %v", time.Since(began).Round(time.Millisecond))
 }

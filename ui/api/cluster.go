@@ -30,7 +30,8 @@ type Group interface {
 	// that was removed is no error. Of what is done it sees to the audit record, and not of what is refused.
 	Remove(ctx context.Context, id string) error
 	// Backup writes everything that the group has to w, and returns nil only where w has all of it. It writes
-	// nothing before it knows that it can begin.
+	// nothing before it knows that it can begin. Where AsItIs(ctx), what this node has is enough, and the group is not
+	// asked for more.
 	Backup(ctx context.Context, w io.Writer) error
 }
 
@@ -47,6 +48,9 @@ const (
 
 // backupWrite is how long the reader of a backup may take for one piece of it.
 const backupWrite = time.Minute
+
+// staleLook is how long a group is waited for by whoever is content with what this node has.
+const staleLook = 2 * time.Second
 
 // clusterPath is the operation that is answered without a look at the leader: it tells what became of it.
 const clusterPath = base + "/cluster"
@@ -205,9 +209,21 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ asked) error {
 	default:
 		return fault.New(fault.Busy, "back up the group", "another backup is being written here: try again when it has ended")
 	}
+	ctx := r.Context()
+	alone := AsItIs(ctx) && !s.answers(ctx)
+	if AsItIs(ctx) && !alone {
+		ctx = context.WithValue(ctx, asItIsKey{}, nil)
+		w.Header()[ageHeader] = noAge
+	}
 	p := &parted{w: w, control: http.NewResponseController(w)}
-	err = g.Backup(r.Context(), p)
-	s.noteDone(r.Context(), "cluster.backup", "", err)
+	err = g.Backup(ctx, p)
+	if alone {
+		// The record is the group's, and nothing can be written to it now.
+		s.c.Log.Warn("a backup of what this node has was asked for while the group does not answer: no audit entry can be made of it",
+			"by", actorOf(ctx).name, "age", s.age(), "err", err)
+	} else {
+		s.noteDone(ctx, "cluster.backup", "", err)
+	}
 	switch {
 	case err == nil:
 		p.begin()
@@ -217,6 +233,24 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request, _ asked) error {
 	}
 	s.c.Log.Warn("a backup broke off", "request", requestID(r.Context()), "err", err)
 	panic(http.ErrAbortHandler) // which leaves the answer without its end
+}
+
+// answers reports whether the group answers this node within a moment.
+func (s *Server) answers(ctx context.Context) bool {
+	if s.c.Fresh == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, staleLook)
+	defer cancel()
+	return s.c.Fresh(ctx) == nil
+}
+
+// age is how old what this node has may be.
+func (s *Server) age() time.Duration {
+	if s.c.Age == nil {
+		return 0
+	}
+	return s.c.Age().Round(time.Second)
 }
 
 // parted is an answer that begins with its first byte, and of which each piece has its own time.

@@ -64,7 +64,11 @@ func (g *fakeGroup) Remove(ctx context.Context, id string) error {
 }
 
 func (g *fakeGroup) Backup(ctx context.Context, w io.Writer) error {
-	g.note(ctx, "backup")
+	if AsItIs(ctx) {
+		g.note(ctx, "backup as it is")
+	} else {
+		g.note(ctx, "backup")
+	}
 	for _, p := range g.pieces {
 		if _, err := io.WriteString(w, p); err != nil {
 			return err
@@ -240,5 +244,26 @@ func TestNotesOfTheGroupHaveTheirOwnIDs(t *testing.T) {
 		if !id.IsZero() {
 			t.Errorf("proposal or call %d has the id of its request", i)
 		}
+	}
+}
+
+// A node whose group does not answer gives what it has, where that is asked for: the record cannot be written to, and a
+// wait for it would cost the backup. Where the group does answer, it is a backup like any other.
+func TestBackupOfWhatANodeHas(t *testing.T) {
+	f := newFresh(t)
+	g := f.server.c.Group.(*fakeGroup)
+	g.pieces = []string{"all"}
+	f.err = noLeader
+	if w := f.do("GET", "/api/v1/cluster/backup", nil); w.Code != 503 || len(g.asked) != 0 {
+		t.Errorf("not asked for: %d %s", w.Code, w.Body)
+	}
+	w := f.do("GET", "/api/v1/cluster/backup?consistency=stale", nil)
+	if w.Code != 200 || w.Body.String() != "all" || w.Header().Get(ageHeader) != "1.500" || !slices.Equal(g.asked, []string{"backup as it is"}) || len(f.mem.audit) != 0 {
+		t.Errorf("%d %s, age %q, asked %q, audited %+v", w.Code, w.Body, w.Header().Get(ageHeader), g.asked, f.mem.audit)
+	}
+	g.asked, f.err = nil, nil
+	w = f.do("GET", "/api/v1/cluster/backup?consistency=stale", nil)
+	if w.Code != 200 || w.Header().Get(ageHeader) != "0.000" || !slices.Equal(g.asked, []string{"backup"}) || len(f.mem.audit) != 1 {
+		t.Errorf("%d %s, age %q, asked %q, audited %+v", w.Code, w.Body, w.Header().Get(ageHeader), g.asked, f.mem.audit)
 	}
 }

@@ -25,6 +25,12 @@ const (
 // noAge is of an answer that holds everything acknowledged before it was asked for.
 var noAge = []string{"0.000"}
 
+// asItIsKey is the key of a request that wants what this node has.
+type asItIsKey struct{}
+
+// AsItIs reports whether whoever asks is content with what this node has, of the context of a call that this server makes.
+func AsItIs(ctx context.Context) bool { return ctx.Value(asItIsKey{}) != nil }
+
 // upToDate sees to it that an operation finds everything that was acknowledged before it was asked for. It comes
 // before the login is looked at, which may have been opened at another node.
 func (s *Server) upToDate(next http.Handler) http.Handler {
@@ -39,6 +45,9 @@ func (s *Server) upToDate(next http.Handler) http.Handler {
 			if r, asIs, err = withoutConsistency(r); err != nil {
 				err.(*problem).write(w)
 				return
+			}
+			if asIs {
+				r = r.WithContext(context.WithValue(r.Context(), asItIsKey{}, true))
 			}
 		}
 		switch {
