@@ -177,11 +177,11 @@ func (s *site) expired(v *index.View, now model.Time) ([]model.Move, error) {
 }
 
 // unheard reports whether the host's agent has had no link since the given time, so that it cannot have
-// taken what was sent after. Where this process has not seen the agent, its host's row must say so: not
-// up, and last heard before.
+// taken what was sent after. Where this process has not seen the agent, its host's row must say so:
+// late or down, and last heard before. That a host is unknown says nothing about before the start.
 func (s *site) unheard(h model.Host, since model.Time) bool {
 	if l, ok := s.hub.Live(h.Agent); ok {
 		return !l.Up && model.TimeOf(l.Since) < since
 	}
-	return h.Status != model.HostUp && h.LastSeen < since
+	return (h.Status == model.HostLate || h.Status == model.HostDown) && h.LastSeen < since
 }

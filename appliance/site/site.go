@@ -215,7 +215,8 @@ func (s *site) open() (err error) {
 	if s.space, err = space.Open(space.Config{Dir: s.Data, Log: s.log}); err != nil {
 		return err
 	}
-	store, err := index.Open(storePath(s.Data, storeIndex), index.Options{Log: s.log})
+	// Until presence has settled no host is shown as anything but unknown: the rows say what was so before the start.
+	store, err := index.Open(storePath(s.Data, storeIndex), index.Options{Log: s.log, Vouched: true})
 	if err != nil {
 		return s.hurt(storeIndex, err)
 	}
@@ -322,9 +323,14 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return s.up.Run(ctx) })
 	g.Go(func() error { return s.line.monitor.Run(ctx) })
 
+	settled := make(chan struct{})
 	s.agents = agentd.NewDoor(agentd.DoorConfig{Detail: detailBox{s.detail}, Owner: s.owner, Ordered: s.ordered, Now: s.clock.Now, Log: log})
 	presence := agentd.NewPresence(agentd.PresenceConfig{
 		Propose: s.prop.Propose, Hosts: s.eachHost, Interval: s.Agents.Interval.Std(), Now: time.Now, Clock: s.clock.Now, Log: log,
+		Settled: func() {
+			s.rows.Store.SetReach(model.SiteID(s.id.Member), true)
+			close(settled)
+		},
 	})
 	s.judge = presence
 	s.hub = hub.New(hub.Config{
@@ -339,9 +345,9 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return s.expire(ctx) })
 	g.Go(func() error { return s.keepRegistry(ctx) })
 	g.Go(func() error { s.selfCheck(ctx); return nil })
-	g.Go(func() error { return s.alerts.Run(ctx) })
+	g.Go(func() error { return once(ctx, settled, s.alerts.Run) })
 	policies := &evaluator{store: s.rows.Store, detail: bodies{inventories{s.detail}}, propose: s.prop.Propose, now: s.clock.Now, log: log}
-	g.Go(func() error { return policies.Run(ctx) })
+	g.Go(func() error { return once(ctx, settled, policies.Run) })
 	g.Go(func() error {
 		return recalc.Run(ctx, recalc.Config{
 			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
@@ -361,6 +367,17 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		})
 	})
 	return nil
+}
+
+// once runs run when ready is closed, unless ctx ends before. What goes by the directory would take every host for one that
+// nobody has judged before that, and end the alerts of those that are down.
+func once(ctx context.Context, ready <-chan struct{}, run func(context.Context) error) error {
+	select {
+	case <-ready:
+		return run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // settle waits a little after a change, so that a burst of changes is matched once.

@@ -21,6 +21,10 @@ const (
 // maxStatuses bounds the hosts of one proposal.
 const maxStatuses = 2000
 
+// returnsWithin is how long after a start agents that are there take to come back, at the most; it is half an interval
+// where that is less. Who was up and is not back by then is unknown until heard or judged.
+const returnsWithin = 15 * time.Second
+
 // PresenceConfig is what a Presence needs; all fields but Interval and Clock are required.
 type PresenceConfig struct {
 	// Propose returns once the changes are durable and applied.
@@ -31,9 +35,12 @@ type PresenceConfig struct {
 	Interval time.Duration
 	// Now is what silence is measured by. It must go on evenly when the clock is set, as time.Now does.
 	Now func() time.Time
-	// Clock is what is written into rows; nil: Now.
+	// Clock is what is written into rows; nil: Now. It must never go back.
 	Clock func() time.Time
-	Log   *slog.Logger
+	// Settled, if set, is called once: when every agent was heard since the start, or those that were not have had their
+	// time to come back and their hosts are written as unknown. Until then the rows say what was so before the start.
+	Settled func()
+	Log     *slog.Logger
 }
 
 // Presence judges whether the agent of each host reports. A host is up as soon as its agent is heard
@@ -41,21 +48,29 @@ type PresenceConfig struct {
 // its hosts at once: what it cannot reach, it reports as such itself.
 //
 // After a start nobody is judged late, nor down before three intervals: that this site was off says
-// nothing about its hosts.
+// nothing about its hosts. Nor does it say that they are up: those that do not come back are unknown meanwhile.
+//
+// That all hosts are judged is said as of the time until which each that is up was heard, and not of the moment at which it
+// is said: what is shown as last seen goes by it, and must not be later than what was heard.
 type Presence struct {
 	c    PresenceConfig
 	wake chan struct{} // an agent whose hosts are down was heard
 
 	mu      sync.Mutex // guards what follows
 	started time.Time
-	said    time.Time // when it was last said that all hosts are judged
+	said    time.Time  // when it was last said that all hosts are judged
+	until   model.Time // as of when it was said; it only rises
+	settled bool       // Settled was called
+	awaited int        // agents of the rows at the start that were not heard since
 	agents  map[model.NodeID]*agent
 	hosts   map[model.HostID]*host
 }
 
 type agent struct {
-	heard  time.Time // zero: not since the start
-	fallen bool      // some of its hosts are not up
+	heard   time.Time  // zero: not since the start
+	at      model.Time // the same by Clock, taken at that moment: what Clock says later of an earlier moment may differ
+	awaited bool       // it has rows of before the start, and was not heard since
+	fallen  bool       // some of its hosts are not up
 }
 
 type host struct {
@@ -82,8 +97,14 @@ func (p *Presence) Heard(m model.Member) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.agentLocked(m.ID)
-	a.heard = p.c.Now()
-	if a.fallen {
+	a.heard, a.at = p.c.Now(), model.TimeOf(p.c.Clock())
+	last := false
+	if a.awaited {
+		a.awaited = false
+		p.awaited--
+		last = p.awaited == 0
+	}
+	if a.fallen || last {
 		a.fallen = false
 		select {
 		case p.wake <- struct{}{}:
@@ -123,6 +144,9 @@ func (p *Presence) Forget(id model.HostID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if h := p.hosts[id]; h != nil && h.owner == model.NodeID(id) {
+		if a := p.agents[h.owner]; a != nil && a.awaited {
+			p.awaited-- // the end of the time to come back notices where it was the last
+		}
 		delete(p.agents, h.owner)
 	}
 	delete(p.hosts, id)
@@ -138,8 +162,13 @@ func (p *Presence) Run(ctx context.Context) error {
 			return nil // reported since the rows were read
 		}
 		p.hosts[h.ID] = &host{h.Agent, h.Status}
+		a := p.agentLocked(h.Agent)
 		if h.Status != model.HostUp {
-			p.agentLocked(h.Agent).fallen = true
+			a.fallen = true
+		}
+		if a.heard.IsZero() && !a.awaited {
+			a.awaited = true
+			p.awaited++
 		}
 		return nil
 	})
@@ -148,12 +177,15 @@ func (p *Presence) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(max(p.c.Interval/4, time.Millisecond))
 	defer tick.Stop()
+	back := time.NewTimer(p.grace())
+	defer back.Stop()
 	for {
 		p.judge(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-back.C:
 		case <-p.wake:
 		}
 	}
@@ -168,24 +200,27 @@ func (p *Presence) agentLocked(id model.NodeID) *agent {
 	return a
 }
 
-// written is an instant of Now as the rows have it; zero for the zero time.
-func (p *Presence) written(at time.Time) model.Time {
-	if at.IsZero() {
-		return 0
-	}
-	return model.TimeOf(p.c.Clock().Add(-p.c.Now().Sub(at)))
-}
+// grace is how long after the start those that were up have to come back.
+func (p *Presence) grace() time.Duration { return min(p.c.Interval/2, returnsWithin) }
 
 // judge proposes what changed, in portions, and once in an interval that all the rest is as it was.
 func (p *Presence) judge(ctx context.Context) {
-	changed, all := p.changed()
-	for first := 0; first < len(changed) || all; {
-		part := changed[first:min(len(changed), first+maxStatuses)]
+	l := p.changed()
+	if l.settled {
+		defer p.settle()
+	}
+	for first := 0; first < len(l.changed) || l.all; {
+		part := l.changed[first:min(len(l.changed), first+maxStatuses)]
 		first += len(part)
-		now := p.c.Now()
-		whole := all && first == len(changed)
-		err := p.c.Propose(ctx, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: p.written(now)}, Hosts: part, All: whole})
-		if err != nil {
+		whole := l.all && first == len(l.changed)
+		var changes []model.Change
+		if len(part) > 0 {
+			changes = append(changes, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: l.at}, Hosts: part})
+		}
+		if whole {
+			changes = append(changes, model.HostStatuses{Stamp: model.Stamp{Actor: "system", At: l.until}, All: true})
+		}
+		if err := p.c.Propose(ctx, changes...); err != nil {
 			if ctx.Err() == nil {
 				p.c.Log.Warn("the hosts' presence was not stored; trying again", "reason", err.Error())
 			}
@@ -194,20 +229,45 @@ func (p *Presence) judge(ctx context.Context) {
 		p.stored(part)
 		if whole {
 			p.mu.Lock()
-			p.said = now
+			p.said, p.until = l.now, l.until
 			p.mu.Unlock()
 			return
 		}
 	}
 }
 
-// changed returns the hosts whose row no longer tells the truth, by id, and whether it is time to say
-// that with them all hosts are judged.
-func (p *Presence) changed() (out []model.HostStatusAt, all bool) {
+// settle says, once, that the rows tell what was found since the start. Where they could not be written that is so as well:
+// a disk that is full must not keep back the alert that says so.
+func (p *Presence) settle() {
+	p.mu.Lock()
+	was := p.settled
+	p.settled = true
+	p.mu.Unlock()
+	if !was && p.c.Settled != nil {
+		p.c.Settled()
+	}
+}
+
+// look is what one look at all hosts found.
+type look struct {
+	now     time.Time
+	at      model.Time           // now as the rows have it
+	changed []model.HostStatusAt // hosts whose row no longer tells the truth, by id
+	all     bool                 // it is time to say that with them all hosts are judged
+	until   model.Time           // every host that is up was heard until then, or later
+	settled bool                 // who was there before the start was heard, or had the time to be
+}
+
+// changed looks at all hosts.
+func (p *Presence) changed() look {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.c.Now()
-	all = len(p.hosts) > 0 && now.Sub(p.said) >= p.c.Interval
+	l := look{now: now, at: model.TimeOf(p.c.Clock())}
+	l.until = l.at
+	l.all = len(p.hosts) > 0 && now.Sub(p.said) >= p.c.Interval
+	late := now.Sub(p.started) >= p.grace()
+	l.settled = late || p.awaited <= 0
 	for id, h := range p.hosts {
 		a := p.agentLocked(h.owner)
 		since := a.heard
@@ -218,18 +278,23 @@ func (p *Presence) changed() (out []model.HostStatusAt, all bool) {
 		switch {
 		case now.Sub(since) >= downAfter*p.c.Interval:
 			want = model.HostDown
-		case a.heard.IsZero():
-			want = h.status // nobody was heard yet, and it is too early to say
-			all = false
+		case a.heard.IsZero(): // nobody was heard yet, and it is too early to say more
+			want, l.all = h.status, false
+			if late && want == model.HostUp {
+				want = model.HostUnknown
+			}
 		case now.Sub(since) >= lateAfter*p.c.Interval:
 			want = model.HostLate
+		default:
+			l.until = min(l.until, a.at)
 		}
 		if want != h.status {
-			out = append(out, model.HostStatusAt{Host: id, Status: want, LastSeen: p.written(a.heard)})
+			l.changed = append(l.changed, model.HostStatusAt{Host: id, Status: want, LastSeen: a.at})
 		}
 	}
-	slices.SortFunc(out, func(a, b model.HostStatusAt) int { return bytes.Compare(a.Host[:], b.Host[:]) })
-	return out, all
+	l.until = max(l.until, p.until)
+	slices.SortFunc(l.changed, func(a, b model.HostStatusAt) int { return bytes.Compare(a.Host[:], b.Host[:]) })
+	return l
 }
 
 // stored takes over what the rows have now.

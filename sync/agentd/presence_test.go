@@ -22,6 +22,8 @@ type register struct {
 	log  []string
 	fail int // proposals that fail from now on
 	all  []time.Duration
+	as   []time.Duration // of when each of all was said
+	told int             // calls of Settled
 }
 
 func (r *register) Propose(_ context.Context, changes ...model.Change) error {
@@ -33,7 +35,7 @@ func (r *register) Propose(_ context.Context, changes ...model.Change) error {
 	}
 	for _, c := range changes {
 		if c.(model.HostStatuses).All {
-			r.all = append(r.all, time.Since(r.began))
+			r.all, r.as = append(r.all, time.Since(r.began)), append(r.as, c.(model.HostStatuses).At.Std().Sub(r.began))
 		}
 		for _, h := range c.(model.HostStatuses).Hosts {
 			seen := "never"
@@ -69,7 +71,11 @@ func (r *register) expect(t *testing.T, want ...string) {
 
 func watch(t *testing.T, rows ...model.Host) (*Presence, *register) {
 	r := &register{began: time.Now(), rows: rows}
-	p := NewPresence(PresenceConfig{Propose: r.Propose, Hosts: r.Hosts, Now: time.Now, Log: quiet})
+	p := NewPresence(PresenceConfig{Propose: r.Propose, Hosts: r.Hosts, Now: time.Now, Log: quiet, Settled: func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.told++
+	}})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -119,7 +125,9 @@ func TestAfterAStart(t *testing.T) {
 		c := model.HostID{0xc}
 		p, r := watch(t, row(hostA, agentA, model.HostUp), row(hostB, gateway, model.HostDown), row(c, gateway, model.HostUnknown))
 		r.expect(t) // too early to say
-		time.Sleep(100 * time.Second)
+		time.Sleep(20 * time.Second)
+		r.expect(t, "15s: a unknown, seen never") // it was up before, and who is down stays so
+		time.Sleep(80 * time.Second)
 		p.Heard(gateway) // speaks for all of its hosts
 		r.expect(t, "1m40s: b up, seen 1m40s", "1m40s: c up, seen 1m40s")
 		time.Sleep(100 * time.Second)
@@ -130,11 +138,11 @@ func TestAfterAStart(t *testing.T) {
 func TestAFailedProposalIsMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, r := watch(t, row(hostA, agentA, model.HostUp))
-		r.fail = 2
-		time.Sleep(179 * time.Second)
+		r.fail = 3 // twice at 15 s: the look of every quarter, and that at the end of the time to come back
+		time.Sleep(29 * time.Second)
 		r.expect(t)
 		time.Sleep(60 * time.Second)
-		r.expect(t, "3m30s: a down, seen never")
+		r.expect(t, "45s: a unknown, seen never")
 	})
 }
 
@@ -187,6 +195,87 @@ func TestARetiredHostIsForgotten(t *testing.T) {
 		p.Forget(one)
 		p.Forget(model.HostID{0x0c}) // there is none
 		time.Sleep(3 * time.Minute)  // of this bubble
-		r.expect(t, "3m0s: b down, seen never")
+		r.expect(t, "15s: b unknown, seen never", "3m0s: b down, seen never")
+	})
+}
+
+// TestWhatIsShownAsSeenWasHeard: an agent that falls silent between two judgements of all hosts is not said to have been heard
+// until the second of them, and the time at which it is late is none that is before what was said.
+func TestWhatIsShownAsSeenWasHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := watch(t, row(hostA, agentA, model.HostUp), row(hostB, gateway, model.HostUp))
+		for range 20 {
+			p.Heard(agentA)
+			p.Heard(gateway)
+			time.Sleep(10 * time.Second)
+		}
+		silent := 190 * time.Second // when agentA was heard for the last time
+		for range 20 {
+			p.Heard(gateway)
+			time.Sleep(10 * time.Second)
+		}
+		r.expect(t, "5m15s: a late, seen 3m10s", "6m15s: a down, seen 3m10s")
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i, at := range r.all {
+			up := at < silent+2*time.Minute // while it was thought to be up
+			if up && r.as[i] > silent {
+				t.Errorf("at %v it was said of %v, and agent a was last heard at %v", at, r.as[i], silent)
+			}
+			if r.as[i] > at || i > 0 && r.as[i] < r.as[i-1] {
+				t.Errorf("at %v it was said of %v, after %v", at, r.as[i], r.as[:i])
+			}
+		}
+		if n := len(r.as); n < 5 || r.as[n-1] < 5*time.Minute {
+			t.Errorf("said of %v: it does not go on once that agent is late", r.as)
+		}
+	})
+}
+
+// TestSettled: as soon as all were heard who have rows, and else when they had the time to come back.
+func TestSettled(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		heard []model.Member
+		at    time.Duration
+	}{
+		{"all", []model.Member{agentA, gateway}, 2 * time.Second},
+		{"one", []model.Member{agentA, agentA}, 15 * time.Second},
+		{"nobody", nil, 15 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, r := watch(t, row(hostA, agentA, model.HostUp), row(hostB, gateway, model.HostUp))
+				check := func(want int) {
+					t.Helper()
+					synctest.Wait()
+					r.mu.Lock()
+					defer r.mu.Unlock()
+					if r.told != want {
+						t.Errorf("%v after the start it was told %d times, want %d", time.Since(r.began), r.told, want)
+					}
+				}
+				for _, m := range tc.heard {
+					time.Sleep(time.Second)
+					p.Heard(m)
+				}
+				if time.Sleep(tc.at - time.Since(r.began) - time.Millisecond); tc.at > 2*time.Second {
+					check(0)
+				}
+				time.Sleep(2 * time.Millisecond)
+				check(1)
+				time.Sleep(time.Hour)
+				check(1)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		_, r := watch(t)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.told != 1 {
+			t.Errorf("a site without hosts is told %d times", r.told)
+		}
 	})
 }

@@ -143,7 +143,7 @@ func (r *reasons) of(s model.HostStatus, p *place) string {
 	if text, ok := r.said[p.ID]; ok {
 		return text
 	}
-	text := "its site has not judged it yet"
+	text := "its site has not judged it since it started"
 	if link := r.s.linkOf(p); !link.up() {
 		text = "site " + p.Name + " cannot be reached"
 		if !link.since.IsZero() {
