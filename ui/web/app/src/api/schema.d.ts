@@ -6152,4 +6152,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:1be67c6f5647226dd15e484a63cf7c7cb81f346bc4b41b41f8c5cd1d3d2976e7
+// described by sha256:0f483176f2fb48b3f54159d5026d9430f21220427c00ecabe54ccf62eaad613a
