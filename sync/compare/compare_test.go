@@ -125,6 +125,8 @@ func (e *ends) comparer() *Comparer {
 		Linked: func() []model.NodeID { return []model.NodeID{{1}, {2}} },
 		Ask:    e.ask,
 		EachHost: func(fn func(model.Host) error) error {
+			e.mu.Lock()
+			defer e.mu.Unlock()
 			for _, h := range e.here {
 				if err := fn(h); err != nil {
 					return err
@@ -200,6 +202,8 @@ func TestOnItsWayIsNoFault(t *testing.T) {
 		e.there[h.Site][moving.ID] = moving
 		go func() {
 			time.Sleep(Settle / 2) // of the bubble's clock
+			e.mu.Lock()
+			defer e.mu.Unlock()
 			e.here[h.ID] = h
 			moving.Hostname = "newest"
 			e.there[h.Site][moving.ID] = moving
