@@ -92,6 +92,9 @@ func join(ctx context.Context, s config.AgentConfig, site, text string) (enroll.
 	if token.Kind != model.MemberHost {
 		return enroll.Identity{}, fault.New(fault.Invalid, "enroll", "the token is for a %s, not for a host: make one with `skerry agents enroll NAME` on the site", token.Kind)
 	}
+	if err := enroll.CheckFolder(s.Data, model.MemberHost); err != nil {
+		return enroll.Identity{}, err
+	}
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return enroll.Identity{}, fault.New(fault.ReadOnly, "make the data folder", "%w; choose another one with --data, or give this user the right to write there", err)
 	}
@@ -132,6 +135,9 @@ func runCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := loadConfig(file, data)
 			if err != nil {
+				return err
+			}
+			if err := enroll.CheckFolder(s.Data, model.MemberHost); err != nil {
 				return err
 			}
 			if err := finish(identityDir(s.Data)); err != nil {

@@ -55,6 +55,9 @@ const (
 // Run serves until ctx ends; then it hands over what it leads, stops cleanly and returns nil. The errors name what
 // to do: a port in use, a folder that cannot be written or belongs to something else, a disk that failed.
 func Run(ctx context.Context, c config.Config, o Options) (err error) {
+	if err := enroll.CheckFolder(c.Data, model.MemberController); err != nil {
+		return err
+	}
 	tcp, err := serve.Listen(c.Listen)
 	if err != nil {
 		return err

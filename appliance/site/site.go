@@ -59,6 +59,9 @@ var errEnrolled = errors.New("the site was enrolled")
 // A site that is not enrolled yet serves its local API alone, so that it can be enrolled; then it
 // starts again within the same process.
 func Run(ctx context.Context, c config.Config, o Options) error {
+	if err := enroll.CheckFolder(c.Data, model.MemberSite); err != nil {
+		return err
+	}
 	for {
 		tcp, err := serve.Listen(c.Listen)
 		if err != nil {
@@ -89,6 +92,9 @@ func Enroll(ctx context.Context, c config.Config, url, token, version string) (e
 	}
 	if t.Kind != model.MemberSite {
 		return enroll.Identity{}, fault.New(fault.Invalid, "enroll this site", "this token is for a %s; make one with `skerry sites enroll`", t.Kind)
+	}
+	if err := enroll.CheckFolder(c.Data, model.MemberSite); err != nil {
+		return enroll.Identity{}, err
 	}
 	was, err := enroll.LoadIdentity(dir)
 	switch {
@@ -344,6 +350,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	g.Go(func() error { return presence.Run(ctx) })
 	g.Go(func() error { return s.expire(ctx) })
 	g.Go(func() error { return s.keepRegistry(ctx) })
+	g.Go(func() error { return s.keepRows(ctx) })
 	g.Go(func() error { s.selfCheck(ctx); return nil })
 	g.Go(func() error { return once(ctx, settled, s.alerts.Run) })
 	policies := &evaluator{store: s.rows.Store, detail: bodies{inventories{s.detail}}, propose: s.prop.Propose, now: s.clock.Now, log: log}

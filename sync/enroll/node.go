@@ -159,18 +159,21 @@ func FoundNode(data string, ca *CA, f Founding) (Node, error) {
 // a store, another group, another member.
 func BeginNode(data string, token Token) (crypto.Signer, error) {
 	const op = "join the group"
+	if err := CheckFolder(data, model.MemberController); err != nil {
+		return nil, fault.Wrap(op, err)
+	}
 	dir := filepath.Join(data, clusterDir)
 	id, err := LoadIdentity(dir)
 	switch {
 	case err == nil && (id.Member != token.Member || id.CAPin() != token.Pin()):
-		return nil, fault.New(fault.Conflict, op, "%s belongs to %s %q of %q already, and the token is for another member: stop Skerry, move the folder away and join with an empty one", data, noun(id.Kind), id.Name, id.UpperName)
+		return nil, fault.New(fault.Conflict, op, "%s belongs to %s %q of %q already, and the token is for another member: stop Skerry, move the folder away and join with an empty one; a damaged node of the group is replaced with `skerry cluster rejoin`", data, noun(id.Kind), id.Name, id.UpperName)
 	case err == nil: // the same again: its answer may have been lost
 	case !fault.Is(err, fault.NotFound):
 		return nil, fault.Wrap(op, err)
 	default:
 		for _, name := range []string{"index", "raft", "node-id"} {
 			if _, err := os.Lstat(filepath.Join(data, name)); err == nil {
-				return nil, fault.New(fault.Conflict, op, "%s holds a store already (there is %s): a controller joins with an empty data folder; move this one away", data, name)
+				return nil, fault.New(fault.Conflict, op, "%s holds a store already (there is %s): a controller joins with an empty data folder, so move this one away; if it is a damaged node of the group, `skerry cluster rejoin` replaces it", data, name)
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				return nil, diskFault(op, err)
 			}

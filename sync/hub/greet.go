@@ -58,6 +58,9 @@ func (h *Hub) hello(ctx context.Context, stream net.Conn, m model.Member) (wire.
 		return hello, fault.New(fault.Denied, "", "the key of %s %q was used by a node that calls itself %s: its identity files are mixed up; enroll it anew",
 			m.Kind, m.Name, hello.Node)
 	}
+	if !m.Kind.Agent() && (hello.Run != "" || hello.Can != nil) {
+		return hello, fault.New(fault.Denied, "", "the key of %s %q was used by an agent: stop that agent, and give it a data folder of its own", m.Kind, m.Name)
+	}
 	if h.Fresh != nil {
 		if err := h.Fresh(ctx); err != nil {
 			return hello, err

@@ -198,6 +198,7 @@ func TestGreeting(t *testing.T) {
 		{"good", good, 0, ""},
 		{"a newer version only", with(func(h *wire.Hello) { h.MinVersion = 98 }), fault.Version, "upgrade this side"},
 		{"another node's files", with(func(h *wire.Hello) { h.Node = self }), fault.Denied, "mixed up"},
+		{"an agent with a site's files", with(func(h *wire.Hello) { h.Run = "r" }), fault.Denied, "was used by an agent"},
 		{"an older copy of the member", with(func(h *wire.Hello) { h.Epoch = 1 }), fault.Conflict, "comes in epoch 1, but items of its epoch 3"},
 		{"a copy of ours of a later life", with(func(h *wire.Hello) { h.Held.Epoch = 3 }), fault.Conflict, "older copy"},
 		{"directives never given", with(func(h *wire.Hello) { h.Held.Seq = 41 }), fault.Conflict, "holds directive 41 of epoch 2, which this server had never sent"},
