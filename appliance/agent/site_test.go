@@ -93,7 +93,7 @@ func (s *site) start() {
 	wg.Go(func() {
 		_ = link.Sessions(ctx, links, 16, link.AcceptConfig{Admit: s.admit}, func(ctx context.Context, sess *link.Session) {
 			if m, ok, _ := s.MemberByPin(sess.Peer().Pin); ok {
-				_ = h.Serve(ctx, sess, m)
+				_ = h.Serve(ctx, sess, &m)
 			}
 		})
 	})

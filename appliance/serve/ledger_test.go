@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,11 @@ import (
 func TestLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
+		var mu sync.Mutex // guards got while Run and Asked may both write
 		l := &Ledger{
 			Propose: func(_ context.Context, changes ...model.Change) error {
+				mu.Lock()
+				defer mu.Unlock()
 				for _, c := range changes {
 					n := c.(model.Note)
 					got = append(got, fmt.Sprint(n.Actor, " ", n.Object, " ", n.OK, " ", n.Detail["route"], " ", n.Detail["again"], " ", n.Detail["asked_by"]))

@@ -340,5 +340,5 @@ func TestThinLineOfTheKernel(t *testing.T) {
 		})
 		return c, err
 	}}
-	overThin(t, l, line, load{rows: 2000, moves: 200, large: 1 << 20, answer: 200_000, cut: 3 * time.Minute, limit: 2 * time.Hour, heap: 128 << 20})
+	overThin(t, l, line, load{rows: 2000, moves: 200, large: 1 << 20, answer: 200_000, cut: 40 * time.Second, limit: 2 * time.Hour, heap: 128 << 20})
 }
