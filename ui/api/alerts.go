@@ -29,7 +29,7 @@ func (s *Server) alertRoutes() {
 	op(s, http.MethodPut, "/alert-rules/{name}", "put-alert-rule", "Make an alert rule, or replace the one of that name; at a controller, for all of its sites", s.putRule)
 	op(s, http.MethodDelete, "/alert-rules/{name}", "drop-alert-rule", "Remove an alert rule, and resolve its alerts", s.dropRule)
 	op(s, http.MethodGet, "/alert-metrics", "list-alert-metrics", "What the rules of scope site can compare", s.listMetrics)
-	op(s, http.MethodGet, "/alerts", "list-alerts", "Alerts of a site, the newest first", s.listAlerts)
+	op(s, http.MethodGet, "/alerts", "list-alerts", "Alerts of a site: what is not resolved by severity and the newest first; else the newest first", s.listAlerts)
 	op(s, http.MethodGet, "/alerts/{id}", "get-alert", "One alert of this site", s.getAlert)
 	op(s, http.MethodPost, "/alerts/{id}/acknowledge", "acknowledge-alert", "Say that somebody looks after an alert", s.acknowledgeAlert)
 	op(s, http.MethodPost, "/alerts/{id}/resolve", "resolve-alert", "End an alert; it opens again only once what it is about has ended in between", s.resolveAlert)
@@ -53,7 +53,7 @@ func (s *Server) listAlerts(ctx context.Context, in *alertsInput) (*out[schema.A
 	if err != nil {
 		return nil, err
 	}
-	site, page, err := s.alertsOf(ctx, in.Site, f)
+	site, page, next, err := s.alertPage(ctx, in.Site, f, in.After)
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +61,7 @@ func (s *Server) listAlerts(ctx context.Context, in *alertsInput) (*out[schema.A
 	for _, a := range page.Alerts {
 		body.Alerts = append(body.Alerts, alertRow(a))
 	}
-	if !page.Next.IsZero() {
-		body.Next = page.Next.String()
-	}
+	body.Next = next
 	return &out[schema.Alerts]{Body: body}, nil
 }
 
@@ -86,13 +84,6 @@ func (s *Server) alertFilter(ctx context.Context, in *alertsInput) (model.AlertF
 			id = h.ID
 		}
 		f.Host = id
-	}
-	if in.After != "" {
-		id, err := model.ParseAlertID(in.After)
-		if err != nil {
-			return f, parameter("after", "it is not the next of a page")
-		}
-		f.After = id
 	}
 	return f, nil
 }

@@ -211,7 +211,7 @@ func TestAlertsThroughTheLink(t *testing.T) {
 	r.site(berlin, "berlin", model.HostUp)
 	r.links[model.NodeID(berlin)] = Link{Up: true, Since: noon}
 	r.asker.answer = model.AlertPage{At: model.TimeOf(noon), Alerts: []model.Alert{{ID: model.AlertID{7}, Rule: "down", State: model.AlertOpen}}}
-	page := read[schema.Alerts](r, r.do("GET", "/api/v1/alerts?site=berlin&state=open", nil), 200)
+	page := read[schema.Alerts](r, r.do("GET", "/api/v1/alerts?site=berlin&state=open&severity=critical", nil), 200)
 	if page.Site != "berlin" || len(page.Alerts) != 1 || page.AsOf.IsZero() {
 		t.Errorf("%+v", page)
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -190,6 +191,26 @@ func (s *Server) siteMember(v View, row model.Site) (model.Member, error) {
 	return m, nil
 }
 
+// ofHosts says what some of a site's hosts do.
+func ofHosts(n, of int64, does, do string) string {
+	switch {
+	case of == 1:
+		return "its only host " + does
+	case n == 1:
+		return "1 of " + grouped(of) + " hosts " + does
+	}
+	return grouped(n) + " of " + grouped(of) + " hosts " + do
+}
+
+// grouped writes a count with its thousands apart: 16,595.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
 func (s *Server) health(m model.Member, link reach, site schema.Site) (word, reason string) {
 	switch m.Status {
 	case model.MemberEnrolled:
@@ -225,11 +246,15 @@ func (s *Server) health(m model.Member, link reach, site schema.Site) (word, rea
 	case site.Hosts == 0:
 		return "unknown", "no host reports to it yet"
 	case site.HostsBy[string(model.HostDown)] > 0:
-		return "degraded", fmt.Sprintf("%d of %d hosts do not report", site.HostsBy[string(model.HostDown)], site.Hosts)
+		return "degraded", ofHosts(site.HostsBy[string(model.HostDown)], site.Hosts, "does not report", "do not report")
 	case site.HostsBy[string(model.HostLate)] > 0:
-		return "degraded", fmt.Sprintf("%d of %d hosts are late with a report", site.HostsBy[string(model.HostLate)], site.Hosts)
+		return "degraded", ofHosts(site.HostsBy[string(model.HostLate)], site.Hosts, "is late with a report", "are late with a report")
 	case site.HostsBy[string(model.HostUp)] < site.Hosts:
-		return "degraded", fmt.Sprintf("%d of %d hosts have not been judged", site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts)
+		return "degraded", ofHosts(site.Hosts-site.HostsBy[string(model.HostUp)], site.Hosts, "has not been judged", "have not been judged")
+	case site.Alerts != nil && site.Alerts.Critical == 1:
+		return "degraded", "1 critical alert is open"
+	case site.Alerts != nil && site.Alerts.Critical > 1:
+		return "degraded", grouped(int64(site.Alerts.Critical)) + " critical alerts are open"
 	}
 	return "ok", ""
 }

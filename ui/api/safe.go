@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/rand"
+	_ "embed" // the page is a file of its own
 	"html/template"
 	"net/http"
 	"strings"
@@ -8,14 +10,32 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// safePage is what a person sees of a server whose rows cannot be read.
-var safePage = template.Must(template.New("safe").Parse(`<!doctype html><html lang="en"><meta charset="utf-8"><title>{{.Name}}: safe mode</title>
-<h1>{{.Name}} is in safe mode</h1>
-<p>It shows and changes nothing, because what it keeps on its disk is damaged:</p>
-<blockquote>{{.Why}}</blockquote>
-<p>Agents keep what they have to report, and bring it when this server is well again.</p>
-</html>
-`))
+//go:embed safe.html
+var safeHTML string
+
+// safePage is what a person sees of a server whose rows cannot be read. It is whole in itself and has no script, and looks
+// like the page otherwise does; nonce is what the policy lets its style in by.
+var safePage = template.Must(template.New("safe").Parse(safeHTML))
+
+// prose is a part of a text for people: a command, which stands between backquotes there, or words.
+type prose struct {
+	Text string
+	Code bool
+}
+
+// proseOf takes a text apart, a line for each error that was joined.
+func proseOf(text string) (lines [][]prose) {
+	for line := range strings.SplitSeq(text, "\n") {
+		var parts []prose
+		for i, part := range strings.Split(line, "`") {
+			if part != "" {
+				parts = append(parts, prose{part, i%2 == 1})
+			}
+		}
+		lines = append(lines, parts)
+	}
+	return lines
+}
 
 // safe stands before everything else where a store is damaged, and refuses what would change something with what is wrong
 // and what to do. Where the rows cannot be read either it refuses everything; it asks nobody who he is then, for logins
@@ -41,10 +61,12 @@ func (s *Server) safe(usual http.Handler) http.Handler {
 			newProblem(http.StatusServiceUnavailable, fault.ReadOnly, oneLine(s.c.Damaged.Error())).write(w)
 			return
 		}
+		nonce := rand.Text()
+		w.Header().Set("Content-Security-Policy", contentPolicy(nonce))
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_ = safePage.Execute(w, map[string]string{"Name": s.c.Name, "Why": s.c.Damaged.Error()})
+		_ = safePage.Execute(w, map[string]any{"Name": s.c.Name, "Nonce": nonce, "Why": proseOf(s.c.Damaged.Error())})
 	})
 	return s.identified(s.recovering(securityHeaders(limits(mux))))
 }

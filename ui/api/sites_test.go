@@ -43,8 +43,11 @@ func TestHealthNeverFlatters(t *testing.T) {
 		reason string
 	}{
 		"all is well":          {[]model.HostStatus{up, up}, &Link{Up: true, Since: noon.Add(-time.Hour)}, "ok", ""},
-		"a host is down":       {[]model.HostStatus{up, down}, &Link{Up: true}, "degraded", "1 of 2 hosts do not report"},
-		"a host is not judged": {[]model.HostStatus{up, "unknown"}, &Link{Up: true}, "degraded", "1 of 2 hosts have not been judged"},
+		"a host is down":       {[]model.HostStatus{up, down}, &Link{Up: true}, "degraded", "1 of 2 hosts does not report"},
+		"a host is not judged": {[]model.HostStatus{up, "unknown"}, &Link{Up: true}, "degraded", "1 of 2 hosts has not been judged"},
+		"the only host":        {[]model.HostStatus{down}, &Link{Up: true}, "degraded", "its only host does not report"},
+		"two are down":         {[]model.HostStatus{up, down, down}, &Link{Up: true}, "degraded", "2 of 3 hosts do not report"},
+		"a critical alert":     {[]model.HostStatus{up, up}, &Link{Up: true, Since: noon.Add(-time.Hour)}, "degraded", "1 critical alert is open"},
 		"no hosts":             {nil, &Link{Up: true}, "unknown", "no host reports"},
 		"a blip":               {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Second)}, "degraded", "its link is down"},
 		"down for long":        {[]model.HostStatus{up}, &Link{Since: noon.Add(-time.Hour)}, "down", "since 2026-03-01T11:00:00Z"},
@@ -56,6 +59,9 @@ func TestHealthNeverFlatters(t *testing.T) {
 			r.site(berlin, "berlin", c.hosts...)
 			if c.link != nil {
 				r.links[model.NodeID(berlin)] = *c.link
+			}
+			if name == "a critical alert" {
+				r.mem.counted[berlin] = model.AlertCounts{Site: berlin, At: model.TimeOf(noon), Critical: 1, Warning: 3}
 			}
 			s := read[schema.Site](r, r.do("GET", "/api/v1/sites/berlin", nil), 200)
 			if s.Health != c.health || !strings.Contains(s.HealthReason, c.reason) {

@@ -59,7 +59,7 @@ type Alert struct {
 	Reason     string     `json:"reason,omitempty" enum:"cleared,operator,rule_removed,rule_disabled,host_retired" doc:"why it was resolved"`
 }
 
-// Alerts is a page of alerts, the newest first.
+// Alerts is a page of alerts: what is not resolved by severity, the worst first, and within one the newest first; else the newest first.
 type Alerts struct {
 	Site     string     `json:"site" doc:"whose alerts they are, which that site answered itself"`
 	AsOf     time.Time  `json:"as_of" doc:"when it answered"`
