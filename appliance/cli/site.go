@@ -25,6 +25,7 @@ type rebuilt struct {
 	Kept     string `json:"kept,omitempty"`
 	Epoch    uint32 `json:"epoch,omitempty"`
 	Members  int    `json:"members"`
+	Hosts    int    `json:"hosts"`
 	Accounts int    `json:"accounts"`
 	Registry string `json:"registry,omitempty"` // why its copy could not be used
 	TookMS   int64  `json:"took_ms"`
@@ -65,7 +66,7 @@ detail tier its history and outputs.`
 		if err != nil {
 			return err
 		}
-		out := rebuilt{Kept: done.Kept, Epoch: uint32(done.Epoch), Members: done.Members, Accounts: done.Accounts, Registry: done.Registry, TookMS: done.Took.Milliseconds()}
+		out := rebuilt{Kept: done.Kept, Epoch: uint32(done.Epoch), Members: done.Members, Hosts: done.Hosts, Accounts: done.Accounts, Registry: done.Registry, TookMS: done.Took.Milliseconds()}
 		v := view{head: []string{"STORE", "WHY IT WAS MADE ANEW"}}
 		for _, s := range done.Stores {
 			out.Stores = append(out.Stores, struct {
@@ -77,7 +78,7 @@ detail tier its history and outputs.`
 		if len(done.Stores) == 0 {
 			a.say("Every store is whole: nothing was done (%s).", done.Took.Round(time.Millisecond))
 		} else {
-			a.say("Put back %d agents and %d accounts. What was there is kept in %s; remove it once this site is well. Start the server now.", done.Members, done.Accounts, done.Kept)
+			a.say("Put back %d agents, %d hosts and %d accounts. What was there is kept in %s; remove it once this site is well. Start the server now.", done.Members, done.Hosts, done.Accounts, done.Kept)
 			if done.Registry != "" {
 				a.say("The copy of the registry could not be used (%s): enroll the agents again.", fault.Printable(done.Registry))
 			}

@@ -31,6 +31,8 @@ type Rebuilt struct {
 	Epoch  model.Epoch // of the outbox from now on
 	// Members and Accounts were put back from the copy of the registry.
 	Members, Accounts int
+	// Hosts are those whose last known rows were put back; they are unknown until they are heard.
+	Hosts int
 	// Registry says why the copy could not be used; empty where it was, or was not needed.
 	Registry string
 	Took     time.Duration
@@ -88,6 +90,7 @@ func Rebuild(ctx context.Context, c config.Config, force []string, log *slog.Log
 		r.Kept, r.Epoch = b.todo.Kept, b.todo.Epoch
 	}
 	r.Stores, r.Members, r.Accounts, r.Registry, r.Took = b.todo.Stores, len(b.registry.Members), len(b.registry.Accounts), b.lacks, time.Since(began)
+	r.Hosts = int(b.hosts)
 	return r, nil
 }
 
@@ -109,6 +112,7 @@ type rebuild struct {
 	clock *clock.Clock
 	todo  unfinished
 
+	hosts    int64    // whose rows were put back
 	registry registry // of which rows were put back
 	lacks    string   // why there is none
 }
@@ -322,7 +326,20 @@ func (b *rebuild) restore(tx *index.Tx, detail map[string]string) error {
 	if reg.Audit.Seq > 0 {
 		detail["audit_before"] = strconv.FormatUint(uint64(reg.Audit.Seq), 10) + " of " + reg.Audit.At.String()
 	}
-	return reg.put(tx)
+	if err := reg.put(tx); err != nil {
+		return err
+	}
+	hosts, lacks, err := putRows(tx, b.Data, b.id.Member, reg.Members, model.TimeOf(b.clock.Now()))
+	if err != nil {
+		return err
+	}
+	b.hosts = hosts
+	detail["hosts"] = strconv.FormatInt(hosts, 10)
+	if lacks != nil {
+		detail["hosts_lack"] = fault.Printable(fault.Clip(lacks.Error(), 400))
+		b.log.Warn("the copy of the hosts' rows could not be used as a whole; of agents without a row only the name is known until they are heard", "reason", lacks.Error())
+	}
+	return nil
 }
 
 // forget drops how far each agent's items are held, so that each sends again what it has.
