@@ -235,6 +235,7 @@ func (k *controller) sources() serve.Sources {
 		},
 		Links:        k.linkCounts,
 		RefusedLinks: k.door.Refused,
+		Turned:       k.rows.Turned,
 		ReadOnly:     k.readOnly,
 		Hosts:        func() map[string]int64 { return k.rows.HostsByStatus(k.links.up) },
 	}

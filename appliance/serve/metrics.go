@@ -42,6 +42,9 @@ type Sources struct {
 	Hosts    func() map[string]int64 // model.HostStatus -> hosts; see Rows.HostsByStatus
 	// Refused counts the items of members that were not taken since the start, by reason, of RefusedReasons.
 	Refused func() map[string]uint64
+	// Turned counts the single items that were refused when they were applied, by who sent them and why, as
+	// apply.Refusals.Total does.
+	Turned func() map[string]uint64
 	// RefusedLinks counts the links that were not let in since the start, by reason, of RefusedLinkReasons.
 	RefusedLinks func() map[string]uint64
 }
@@ -193,13 +196,14 @@ var (
 	badBodies    = prometheus.NewDesc("skerry_detail_damaged_bodies", "Bodies of the detail tier that were found damaged and were not reported again since.", nil, nil)
 	clock        = prometheus.NewDesc("skerry_clock_believed", "1 where the clock of this machine is believed, 0 where the time goes on without it.", nil, nil)
 	refused      = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
+	turned       = prometheus.NewDesc("skerry_refused_when_applied_total", "Single items that were refused when they were applied, by who sent them (site, agent, controller) and kind of the refusal; kept over starts.", []string{"from", "reason"}, nil)
 	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, or ended because of what came by them, by reason.", []string{"reason"}, nil)
 	hosts        = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, badBodies, clock, refused, refusedLinks, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, badBodies, clock, refused, turned, refusedLinks, hosts} {
 		ch <- d
 	}
 }
@@ -257,6 +261,9 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	if from.Refused != nil {
 		collectRefused(refused, from.Refused(), RefusedReasons, ch)
 	}
+	if from.Turned != nil {
+		collectTurned(from.Turned(), ch)
+	}
 	if from.RefusedLinks != nil {
 		collectRefused(refusedLinks, from.RefusedLinks(), RefusedLinkReasons, ch)
 	}
@@ -271,6 +278,20 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 		for status, n := range by {
 			put(hosts, float64(n), status)
 		}
+	}
+}
+
+// turnedReasons are the kinds of refusals of single items; see engine/apply.
+var turnedReasons = []string{"invalid", "not_found", "exists", "conflict", "denied", "too_large"}
+
+func collectTurned(n map[string]uint64, ch chan<- prometheus.Metric) {
+	by := map[[2]string]uint64{}
+	for key, k := range n {
+		who, reason, _ := strings.Cut(key, "/")
+		by[[2]string{oneOf(who, "site", "agent", "controller"), oneOf(reason, turnedReasons...)}] += k
+	}
+	for of, k := range by {
+		ch <- prometheus.MustNewConstMetric(turned, prometheus.CounterValue, float64(k), of[0], of[1])
 	}
 }
 

@@ -67,6 +67,11 @@ func TestMetricsOfAController(t *testing.T) {
 	m.Took("applying a change", time.Millisecond)
 	m.Took("writing rows", time.Millisecond)
 	m.Took("anything else", time.Hour)
+	s := *m.sources.Load()
+	s.Turned = func() map[string]uint64 {
+		return map[string]uint64{"site/denied": 4, "robot/busy": 1, "drone/x": 2, "site/too_large": 5}
+	}
+	m.From(s)
 	lines := scrape(t, m)
 	for _, want := range []string{
 		`skerry_build_info{role="controller",version="1.2.3"} 1`,
@@ -79,6 +84,7 @@ func TestMetricsOfAController(t *testing.T) {
 		"skerry_disk_free_bytes 1.099511627776e+12", "skerry_disk_level 1",
 		`skerry_read_only{reason="disk_full"} 1`, `skerry_read_only{reason="no_leader"} 0`,
 		`skerry_refused_items_total{reason="too_large"} 3`, `skerry_refused_items_total{reason="foreign"} 0`, `skerry_refused_items_total{reason="other"} 2`,
+		`skerry_refused_when_applied_total{from="site",reason="denied"} 4`, `skerry_refused_when_applied_total{from="other",reason="other"} 3`,
 		`skerry_hosts{status="up"} 10`, `skerry_hosts{status="unknown"} 3`, `skerry_hosts{status="down"} 0`,
 	} {
 		if !slices.Contains(lines, want) {

@@ -40,6 +40,7 @@ func (s *site) sources() serve.Sources {
 	}
 	if s.rows.Store != nil {
 		out.Hosts = func() map[string]int64 { return s.rows.HostsByStatus(nil) }
+		out.Turned = s.rows.Turned
 	}
 	return out
 }
