@@ -115,6 +115,9 @@ func (p *Presence) Heard(m model.Member) {
 
 // Accepted says that a run of m was applied, which brought the hosts in it up. Items without a payload
 // were refused at the door.
+//
+// A host that was not up stays so here until it is judged again: whether a judgement that it is down was applied before
+// the run or behind it nobody can tell now, and a row that is down while this says up would stay so.
 func (p *Presence) Accepted(m model.Member, items []model.Item) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,13 +131,8 @@ func (p *Presence) Accepted(m model.Member, items []model.Item) {
 		if err != nil || items[i].Payload == nil {
 			continue
 		}
-		h, ok := p.hosts[id]
-		if !ok {
-			h = &host{owner: m.ID}
-			p.hosts[id] = h
-		}
-		if h.owner == m.ID {
-			h.status = model.HostUp
+		if p.hosts[id] == nil {
+			p.hosts[id] = &host{m.ID, model.HostUp}
 		}
 	}
 }

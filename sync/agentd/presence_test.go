@@ -279,3 +279,23 @@ func TestSettled(t *testing.T) {
 		}
 	})
 }
+
+// A report and a judgement that meet: whichever was applied last, the next look puts the row right.
+func TestAReportMeetsTheJudgementThatItsHostIsDown(t *testing.T) {
+	now := time.Now()
+	p := NewPresence(PresenceConfig{Now: func() time.Time { return now }, Log: quiet})
+	report := []model.Item{item(1, model.ItemFacts, hostA, model.Facts{Hostname: "h"})}
+	p.Heard(agentA)
+	p.Accepted(agentA, report)
+	now = now.Add(10 * time.Minute)
+	down := p.changed().changed
+	if len(down) != 1 || down[0].Status != model.HostDown {
+		t.Fatalf("%+v", down)
+	}
+	p.Heard(agentA)
+	p.stored(down)             // applied behind the report
+	p.Accepted(agentA, report) // and yet said first
+	if up := p.changed().changed; len(up) != 1 || up[0].Host != hostA || up[0].Status != model.HostUp {
+		t.Errorf("the row stays down: %+v", up)
+	}
+}
