@@ -6,6 +6,7 @@ package health
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,7 +19,15 @@ const (
 	Online   Word = "online"   // open, and what goes up arrives soon
 	Degraded Word = "degraded" // open, but something is late
 	Offline  Word = "offline"  // closed
+	Removed  Word = "removed"  // closed for good: the upper tier says that this node is no member of it any more
 )
+
+// RemovedText reports whether that is what an upper tier says to a member that it removed, as hub.Standing puts it. The
+// first that follows the member's name, in which there is no quote, counts: what an operator gave as the reason does not.
+func RemovedText(text string) bool {
+	_, rest, ok := strings.Cut(text, `" is `)
+	return ok && strings.HasPrefix(rest, "removed here")
+}
 
 // Health is a Word with its reason, for people.
 type Health struct {
@@ -75,6 +84,12 @@ func (j *Judge) word(s Sight) (Word, string) {
 	if !s.Online {
 		if !s.Tried {
 			return Unknown, "no attempt to open the link has ended yet"
+		}
+		if RemovedText(s.Error) {
+			return Removed, s.Error
+		}
+		if j.now.Word == Removed { // what was said holds, though nobody can be asked now: a removal is for good
+			return Removed, j.now.Reason
 		}
 		return Offline, s.Error
 	}

@@ -34,12 +34,22 @@ func TestJudge(t *testing.T) {
 	down := func(now, since int) health.Sight {
 		return health.Sight{Now: at(now), Tried: true, Since: at(since), Error: "no route"}
 	}
+	gone := func(now, since int) health.Sight {
+		return health.Sight{Now: at(now), Tried: true, Since: at(since), Error: `admit: site "oslo" is removed here (moved): ask an operator of this server`}
+	}
 	for name, steps := range map[string][]step{
 		"nothing is known before the first attempt has ended": {
 			{health.Sight{Now: at(0), Since: at(0)}, health.Unknown, 0, "no attempt"},
 			{health.Sight{Now: at(40), Since: at(0)}, health.Unknown, 0, "no attempt"},
 			{down(45, 0), health.Offline, 0, "no route"},
 			{up(50, 48), health.Online, 48, ""},
+		},
+		"a node that was removed stays so, whoever answers next": {
+			{up(5, 1), health.Online, 1, ""},
+			{gone(9, 8), health.Removed, 9, `site "oslo" is removed here`},
+			{down(20, 8), health.Removed, 9, `site "oslo" is removed here`},
+			{up(30, 29), health.Online, 29, ""},
+			{down(31, 31), health.Offline, 31, "no route"},
 		},
 		"a link that breaks and comes back": {
 			{up(5, 1), health.Online, 1, ""},

@@ -54,7 +54,7 @@ type Node struct {
 
 // Uplink is the state of a site's link to its controller.
 type Uplink struct {
-	State       string     `json:"state" enum:"online,degraded,offline,unknown,unenrolled" doc:"degraded: the link is open but something is late; unknown: no attempt has ended since the start"`
+	State       string     `json:"state" enum:"online,degraded,offline,removed,unknown,unenrolled" doc:"degraded: the link is open but something is late; removed: the controller took this site out for good; unknown: no attempt has ended since the start"`
 	Since       *time.Time `json:"since,omitempty" doc:"when the state began"`
 	Reason      string     `json:"reason,omitempty" doc:"why the state is what it is, in words"`
 	Controller  string     `json:"controller,omitempty"`
@@ -248,7 +248,7 @@ type Exposure struct {
 	Site          string     `json:"site"`
 	AsOf          *time.Time `json:"as_of,omitempty"`
 	AdvisoryN     int        `json:"advisory_n" doc:"advisories the site holds"`
-	Counts        Counts     `json:"counts"`
+	Counts        Counts     `json:"counts" doc:"distinct vulnerabilities: each counts once, however many hosts have it"`
 	AffectedHosts int        `json:"affected_hosts"`
 	MatchedHosts  int        `json:"matched_hosts"`
 	Top           []TopEntry `json:"top"`

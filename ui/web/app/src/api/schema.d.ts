@@ -22,6 +22,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{name}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let nobody log in with an account, and end its logins */
+        post: operations["disable-account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/accounts/{name}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let somebody log in with an account again */
+        post: operations["enable-account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/advisories/ingest": {
         parameters: {
             query?: never;
@@ -219,7 +253,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Alerts of a site, the newest first */
+        /** Alerts of a site: what is not resolved by severity and the newest first; else the newest first */
         get: operations["list-alerts"];
         put?: never;
         post?: never;
@@ -1817,6 +1851,7 @@ export interface components {
             affected_hosts: number;
             /** Format: date-time */
             as_of?: string;
+            /** @description distinct vulnerabilities: each counts once, however many hosts have it */
             counts: components["schemas"]["Counts"];
             /** Format: int64 */
             matched_hosts: number;
@@ -3069,10 +3104,10 @@ export interface components {
              */
             since?: string;
             /**
-             * @description degraded: the link is open but something is late; unknown: no attempt has ended since the start
+             * @description degraded: the link is open but something is late; removed: the controller took this site out for good; unknown: no attempt has ended since the start
              * @enum {string}
              */
-            state: "online" | "degraded" | "offline" | "unknown" | "unenrolled";
+            state: "online" | "degraded" | "offline" | "removed" | "unknown" | "unenrolled";
             /**
              * Format: date-time
              * @description when what is not urgent may go up; absent: now
@@ -3149,7 +3184,12 @@ export interface operations {
     };
     "put-account": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description refuse where there is an account of that name already */
+                new?: boolean;
+                /** @description refuse where there is no account of that name yet */
+                old?: boolean;
+            };
             header?: {
                 /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
                 "Idempotency-Key"?: string;
@@ -3162,6 +3202,74 @@ export interface operations {
                 "application/json": components["schemas"]["AccountPut"];
             };
         };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "disable-account": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "enable-account": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description OK */
             200: {
@@ -6152,4 +6260,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:0f483176f2fb48b3f54159d5026d9430f21220427c00ecabe54ccf62eaad613a
+// described by sha256:930788a5ad8bd0311b98083e40f9e02d83478b32a7641d7df251eaa8c8fc802f
