@@ -79,7 +79,7 @@ func weight(items []model.Item) int64 {
 // Transform returns the items of m as they are to be proposed: the bodies that belong into the detail
 // tier are durable there and replaced by references. An item that is refused loses its payload but
 // keeps its place, because the watermark must come past it; apply then refuses it too. The reason is
-// in the model.Note that is returned with the items: one for the whole run.
+// in the model.Note that is returned with the items: one for the whole run, and for so many runs of a member in an hour.
 //
 // Bodies wait for room, in turn; a run without any never waits. The error is of the detail tier, the rows or ctx, never of
 // an item; the run is to be tried again.
@@ -126,10 +126,17 @@ func (d *Door) Transform(ctx context.Context, m model.Member, items []model.Item
 	if refused == 0 {
 		return out, nil, nil
 	}
+	write, more := d.refused.note(m.ID, d.c.Now())
+	if !write {
+		return out, nil, nil
+	}
 	note := model.Note{
 		Stamp:  model.Stamp{Actor: "agent:" + m.ID.String(), At: model.TimeOf(d.c.Now())},
 		Action: "report.refuse", Object: m.Name, Reason: first.Error(),
 		Detail: map[string]string{"refused": fmt.Sprint(refused), "items": fmt.Sprint(len(items))},
+	}
+	if more > 0 {
+		note.Detail["reports_not_written_down"] = fmt.Sprint(more)
 	}
 	if kept != "" {
 		note.Detail["body"], note.Detail["bytes"] = kept, fmt.Sprint(len(evidence.Payload))

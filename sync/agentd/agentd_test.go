@@ -381,3 +381,32 @@ func TestVersionsOfOneNameAreBounded(t *testing.T) {
 		t.Errorf("%+v", notes[0])
 	}
 }
+
+// An agent whose every report is refused writes so many audit entries an hour, and the next one says of how many it is silent.
+func TestNotesOfRefusedReportsAreRationed(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	door, _ := newDoor(nil)
+	door.c.Now = func() time.Time { return now }
+	notes := 0
+	send := func() (detail map[string]string) {
+		t.Helper()
+		_, n, err := door.Transform(t.Context(), agentA, []model.Item{item(1, model.ItemFacts, hostA, "[]")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range n {
+			notes, detail = notes+1, c.(model.Note).Detail
+		}
+		return detail
+	}
+	for range 500 {
+		send()
+	}
+	if notes != noteMost || door.Refused()[RefusedMalformed] != 500 {
+		t.Errorf("%d notes, %v", notes, door.Refused())
+	}
+	now = now.Add(noteEvery)
+	if d := send(); d["reports_not_written_down"] != "452" {
+		t.Errorf("%v", d)
+	}
+}

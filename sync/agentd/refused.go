@@ -17,6 +17,8 @@ const (
 	maxEvidence = 64 << 10 // bytes kept of a refused payload
 	keepEvery   = time.Hour
 	keepMost    = 16 // refused payloads of one member that are kept in that time
+	noteEvery   = keepEvery
+	noteMost    = 3 * keepMost // runs of one member with refused items that the audit record tells of in that time; each kept payload is named in one
 )
 
 // The reasons that refusals are counted by.
@@ -35,11 +37,13 @@ type refusals struct {
 	mu   sync.Mutex // guards what follows
 	by   map[string]uint64
 	kept map[model.NodeID]ration
+	told map[model.NodeID]ration
 }
 
 type ration struct {
 	since time.Time
 	n     int
+	more  int // notes that were left out
 }
 
 func (r *refusals) count(err error) {
@@ -72,6 +76,27 @@ func (r *refusals) keep(m model.NodeID, now time.Time) bool {
 	x.n++
 	r.kept[m] = x
 	return x.n <= keepMost
+}
+
+// note reports whether what was refused of a run of a member is written to the audit record, which keeps all for ever, and
+// of how many runs that was left out since the last time.
+func (r *refusals) note(m model.NodeID, now time.Time) (write bool, more int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.told == nil {
+		r.told = map[model.NodeID]ration{}
+	}
+	x := r.told[m]
+	if age := now.Sub(x.since); age < 0 || age >= noteEvery {
+		x = ration{since: now, more: x.more}
+	}
+	if x.n++; x.n > noteMost {
+		x.more++
+	} else {
+		write, more, x.more = true, x.more, 0
+	}
+	r.told[m] = x
+	return write, more
 }
 
 // Refused returns how many items were refused since the start, by reason: each of RefusalReasons is there.
