@@ -26,6 +26,18 @@ describe.skipIf(!haveBrowser())('the page', () => {
       .getByText(n === 1 ? '1 host' : `${n} hosts`, { exact: true })
       .waitFor()
 
+  test('a server that cannot do its work says so before the login', async () => {
+    const { page, faults } = await open(browser, f.controller.url)
+    await page.route('**/readyz', (r) =>
+      r.fulfill({ status: 503, json: { ready: false, reasons: ['the group has no leader: writes wait'] } }),
+    )
+    await page.reload()
+    await page.getByText('The group has no leader: writes wait.').waitFor()
+    expect(await barriers(page)).toEqual([])
+    expect(faults).toEqual([])
+    await page.context().close()
+  })
+
   test("a wrong password is refused in the server's words", async () => {
     const { page, faults } = await open(browser, f.controller.url)
     await page.getByLabel('Account').fill('admin')

@@ -95,7 +95,25 @@ function ClockDoubt() {
 function Independence({ uplink }: { uplink: Uplink }) {
   const since = instant(uplink.since)
   const why = uplink.reason ? `${sentence(uplink.reason)}${/[.!?]$/.test(uplink.reason) ? '' : '.'}` : ''
-  switch (uplink.state) {
+  switch (uplink.state as string) {
+    case 'removed':
+      return (
+        <Line tone="bad">
+          <strong>
+            The controller removed this site
+            {since === undefined ? null : (
+              <>
+                {' '}
+                (it said so <time title={absolute(since)}>{moment(since)}</time>)
+              </>
+            )}
+            .
+          </strong>{' '}
+          Hosts, alerts, commands and accounts of this site go on working here. Nothing goes up any more, and nothing
+          comes down: no rules, policies or advisories of the controller. To belong to a controller again it has to be
+          enrolled anew.
+        </Line>
+      )
     case 'offline':
       return (
         <Line tone="warn">

@@ -49,6 +49,7 @@ export function ExposureBlock({ site, top }: { site: Site; top: number }) {
           `${count(e.affected_hosts)} of ${plural(e.matched_hosts, 'matched host')} affected`,
           ...(left > 0 ? [`${plural(left, 'host')} not matched yet`] : []),
           ...leftOut(e.counts),
+          'each vulnerability counted once',
         ].join(' · ')}
       </p>
       {entries.length > 0 ? <TopList top={entries} most={top} /> : null}

@@ -1,10 +1,11 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core'
-import { useMutation } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { errorText, NoAnswer } from '../api/fault'
-import { forget, logIn } from '../api/queries'
+import { forget, logIn, readyQuery } from '../api/queries'
 import { Logo } from '../parts/Logo'
 import { Notice } from '../parts/Notice'
+import { Prose } from '../parts/Prose'
 import { sentence } from '../words/status'
 import { useTitle } from '../parts/title'
 import classes from './Login.module.css'
@@ -18,6 +19,8 @@ export function LoginPage() {
     mutationFn: () => logIn(account.trim(), password),
     onSuccess: () => forget(),
   })
+  // A group without a majority lets nobody in, and takes its time to say so.
+  const reasons = (useQuery(readyQuery).data ?? []).filter((r) => !r.startsWith('not enrolled'))
   return (
     <main className={classes.page}>
       <form
@@ -41,6 +44,15 @@ export function LoginPage() {
             alert
           >
             {sentence(errorText(login.error))}.
+          </Notice>
+        ) : null}
+        {reasons.length > 0 ? (
+          <Notice tone="warn" title="This server cannot do all of its work">
+            {reasons.map((r) => (
+              <div key={r}>
+                <Prose text={sentence(errorText(r))} />.
+              </div>
+            ))}
           </Notice>
         ) : null}
         <TextInput

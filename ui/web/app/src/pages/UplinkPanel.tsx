@@ -8,6 +8,9 @@ import { uplinkWords, waiting } from '../words/status'
 import { absolute, instant, moment } from '../words/time'
 import classes from './UplinkPanel.module.css'
 
+/** Whether anything that waits will ever go up. */
+const hasController = (state: string) => state !== 'unenrolled' && state !== 'removed'
+
 /** At a site: how it stands with its controller. */
 export function UplinkPanel({ uplink, fresh }: { uplink: Uplink; fresh: boolean }) {
   const now = useNow()
@@ -29,7 +32,7 @@ export function UplinkPanel({ uplink, fresh }: { uplink: Uplink; fresh: boolean 
             · controller <code>{uplink.controller}</code>
           </>
         ) : null}
-        {uplink.state !== 'unenrolled' ? ` · ${waiting(uplink)}` : null}
+        {hasController(uplink.state) ? ` · ${waiting(uplink)}` : null}
         {uplink.bandwidth ? ` · at most ${bits(uplink.bandwidth)}` : null}
         {opens !== undefined && opens > now ? (
           <>

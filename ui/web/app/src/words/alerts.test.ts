@@ -22,6 +22,7 @@ test('counts that nobody gave are not nought in words', () => {
   expect(countsWords({ critical: 2, warning: 1, info: 0, acknowledged: 3 })).toBe(
     '2 critical, 1 warning open · 3 acknowledged',
   )
+  expect(countsWords({ critical: 0, warning: 1961, info: 0, acknowledged: 0 })).toBe('1,961 warning open')
   expect(openAlerts(undefined)).toEqual({ open: 0, critical: 0 })
   expect(openAlerts({ critical: 2, warning: 1, info: 4, acknowledged: 3 })).toEqual({ open: 7, critical: 2 })
 })
@@ -45,4 +46,5 @@ test('who did it is named, and from where', () => {
   expect(person('system')).toBe('system')
   expect(person('controller:01a2-7 account:ann')).toBe('ann at the controller')
   expect(person('controller:01a2-7 local:0')).toBe('local:0 at the controller')
+  expect(person('controller:01a2-7')).toBe('the controller')
 })

@@ -1,6 +1,7 @@
 // The words and the address of the page of alerts.
 
 import type { Alert, SiteAlerts } from '../api/types'
+import { count } from './count'
 import type { Said } from './status'
 
 export const alertStates = ['unresolved', 'open', 'acknowledged', 'resolved', 'all'] as const
@@ -46,9 +47,9 @@ export function openAlerts(n: SiteAlerts | undefined): { open: number; critical:
 /** The open alerts of a site in words: "2 critical, 1 warning open · 3 acknowledged". */
 export function countsWords(n: SiteAlerts | undefined): string {
   if (!n) return 'not known'
-  const open = alertSeverities.filter((s) => n[s] > 0).map((s) => `${n[s]} ${s}`)
+  const open = alertSeverities.filter((s) => n[s] > 0).map((s) => `${count(n[s])} ${s}`)
   const parts = [open.length > 0 ? `${open.join(', ')} open` : 'none open']
-  if (n.acknowledged > 0) parts.push(`${n.acknowledged} acknowledged`)
+  if (n.acknowledged > 0) parts.push(`${count(n.acknowledged)} acknowledged`)
   return parts.join(' · ')
 }
 
@@ -92,6 +93,7 @@ export function resolution(a: Pick<Alert, 'reason'>): string {
 
 /** Who did something, without what only tells names apart: "account:ann", or "controller:ID account:ann" from above. */
 export function person(actor: string): string {
-  const [, above, name] = /^(controller:\S+ )?(?:account:)?(.*)$/.exec(actor) ?? []
-  return above ? `${name} at the controller` : (name ?? actor)
+  const [, above, name] = /^(controller:\S+ ?)?(?:account:)?(.*)$/.exec(actor) ?? []
+  if (above) return name ? `${name} at the controller` : 'the controller'
+  return name ?? actor
 }

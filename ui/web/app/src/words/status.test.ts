@@ -103,6 +103,10 @@ describe("a site's own uplink", () => {
     ).toEqual({ tone: 'warn', word: 'No link to the controller', reason: 'Dial: connection refused' })
     expect(uplinkWords({ state: 'online', since: at(90), pending: 0 }, true, now).tone).toBe('ok')
     expect(uplinkWords({ state: 'online', pending: 0 }, false, now).tone).toBe('none')
+    // What a controller removed waits for nothing: it is not merely on its own.
+    const removed = uplinkWords({ state: 'removed' as 'offline', since: at(90), pending: 3 }, true, now)
+    expect([removed.tone, removed.word]).toEqual(['bad', 'Removed by the controller'])
+    expect(removed.reason).toContain('goes on working')
     expect(uplinkWords({ state: 'degraded', pending: 9, reason: 'items wait since noon' }, true, now)).toEqual({
       tone: 'warn',
       word: 'Linked, but late',

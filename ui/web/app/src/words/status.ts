@@ -99,7 +99,7 @@ export function uplinkWords(uplink: Uplink, fresh: boolean, now: number): Said {
   const long = since === undefined ? '' : ` for ${span(now - since)}`
   if (!fresh) return { ...unknown, reason: 'This server does not answer' }
   const why = uplink.reason ? sentence(uplink.reason) : undefined
-  switch (uplink.state) {
+  switch (uplink.state as string) {
     case 'online':
       return { tone: 'ok', word: 'Linked to the controller', reason: long ? `Linked${long}` : undefined }
     case 'degraded':
@@ -112,6 +112,12 @@ export function uplinkWords(uplink: Uplink, fresh: boolean, now: number): Said {
       }
     case 'unknown':
       return { ...unknown, word: 'Link not known yet', reason: why }
+    case 'removed':
+      return {
+        tone: 'bad',
+        word: 'Removed by the controller',
+        reason: `The controller removed this site and takes no more from it${long}. Everything here goes on working`,
+      }
     case 'unenrolled':
       return {
         tone: 'none',

@@ -93,7 +93,11 @@ export function RulesPage() {
             rows={rules.data}
             columns={columns}
             first="name"
-            empty="There is no rule, so no alert opens."
+            empty={
+              controller
+                ? 'No rule was made here. Each site also has rules of its own, by which its alerts open; they are shown at the site.'
+                : 'There is no rule, so no alert opens.'
+            }
           />
         </section>
       ) : null}
