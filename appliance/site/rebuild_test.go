@@ -12,6 +12,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/storage/detail"
+	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -92,6 +93,14 @@ func TestRebuild(t *testing.T) {
 			}
 			if err := r.ask(http.MethodPost, "/api/v1/agents", map[string]any{"name": "till-2"}, nil); err == nil || !strings.Contains(err.Error(), "safe mode") {
 				t.Errorf("writing: %v", err)
+			}
+			addr, err := link.Address(r.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = link.Dial(t.Context(), addr, id.Dial(time.Now))
+			if wait, ok := fault.RetryAfter(err); !fault.Is(err, fault.ReadOnly) || !strings.Contains(err.Error(), `site "oslo" is in safe mode`) || !ok || wait != safeWait {
+				t.Errorf("its agent is told: %v, to wait %v", err, wait)
 			}
 			if _, err := Rebuild(t.Context(), c, nil, quiet); !fault.Is(err, fault.Conflict) {
 				t.Errorf("while it runs: %v", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/ui/api"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -63,9 +64,10 @@ func (s *site) serveSafe(ctx context.Context, g *errgroup.Group, door *serve.Doo
 	if s.rows.Store == nil {
 		a.Store, a.Directory, a.Check, a.Proposer = nil, nil, nil, nil
 	}
-	door.Unenrolled()
+	_ = door.Joins.Close() // nobody new can be kept either
 	server := api.New(a)
 	g.Go(func() error { return door.Server.Run(ctx) })
+	g.Go(func() error { return s.turnAway(ctx, door.Links) })
 	g.Go(func() error { return server.Serve(ctx, door.Web) })
 	g.Go(func() error { return server.ServeSocket(ctx, socket) })
 }
@@ -75,6 +77,21 @@ type failing interface {
 	Failed() <-chan struct{} // closed when Err becomes set
 	Err() error
 }
+
+// safeWait is how long those who are turned away are told to wait: as long as a rebuild may take, and no longer than anybody
+// wants to see his hosts unknown after it.
+const safeWait = 30 * time.Second
+
+// turnAway tells every agent that dials why it is not let in: what it has to report it keeps, and tries again.
+func (s *site) turnAway(ctx context.Context, links net.Listener) error {
+	why := fault.Later(fault.New(fault.ReadOnly, "", "site %q is in safe mode, because a store of it is damaged, and takes nothing now: what is to be reported is kept and sent when the site is well; "+
+		"its operator finds what to do on its page", s.Name), safeWait)
+	conf := link.AcceptConfig{Admit: func(context.Context, link.Peer) error { return why }}
+	return link.Sessions(ctx, links, mostTurnedAway, conf, func(context.Context, *link.Session) {})
+}
+
+// mostTurnedAway bounds those that are told so at the same moment.
+const mostTurnedAway = 256
 
 // inUse are the stores that are open, by name.
 func (s *site) inUse() map[string]failing {

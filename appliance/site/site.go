@@ -153,6 +153,7 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	s.named()
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -205,6 +206,19 @@ func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err
 		o.Ready(door.URL(c))
 	}
 	return g.Wait()
+}
+
+// named lets the name that this site was enrolled with count, also in safe mode, and says so where its configuration has
+// another one: the controller knows it by the former.
+func (s *site) named() {
+	if !s.enrolled() || s.Name == s.id.Name {
+		return
+	}
+	if s.Name != string(model.RoleSite) { // what it is without a setting
+		s.log.Warn("this site is enrolled under another name than its configuration has; that of the enrollment counts: set name: to it, or remove the setting",
+			"enrolled", s.id.Name, "configured", s.Name)
+	}
+	s.Name = s.id.Name
 }
 
 // open opens the stores, the index first: its lock tells a second server off.

@@ -1,12 +1,14 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/pem"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -156,4 +158,26 @@ func TestEnrollingTwiceAtOnce(t *testing.T) {
 		}
 	}
 	<-s.enroll
+}
+
+// TestTheNameOfTheEnrollmentCounts: the controller knows the site by it, and whoever reads the configuration is told.
+func TestTheNameOfTheEnrollmentCounts(t *testing.T) {
+	for name, warned := range map[string]bool{"site": false, "oslo": false, "berlin": true} {
+		var log bytes.Buffer
+		s := &site{log: slog.New(slog.NewTextHandler(&log, nil)), id: enroll.Identity{Member: newID(1), Name: "oslo"}}
+		s.Name = name
+		s.named()
+		if s.Name != "oslo" {
+			t.Errorf("%s: it is called %q", name, s.Name)
+		}
+		if said := strings.Contains(log.String(), "enrolled=oslo configured=berlin"); said != warned || !warned && log.Len() > 0 {
+			t.Errorf("%s: the log says %q", name, log.String())
+		}
+	}
+	s := &site{log: quiet}
+	s.Name = "berlin"
+	s.named()
+	if s.Name != "berlin" {
+		t.Errorf("a site that is not enrolled is called %q", s.Name)
+	}
 }
