@@ -40,6 +40,7 @@ type collector struct {
 	facts   model.Facts
 	factsAt time.Time // when facts were last put into the outbox; zero: not since the start
 	sent    map[model.ItemKind][sha256.Size]byte
+	looked  model.Looks       // goes along with the facts, so that what did not change need not be sent to be known as fresh
 	told    map[string]string // what was last logged as failing, by subject
 }
 
@@ -129,7 +130,7 @@ func (c *collector) sendFacts(ctx context.Context, force bool) (int, error) {
 	if !force && !c.factsAt.IsZero() && age < factsEvery && reflect.DeepEqual(f, c.facts) {
 		return 0, c.worked("facts")
 	}
-	if err := c.append(model.ItemFacts, at, f); err != nil {
+	if err := c.append(model.ItemFacts, at, model.FactsReport{Facts: f, Looked: c.looked}); err != nil {
 		return 0, c.failed(ctx, "facts", err)
 	}
 	c.facts, c.factsAt = f, at
@@ -212,6 +213,9 @@ func (c *collector) changed(kind model.ItemKind, at time.Time, v any, force bool
 	}
 	sum := sha256.Sum256(b)
 	if last, ok := c.sent[kind]; ok && last == sum && !force {
+		if l := c.look(kind); l != nil {
+			l.Same = model.TimeOf(at)
+		}
 		return nil
 	}
 	if _, err := c.out.Append([]model.Item{{Kind: kind, Key: c.host.String(), AsOf: model.TimeOf(at), Payload: b}}); err != nil {
@@ -221,6 +225,20 @@ func (c *collector) changed(kind model.ItemKind, at time.Time, v any, force bool
 		c.sent = map[model.ItemKind][sha256.Size]byte{}
 	}
 	c.sent[kind] = sum
+	if l := c.look(kind); l != nil {
+		*l = model.Look{Sent: model.TimeOf(at), Same: model.TimeOf(at)}
+	}
+	return nil
+}
+
+// look is where it is kept when a kind was looked at; nil: that of other kinds is not told.
+func (c *collector) look(kind model.ItemKind) *model.Look {
+	switch kind {
+	case model.ItemPackages:
+		return &c.looked.Packages
+	case model.ItemCertificates:
+		return &c.looked.Certificates
+	}
 	return nil
 }
 

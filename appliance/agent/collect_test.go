@@ -158,3 +158,38 @@ func TestDoorTakesThisMachine(t *testing.T) {
 	}
 	t.Logf("%s: %v bytes", text, d.sizes)
 }
+
+// TestFactsSayWhenTheRestWasLookedAt: what did not change is not sent again, and its site knows that it was looked at.
+func TestFactsSayWhenTheRestWasLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, out := newHost(), &shelf{}
+		c := &collector{host: newID[model.HostID](), probe: h.probe(), out: out, log: quiet, now: time.Now}
+		began := model.TimeOf(time.Now())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.run(ctx, 15*time.Minute) }()
+		time.Sleep(2*time.Hour + 10*time.Minute)
+		cancel()
+		<-done
+		packages, last := 0, model.FactsReport{}
+		for _, it := range out.items {
+			switch it.Kind {
+			case model.ItemPackages:
+				packages++
+			case model.ItemFacts:
+				last = model.FactsReport{}
+				if err := model.Decode(it.Payload, &last); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if packages != 1 || last.Hostname == "" {
+			t.Errorf("%d reports of packages; the facts are %+v", packages, last)
+		}
+		for name, l := range map[string]model.Look{"packages": last.Looked.Packages, "certificates": last.Looked.Certificates} {
+			if age := l.Same.Std().Sub(began.Std()); l.Sent != began || age < 90*time.Minute || age > 130*time.Minute {
+				t.Errorf("%s: sent %v after the start, the same %v after it", name, l.Sent.Std().Sub(began.Std()), age)
+			}
+		}
+	})
+}

@@ -19,15 +19,20 @@ func (s fromAgent) take(item model.Item) error {
 	item.AsOf = inventory.Capped(item.AsOf, s.stamp.At)
 	switch item.Kind {
 	case model.ItemFacts:
-		var f model.Facts
-		if err := decode(item, &f); err != nil {
+		var report model.FactsReport
+		if err := decode(item, &report); err != nil {
 			return err
 		}
+		f := report.Facts
 		if err := inventory.CheckFacts(&f); err != nil {
 			return err
 		}
 		f.BootedAt = inventory.Capped(f.BootedAt, s.stamp.At)
-		return s.fold(item, func(h model.Host) (model.Host, bool) { return inventory.Facts(h, f, item.AsOf) })
+		return s.fold(item, func(h model.Host) (model.Host, bool) {
+			h, looked := inventory.Looked(h, report.Looked, s.stamp.At)
+			h, changed := inventory.Facts(h, f, item.AsOf)
+			return h, changed || looked
+		})
 	case model.ItemPackages:
 		var ref model.InventoryRef
 		if err := decode(item, &ref); err != nil {

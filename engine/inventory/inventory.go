@@ -39,6 +39,23 @@ func Certificates(h model.Host, ref model.CertificatesRef, asOf model.Time) (mod
 	return h, changed
 }
 
+// Looked returns h with its packages and certificates as of when the agent last found them to be what it had sent, at most
+// the given time. It holds for what is here: a report that was sent and is not, as one that was refused, leaves the row as of
+// what it has.
+func Looked(h model.Host, l model.Looks, at model.Time) (model.Host, bool) {
+	changed := false
+	for _, x := range []struct {
+		asOf *model.Time
+		look model.Look
+	}{{&h.PackagesAt, l.Packages}, {&h.CertificatesAt, l.Certificates}} {
+		same := Capped(x.look.Same, at)
+		if x.look.Sent != 0 && *x.asOf >= x.look.Sent && same > *x.asOf {
+			*x.asOf, changed = same, true
+		}
+	}
+	return h, changed
+}
+
 // Exposure returns h with the counts of a match. Equal counts leave the row alone: that they still hold
 // is said once for the whole site, by its roll-up. The match's findings are not looked at.
 func Exposure(h model.Host, m model.Match) (model.Host, bool) {

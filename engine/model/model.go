@@ -146,6 +146,24 @@ type Facts struct {
 	Simulated    bool     `json:"simulated,omitzero"`
 }
 
+// FactsReport is what an agent sends as facts. A site that does not know of looks skips them.
+type FactsReport struct {
+	Facts
+	Looked Looks `json:"looked,omitzero"`
+}
+
+// Looks says of what an agent sends only when it changed when it was last looked at.
+type Looks struct {
+	Packages     Look `json:"packages,omitzero"`
+	Certificates Look `json:"certificates,omitzero"`
+}
+
+// Look is when a report was sent last, as of which it is, and when the same was found for the last time.
+type Look struct {
+	Sent Time `json:"sent"`
+	Same Time `json:"same"`
+}
+
 // Host is the directory row of one host: what operators filter on, about 1 KB. Everything larger is
 // in the detail tier of its site. Each group of values carries the time it was observed.
 type Host struct {
