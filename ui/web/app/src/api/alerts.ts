@@ -9,7 +9,7 @@ import type { AlertDecision, AlertRulePut } from './types'
 /** Alerts on a page of their list. */
 const limit = 100
 
-/** Alerts by what is asked for, the newest first. far: another server is asked through this one, and so less often. */
+/** Alerts by what is asked for: what is not resolved by severity, else the newest first. far: another server is asked through this one, and so less often. */
 export const alertsQuery = (s: AlertSearch, far: boolean) =>
   infiniteQueryOptions({
     queryKey: ['alerts', s],

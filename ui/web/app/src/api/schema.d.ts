@@ -6260,4 +6260,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:930788a5ad8bd0311b98083e40f9e02d83478b32a7641d7df251eaa8c8fc802f
+// described by sha256:845cd9b36228c84d312ed0ba6aed439d48e671949e8d283c4b3397277f3c8730

@@ -136,7 +136,7 @@ function AlertList({ search, controller, site }: { search: AlertSearch; controll
       />
       {controller && head ? (
         <p className={card.note}>
-          Answered by {head.site} <AsOf at={head.as_of} />.
+          Answered by {head.site} <AsOf at={head.as_of} />. Open an alert to acknowledge or resolve it there.
         </p>
       ) : null}
       {/* It stays while the site is asked again, with what was said of the decision. */}
