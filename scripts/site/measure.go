@@ -114,11 +114,11 @@ func (w *world) returns(ctx context.Context) error {
 	serves := time.Since(began)
 	worst := int64(0)
 	for {
-		_, other, err := w.statuses(ctx)
+		wrong, err := w.misjudged(ctx)
 		if err != nil {
 			return err
 		}
-		worst = max(worst, other)
+		worst = max(worst, wrong)
 		if w.agents.settled(w.agents.now()) {
 			break
 		}
@@ -130,6 +130,9 @@ func (w *world) returns(ctx context.Context) error {
 		}
 	}
 	took := time.Since(began)
+	if err := w.allUp(ctx); err != nil {
+		return err
+	}
 	late, err := w.watch(ctx, w.interval*7/2)
 	if err != nil {
 		return err
@@ -140,7 +143,7 @@ func (w *world) returns(ctx context.Context) error {
 		return err
 	}
 	l := w.agents.now()
-	w.printf("  after a kill -9: its API answers after %.1f s, all links are back after %.1f s (%d dials, %d for nothing); peak of its memory %s; not up at some moment: %d hosts",
+	w.printf("  after a kill -9: its API answers after %.1f s, all links are back after %.1f s (%d dials, %d for nothing); peak of its memory %s; late or down at some moment: %d hosts",
 		serves.Seconds(), took.Seconds(), l.Dials-dials.Dials, l.Refused-dials.Refused, mib(u.peak), worst)
 	for _, text := range w.agents.reasons() {
 		w.printf("  %s", text)

@@ -197,6 +197,12 @@ func (w *world) statuses(ctx context.Context) (up, other int64, err error) {
 	return int64(m[`skerry_hosts{status="up"}`]), other, nil
 }
 
+// misjudged returns how many hosts are late or down. After a start a host may be unknown until its agent is back.
+func (w *world) misjudged(ctx context.Context) (int64, error) {
+	m, err := w.berlin.metrics(ctx)
+	return int64(m[`skerry_hosts{status="late"}`]) + int64(m[`skerry_hosts{status="down"}`]), err
+}
+
 // allUp waits until every host of the site is up.
 func (w *world) allUp(ctx context.Context) error {
 	return local.Until(ctx, patience, "all hosts being up", func() (bool, error) {
