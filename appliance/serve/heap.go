@@ -1,4 +1,4 @@
-package controller
+package serve
 
 import (
 	"os"
@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// collection sets how much a controller's memory may grow before what is no longer needed is collected.
+// Heap sets how much a server's memory may grow before what is no longer needed is collected.
 //
 // Most of that memory lives as long as the process: the directory, and some 45 KB for each link. Letting it double before
-// it is collected, as Go does, would double the machine that a controller needs. With many links it is collected more
+// it is collected, as Go does, would double the machine that a server needs. With many links it is collected more
 // often still: what they hold is found quickly, and they make little of what is to be collected. GOGC in the environment
-// takes the place of all this.
-type collection struct {
+// takes the place of all this. The zero Heap is ready; there is one in a process.
+type Heap struct {
 	mu      sync.Mutex // guards what follows
 	links   int
 	percent int
@@ -33,8 +33,8 @@ func percentFor(links int) int {
 	return usualPercent - fall/2*2
 }
 
-// follow counts links that came, or went.
-func (c *collection) follow(links int) {
+// Follow counts links that came, or went; 0 at the start.
+func (c *Heap) Follow(links int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.links += links

@@ -1,4 +1,4 @@
-package controller
+package serve
 
 import (
 	"runtime/debug"
@@ -13,28 +13,28 @@ func TestPercentFor(t *testing.T) {
 	}
 }
 
-// TestCollectionFollows: what the process does is what is counted, also when links go again.
-func TestCollectionFollows(t *testing.T) {
+// TestHeapFollows: what the process does is what is counted, also when links go again.
+func TestHeapFollows(t *testing.T) {
 	t.Setenv("GOGC", "")
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
 	is := func() int { p := debug.SetGCPercent(100); debug.SetGCPercent(p); return p }
-	var c collection
-	c.follow(0)
+	var c Heap
+	c.Follow(0)
 	first := is()
 	for range 6000 {
-		c.follow(1)
+		c.Follow(1)
 	}
 	most := is()
 	for range 6000 {
-		c.follow(-1)
+		c.Follow(-1)
 	}
 	if last := is(); first != 30 || most != 10 || last != 30 {
 		t.Errorf("%d, with 6,000 links %d, without them again %d", first, most, last)
 	}
 	t.Setenv("GOGC", "77")
 	for range 6000 {
-		c.follow(1)
+		c.Follow(1)
 	}
 	if is() != 30 {
 		t.Error("GOGC of the environment is not heeded")
