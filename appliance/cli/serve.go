@@ -137,6 +137,9 @@ func (a *app) configuration() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if name := site.EnrolledAs(conf); conf.Role == model.RoleSite && name != "" && name != conf.Name {
+			raw = append(raw, "# This site is enrolled as "+name+", which counts in place of name.\n"...)
+		}
 		_, err = a.out.Write(raw)
 		return err
 	})

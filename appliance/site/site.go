@@ -80,6 +80,16 @@ func Run(ctx context.Context, c config.Config, o Options) error {
 // identityDir is where a site keeps who it is.
 func identityDir(c config.Config) string { return filepath.Join(c.Data, "identity") }
 
+// EnrolledAs returns the name that the site of a data folder is enrolled by; "" where there is none, or none that this user
+// may read.
+func EnrolledAs(c config.Config) string {
+	id, err := enroll.LoadIdentity(identityDir(c))
+	if err != nil {
+		return ""
+	}
+	return fault.Printable(id.Name)
+}
+
 // Enroll joins the controller at url with the token and keeps the identity. It is for a site whose
 // server is not running; a running one is asked through its API.
 func Enroll(ctx context.Context, c config.Config, url, token, version string) (enroll.Identity, error) {

@@ -180,4 +180,11 @@ func TestTheNameOfTheEnrollmentCounts(t *testing.T) {
 	if s.Name != "berlin" {
 		t.Errorf("a site that is not enrolled is called %q", s.Name)
 	}
+	c := configOf(t)
+	if name := EnrolledAs(c); name != "" {
+		t.Errorf("a folder that is not there is enrolled as %q", name)
+	}
+	if enrolled(t, c); EnrolledAs(c) != "oslo" {
+		t.Errorf("enrolled as %q", EnrolledAs(c))
+	}
 }
