@@ -11,10 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
@@ -185,6 +187,10 @@ func (a *app) bundleImport() *cobra.Command {
 		query := url.Values{"dry_run": {strconv.FormatBool(dry)}, "force": {strconv.FormatBool(force)}}
 		// A reader without more methods: the transport would close a file that is ours to close.
 		resp, err := server.send(c.Context(), http.MethodPost, "/federation/import", query, io.MultiReader(body), "application/zstd")
+		if fault.KindOf(err) == fault.Conflict && strings.HasSuffix(err.Error(), "there is nothing to import") {
+			a.say("Nothing to do: %v.", err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

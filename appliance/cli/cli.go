@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/skerryhq/skerry/engine/fault"
 )
@@ -102,7 +103,7 @@ func (a *app) root() *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; `%s --help` shows the flags", err, c.CommandPath())
+		return usagef("%s; `%s --help` shows the flags", flagWords(err), c.CommandPath())
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "server to talk to: https://HOST:PORT or unix:///PATH; several of one group with commas between them (SKERRY_SERVER)")
@@ -163,3 +164,21 @@ func (a *app) flagOr(flag, name string) string {
 
 // say prints a message, which is not data.
 func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// flagWords says what is wrong with a flag without the words of the parser that found it.
+func flagWords(err error) string {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	want := bad.GetFlag().Value.Type()
+	for kind, words := range map[string]string{"float64": "a number, as in 52.5", "int": "a whole number", "uint64": "a whole number, not below 0", "bool": "true or false"} {
+		if want == kind {
+			return fmt.Sprintf("--%s: %q is not %s", bad.GetFlag().Name, bad.GetValue(), words)
+		}
+	}
+	if cause := errors.Unwrap(err); cause != nil {
+		return fmt.Sprintf("--%s: %v", bad.GetFlag().Name, cause)
+	}
+	return err.Error()
+}

@@ -235,6 +235,9 @@ func (c *client) refused(resp *http.Response) error {
 		return fmt.Errorf("%s answered %s: is it a skerry server?", c.shown, resp.Status)
 	}
 	detail := fault.Printable(p.Detail)
+	if strings.HasPrefix(detail, "site: it is missing") {
+		detail += " (--site NAME)"
+	}
 	if len(p.Errors) > 0 { // the server points at what is wrong in the command line
 		if p.Caret != "" {
 			detail += "\n" + indented(p.Caret)
@@ -259,6 +262,7 @@ func listsThem(detail string) string {
 		{"no site ", "sites list"},
 		{"no search ", "searches list"},
 		{"no agent ", "agents list"},
+		{"no account ", "accounts list"},
 		{"no key ", "keys list"},
 		{"no private key ", "keys list"},
 		{"no command ", "commands list"},

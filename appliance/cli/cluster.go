@@ -80,6 +80,10 @@ func orYes(why string) string {
 	return "no: " + why
 }
 
+// unheard reports whether a node was neither heard nor asked in vain yet, by a leader that has just begun: that says nothing
+// of it.
+func unheard(m schema.ClusterMember) bool { return m.LastContactS == nil && m.Error == "" }
+
 // nodesIn counts the nodes, and says how many voters may be lost.
 func nodesIn(s schema.Cluster) string {
 	voters, others, silent, lost := 0, 0, 0, 0
@@ -89,7 +93,7 @@ func nodesIn(s schema.Cluster) string {
 		} else {
 			others++
 		}
-		if !m.Reachable {
+		if !m.Reachable && (s.Leader == "" || !unheard(m)) {
 			silent++
 			if m.Voter {
 				lost++
@@ -159,6 +163,7 @@ func peersView(members []schema.ClusterMember) view {
 		head: []string{"NAME", "ROLE", "STATE", "BEHIND", "LAST HEARD", "VERSION", "DISK", "LINKS", "ADDRESS"},
 		wide: []string{"ENTRY VERSION", "READY", "REASON", "ID"},
 	}
+	led := slices.ContainsFunc(members, func(m schema.ClusterMember) bool { return m.Leader })
 	for _, m := range members {
 		role, state := "follower", "up"
 		switch {
@@ -167,7 +172,11 @@ func peersView(members []schema.ClusterMember) view {
 		case !m.Voter:
 			role = "non-voter"
 		}
-		if !m.Reachable {
+		switch {
+		case m.Reachable:
+		case led && unheard(m):
+			state = "unknown"
+		default:
 			state = "down"
 		}
 		var lag, heard, links, ready, entry any
@@ -210,7 +219,7 @@ and the new one has its name. Its machine, with what is left of its data, become
 	c.Flags().StringVar(&body.Name, "name", "", "a label for the new node; one is made if absent")
 	c.Flags().StringVar(&replace, "replace", "", "take this node, by name or id, out of the group, and make a token for one in its place")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "with --replace: do not ask")
-	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, 1m to 168h; 1h if absent")
+	c.Flags().Var(span{&body.TTL}, "ttl", "how long the token holds, 1m to 168h; 1h if absent")
 	c.Flags().StringVar(&address, "controller-url", "", "how the new machine reaches this controller, for the command that is printed")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := f.check(); err != nil {

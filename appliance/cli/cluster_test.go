@@ -28,7 +28,7 @@ func group() schema.Cluster {
 		Members: []schema.ClusterMember{
 			{ID: idA, Name: "a", Address: "10.0.0.1:8443", Voter: true, Leader: true, Reachable: true},
 			{ID: idB, Name: "b", Address: "10.0.0.2:8443", Voter: true, Reachable: true, LagEntries: &lag, LastContactS: &contact, Version: "1.2", EntryVersion: 3, Disk: "low", Links: &links, Ready: &ready, Reasons: []string{"the disk is nearly full"}},
-			{ID: idC, Name: "c", Address: "10.0.0.3:8443"},
+			{ID: idC, Name: "c", Address: "10.0.0.3:8443", Error: "no answer"},
 		},
 	}
 }
@@ -361,5 +361,18 @@ func TestStaleReadsSayTheirAge(t *testing.T) {
 		if c.not != "" && strings.Contains(out.String(), c.not) {
 			t.Errorf("%s: %q is in %s", c.args, c.not, out)
 		}
+	}
+}
+
+// A leader that has just begun has not heard the others yet, which is no reason to call them down.
+func TestANodeThatWasNotHeardYet(t *testing.T) {
+	s := group()
+	s.Members[2].Error, s.Members[2].Voter = "", true
+	a, out, _ := recorded(t, map[string]any{"/api/v1/cluster": s})
+	if code := a.run(t.Context(), []string{"cluster", "peers"}); code != 0 || !strings.Contains(strings.Join(strings.Fields(out.String()), " "), "c follower unknown") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if got := nodesIn(s); strings.Contains(got, "cannot be reached") {
+		t.Error(got)
 	}
 }

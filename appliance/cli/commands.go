@@ -34,7 +34,7 @@ func (a *app) commandsDispatch() *cobra.Command {
 	c.Flags().StringVar(&body.Site, "site", "", "name or id of the site")
 	c.Flags().StringSliceVar(&body.Hosts, "hosts", nil, "names or ids of hosts of that site; '*' for every one of them")
 	c.Flags().StringVar(&body.Query, "query", "", "in the place of --hosts: a search, of which the hosts of that site are meant")
-	c.Flags().StringVar(&body.TTL, "ttl", "", "how long it may wait to run, as in 90m; 24h if absent")
+	c.Flags().Var(span{&body.TTL}, "ttl", "how long it may wait to run, as in 90m; 24h if absent")
 	c.Flags().StringVar(&body.ID, "id", "", "a UUID; sending one again dispatches nothing")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&body.DryRun, "dry-run", false, "only resolve and show the hosts")
@@ -237,11 +237,11 @@ func (a *app) commandsGet() *cobra.Command {
 	return c
 }
 
-// wholeID completes the beginning of a command's id, of at least eight characters, where only one of the
-// newest thousand begins with it. Everything else is the server's to judge.
+// wholeID completes the beginning of a command's id, where only one of the newest thousand begins with it. What is no
+// beginning of an id is the server's to judge.
 func wholeID(ctx context.Context, server *client, begins string) (string, error) {
-	const least, whole = 8, 36
-	if len(begins) < least || len(begins) >= whole {
+	const whole = 36
+	if len(begins) >= whole || strings.Trim(strings.ToLower(begins), "0123456789abcdef-") != "" {
 		return begins, nil
 	}
 	var page schema.Commands
@@ -256,7 +256,7 @@ func wholeID(ctx context.Context, server *client, begins string) (string, error)
 	}
 	switch len(fit) {
 	case 0:
-		return begins, nil
+		return "", fault.New(fault.NotFound, "", "none of the newest %d commands has an id that begins with %q (`skerry commands list`)", len(page.Commands), begins)
 	case 1:
 		return fit[0], nil
 	}

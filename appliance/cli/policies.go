@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -195,12 +196,35 @@ func (a *app) policyFile(name string) (schema.PolicyPut, error) {
 	if raw, err = yaml.YAMLToJSON(raw); err != nil {
 		return body, usagef("%s: %w", name, err)
 	}
+	// What a server says of a policy beside what makes it, as `policies get -o yaml` prints it, is no part of a change.
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return body, usagef("%s: want the members of a policy (name, kind, where, all_sites or sites, body), as in name: base", name)
+	}
+	for _, said := range []string{"id", "origin", "by", "at", "checks_n", "problem", "held", "held_by"} {
+		delete(members, said)
+	}
+	if raw, err = json.Marshal(members); err != nil {
+		return body, err
+	}
 	d := json.NewDecoder(strings.NewReader(string(raw)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&body); err != nil {
-		return body, usagef("%s: %w", name, err)
+		return body, usagef("%s: %s", name, policyMistake(err))
 	}
 	return body, nil
+}
+
+// policyMistake says where a policy's file is wrong.
+func policyMistake(err error) string {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return fmt.Sprintf("%s: it is a %s, and must be of another kind", kind.Field, kind.Value)
+	}
+	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		return fmt.Sprintf("a policy has no member %s; it has name, kind, where, all_sites, sites, version and body", field)
+	}
+	return err.Error()
 }
 
 func (a *app) policiesDelete() *cobra.Command {

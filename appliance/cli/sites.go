@@ -20,7 +20,7 @@ func (a *app) sites() *cobra.Command {
 }
 
 func (a *app) sitesList() *cobra.Command {
-	c := leaf("list", "All sites with their status", 0, 0, nil)
+	c := leaf("list", "All sites with their status; vulnerabilities are counted once for a site, however many hosts have them", 0, 0, nil)
 	f := a.formatted(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var sites []schema.Site
@@ -29,7 +29,7 @@ func (a *app) sitesList() *cobra.Command {
 		}
 		return f.print(sites, func() view {
 			v := view{
-				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL", "HIGH", "ALERTS", "LAST FACT", "LOCATION"},
+				head: []string{"NAME", "STATUS", "LINK", "HEALTH", "HOSTS", "CRITICAL CVES", "HIGH CVES", "ALERTS", "LAST FACT", "LOCATION"},
 				wide: []string{"NEWEST ALERT", "LINK SINCE", "REASON", "EXPOSURE AS OF", "REBOOT", "UPDATES", "COMPLIANCE %", "REGION", "COUNTRY", "CITY", "ID"},
 			}
 			for _, s := range sites {
@@ -147,7 +147,7 @@ func (a *app) sitesEnroll() *cobra.Command {
 	c.Flags().StringVar(&body.City, "city", "", "its city")
 	c.Flags().Float64Var(&lat, "lat", 0, "latitude in degrees")
 	c.Flags().Float64Var(&lng, "lng", 0, "longitude in degrees")
-	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, as in 90m; 24h if absent")
+	c.Flags().Var(span{&body.TTL}, "ttl", "how long the token holds, as in 90m or 2d; 24h if absent")
 	c.Flags().StringVar(&address, "controller-url", "", "how the site reaches this controller, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		body.Name = args[0]
@@ -178,6 +178,10 @@ func (a *app) sitesToken() *cobra.Command {
 func (a *app) memberToken(c *cobra.Command, f *format, path string, body any, address string, next func(schema.Token, string) string) error {
 	var token schema.Token
 	server, err := a.post(c, f, path, nil, body, &token)
+	if k := fault.KindOf(err); c.Name() == "enroll" && (k == fault.Exists || k == fault.Conflict && strings.Contains(err.Error(), "already")) {
+		// One that did not enroll yet gets another token so.
+		return fmt.Errorf("%w (if its token was lost or has expired: `skerry %s token %s`)", err, c.Parent().Name(), c.Flags().Arg(0))
+	}
 	if err != nil {
 		return err
 	}

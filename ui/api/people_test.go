@@ -60,3 +60,14 @@ func TestSpansOfTime(t *testing.T) {
 		}
 	}
 }
+
+// What an error says twice at its beginning is said once.
+func TestSaidOnce(t *testing.T) {
+	for text, want := range map[string]string{
+		"retire host: retire host: it reports": "retire host: it reports", "a: b: c": "a: b: c", "x: x: x: y": "x: y", "": "", "name: name": "name: name",
+	} {
+		if got := oneLine(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}

@@ -168,5 +168,16 @@ func tooLong(operation string, most int64) string {
 
 // oneLine keeps an error to one line of a terminal or a log.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	return once(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+}
+
+// once leaves out what an error says twice at its beginning, as in "retire host: retire host: …".
+func once(text string) string {
+	for {
+		head, rest, ok := strings.Cut(text, ": ")
+		if !ok || !strings.HasPrefix(rest, head+": ") {
+			return text
+		}
+		text = rest
+	}
 }
