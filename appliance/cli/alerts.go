@@ -23,7 +23,7 @@ func (a *app) alerts() *cobra.Command {
 func (a *app) alertsList() *cobra.Command {
 	var state, severity, host, rule, site, after string
 	var limit int
-	c := leaf("list", "Alerts, the newest first", 0, 0, nil)
+	c := leaf("list", "Alerts: what is not resolved by severity, else the newest first", 0, 0, nil)
 	f := a.formatted(c)
 	flags := c.Flags()
 	flags.StringVar(&state, "state", "unresolved", "open, acknowledged, resolved, unresolved or all")
@@ -62,7 +62,7 @@ func alertTable(all ...schema.Alert) view {
 	}
 	for _, x := range all {
 		v.add(x.ID, x.OpenedAt, x.Severity, x.State, x.Rule, x.Label, x.Value, x.ID,
-			x.Since, x.LastTrueAt, x.AckAt, x.AckBy, x.AckNote, x.EndAt, x.EndBy, x.Reason, x.EndNote)
+			x.Since, x.LastTrueAt, x.AckAt, personOf(x.AckBy), x.AckNote, x.EndAt, personOf(x.EndBy), x.Reason, x.EndNote)
 	}
 	return v
 }
@@ -101,16 +101,28 @@ func alertSheet(x schema.Alert) view {
 	line("Last true", x.LastTrueAt)
 	if x.AckAt != nil {
 		line("Acknowledged", x.AckAt)
-		line("  by", x.AckBy)
+		line("  by", personOf(x.AckBy))
 		line("  note", x.AckNote)
 	}
 	if x.EndAt != nil {
 		line("Resolved", x.EndAt)
-		line("  by", x.EndBy)
+		line("  by", personOf(x.EndBy))
 		line("  reason", x.Reason)
 		line("  note", x.EndNote)
 	}
 	return v
+}
+
+// personOf names who did something: without the id of the controller that it came through, which tells nobody anything.
+func personOf(actor string) string {
+	above, name, ok := strings.Cut(actor, " ")
+	if !strings.HasPrefix(above, "controller:") {
+		return strings.TrimPrefix(actor, "account:")
+	}
+	if !ok {
+		return "the controller"
+	}
+	return strings.TrimPrefix(name, "account:") + " at the controller"
 }
 
 func (a *app) alertsAct(verb, short string) *cobra.Command {
@@ -196,8 +208,8 @@ func (a *app) rulesPut() *cobra.Command {
 	flags.BoolVar(&site, "of-site", false, "the condition is about the site and not about its hosts, as in: disk.free_percent '<' 10")
 	flags.StringVar(&body.Severity, "severity", "warning", "info, warning or critical")
 	flags.StringVar(&body.Title, "title", "", "one line for people")
-	flags.StringVar(&body.For, "for", "", "how long it must hold before the alert opens, as in 15m; at once if absent")
-	flags.StringVar(&body.Clear, "clear", "", "how long it must not hold before the alert resolves, as in 1m; at once if absent")
+	flags.Var(span{&body.For}, "for", "how long it must hold before the alert opens, as in 15m or 2d; at once if absent")
+	flags.Var(span{&body.Clear}, "clear", "how long it must not hold before the alert resolves, as in 1m; at once if absent")
 	flags.BoolVar(&body.Disabled, "disabled", false, "keep the rule, but do not judge by it")
 	flags.BoolVar(&replace, "replace", false, "in the place of the rule that has the name already")
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -79,7 +79,7 @@ func (a *app) sitesUpdate() *cobra.Command {
 
 func (a *app) sitesTrend() *cobra.Command {
 	var window string
-	c := leaf("trend SITE", "How the sums of a site, or of all, came to be what they are", 1, 1, nil)
+	c := leaf("trend SITE", "How the sums of a site, or of all, came to be what they are; a finding is a vulnerability at one host", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&window, "window", "day", "day (in steps of 5 minutes), month (hours) or years (days)")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -89,8 +89,8 @@ func (a *app) sitesTrend() *cobra.Command {
 		}
 		err := f.print(t, func() view {
 			v := view{
-				head: []string{"AT", "HOSTS", "UP", "LATE", "DOWN", "UNKNOWN", "CRITICAL", "HIGH", "UPDATES", "REBOOT"},
-				wide: []string{"MEDIUM", "LOW", "COMPLIANCE %"},
+				head: []string{"AT", "HOSTS", "UP", "LATE", "DOWN", "UNKNOWN", "CRITICAL FINDINGS", "HIGH FINDINGS", "UPDATES", "REBOOT"},
+				wide: []string{"MEDIUM FINDINGS", "LOW FINDINGS", "COMPLIANCE %"},
 			}
 			for _, p := range t.Points {
 				n := func(status string) any { return p.ByStatus[status] }
