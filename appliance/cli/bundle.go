@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -78,7 +79,12 @@ func (a *app) receive(r io.Reader, file string, mode os.FileMode) (int64, error)
 		return io.Copy(a.out, r)
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), ".part-*")
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, usagef("%s: there is no folder %s", file, filepath.Dir(file))
+	case errors.Is(err, fs.ErrPermission):
+		return 0, usagef("%s: this user may not write to the folder %s", file, filepath.Dir(file))
+	case err != nil:
 		return 0, fmt.Errorf("write %s: %w", file, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
