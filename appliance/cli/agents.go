@@ -46,7 +46,7 @@ func (a *app) agentsEnroll() *cobra.Command {
 	c := leaf("enroll NAME", "Add an agent and print its one-time token", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().BoolVar(&body.Gateway, "gateway", false, "the agent will report on behalf of many hosts")
-	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, as in 90m; 24h if absent")
+	c.Flags().Var(span{&body.TTL}, "ttl", "how long the token holds, as in 90m or 2d; 24h if absent")
 	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		body.Name = args[0]

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ func (a *app) certificates() *cobra.Command {
 	c := leaf("expiring", "Certificates that end soon, the first to end first; a controller asks its sites", 0, 0, nil)
 	f := a.formatted(c)
 	ask := a.ofSites(c)
-	c.Flags().StringVar(&within, "within", "30d", "how far ahead, as 30d or 12h")
+	within = (30 * 24 * time.Hour).String()
+	c.Flags().Var(span{&within}, "within", "how far ahead, as 30d or 12h")
 	c.Flags().BoolVar(&ahead, "ahead", false, "leave out those that have ended already")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		query := ask()

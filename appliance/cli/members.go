@@ -105,7 +105,7 @@ func (a *app) agentsRekey() *cobra.Command {
 		"then on, as its next life, and every other machine with the old key stays refused. Enroll those as new hosts, each with a\n" +
 		"token of its own and an empty data folder."
 	f := a.formatted(c)
-	c.Flags().StringVar(&body.TTL, "ttl", "", "how long the token holds, as in 90m; 24h if absent")
+	c.Flags().Var(span{&body.TTL}, "ttl", "how long the token holds, as in 90m or 2d; 24h if absent")
 	c.Flags().StringVar(&address, "site-url", "", "how the agent reaches this site, for the command that is printed")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return a.memberToken(c, f, "/agents/"+url.PathEscape(args[0])+"/rekey", body, address, joinAgent)

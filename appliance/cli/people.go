@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -64,12 +65,16 @@ func (a *app) accounts() *cobra.Command {
 			return v
 		})
 	}
-	return a.group("accounts", "Who may log in at a server", list, a.accountsAdd())
+	return a.group("accounts", "Who may log in at a server", list,
+		a.accountPassword("add", "Add an account", "new"), a.accountPassword("passwd", "Change the password of an account, which ends its logins", "old"),
+		a.accountState("disable", "Let nobody log in with an account, and end its logins", "Account %s may not log in any more; its logins have ended."),
+		a.accountState("enable", "Let somebody log in with an account again", "Account %s may log in."))
 }
 
-func (a *app) accountsAdd() *cobra.Command {
+// accountPassword gives a password to an account that is not there yet, or to one that is: only says which.
+func (a *app) accountPassword(verb, short, only string) *cobra.Command {
 	var file string
-	c := leaf("add NAME", "Add an account, or change the password of one", 1, 1, nil)
+	c := leaf(verb+" NAME", short, 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&file, "password-file", "", "file with the password (SKERRY_PASSWORD_FILE); absent: it is asked for")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -78,12 +83,38 @@ func (a *app) accountsAdd() *cobra.Command {
 			return err
 		}
 		var done schema.Account
-		if _, err := a.post(c, f, "/accounts", nil, schema.AccountPut{Name: args[0], Password: password}, &done); err != nil {
+		_, err = a.post(c, f, "/accounts", url.Values{only: {"true"}}, schema.AccountPut{Name: args[0], Password: password}, &done)
+		switch {
+		case fault.KindOf(err) == fault.Exists:
+			return fmt.Errorf("%w (`skerry accounts passwd %s`)", err, args[0])
+		case err != nil:
+			return err
+		}
+		return f.print(done, func() view {
+			text := "Account %s may log in."
+			if done.Disabled {
+				text = "Account %s has the new password, but is disabled."
+			}
+			v := view{}
+			v.add(done.Name, fmt.Sprintf(text, done.Name))
+			return v
+		})
+	}
+	return c
+}
+
+// accountState changes whether somebody may log in with an account.
+func (a *app) accountState(verb, short, says string) *cobra.Command {
+	c := leaf(verb+" NAME", short, 1, 1, nil)
+	f := a.formatted(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var done schema.Account
+		if _, err := a.post(c, f, "/accounts/"+url.PathEscape(args[0])+"/"+verb, nil, nil, &done); err != nil {
 			return err
 		}
 		return f.print(done, func() view {
 			v := view{}
-			v.add(done.Name, fmt.Sprintf("Account %s may log in.", done.Name))
+			v.add(done.Name, fmt.Sprintf(says, done.Name))
 			return v
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -88,6 +89,18 @@ func parseAge(text string) (d time.Duration, why, unit string, ok bool) {
 		}
 	}
 	return d, "", "", true
+}
+
+// ParseAge reads a span of time as searches do: 90s, 15m, 24h, 2d, 1w, 1d12h. The error is Invalid and says how to write it.
+func ParseAge(text string) (time.Duration, error) {
+	d, why, _, ok := parseAge(strings.TrimSpace(text))
+	if ok {
+		return d, nil
+	}
+	if why == "" {
+		why = "write it as in 90s, 15m, 24h, 2d or 1w"
+	}
+	return 0, fault.New(fault.Invalid, "", "%q is no span of time: %s", fault.Clip(text, 64), why)
 }
 
 // ageText writes what parseAge reads, in the largest units that fit.

@@ -113,7 +113,7 @@ func (s *Server) putRule(ctx context.Context, in *putRuleInput) (*ruleOutput, er
 		name, text string
 		to         *int64
 	}{{"for", b.For, &r.ForS}, {"clear", b.Clear, &r.ClearS}} {
-		v, err := duration(op, d.name, d.text, 0, 0, alert.MaxWait*time.Second)
+		v, err := duration("body."+d.name, d.text, 0, 0, alert.MaxWait*time.Second)
 		if err != nil {
 			return nil, err
 		}

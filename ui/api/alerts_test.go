@@ -132,7 +132,7 @@ func TestAlertRules(t *testing.T) {
 		"no unit":           {func(p *schema.AlertRulePut) { p.Scope, p.When = "site", "uplink.offline > 15" }, 422, "uplink.offline > 15m"},
 		"scope":             {func(p *schema.AlertRulePut) { p.Scope = "fleet" }, 422, "scope"},
 		"severity":          {func(p *schema.AlertRulePut) { p.Severity = "mild" }, 422, "severity"},
-		"for":               {func(p *schema.AlertRulePut) { p.For = "soon" }, 400, "is not a duration"},
+		"for":               {func(p *schema.AlertRulePut) { p.For = "soon" }, 400, "is no span of time"},
 		"for ever":          {func(p *schema.AlertRulePut) { p.Clear = "1000h" }, 400, "is not between"},
 		"two lines":         {func(p *schema.AlertRulePut) { p.Title = "a\nb" }, 400, "one line"},
 		"long":              {func(p *schema.AlertRulePut) { p.When = strings.Repeat("x ", 4000) }, 422, "when"},

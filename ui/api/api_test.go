@@ -189,7 +189,7 @@ func TestRefusalsHaveOneShape(t *testing.T) {
 		"bad name":              {r.do("POST", "/api/v1/sites", `{"name":"A b"}`), 422, fault.Invalid, `name: `},
 		"out of range":          {r.do("POST", "/api/v1/sites", `{"name":"a","lat":91,"lng":0}`), 422, fault.Invalid, "lat: "},
 		"half a position":       {r.do("POST", "/api/v1/sites", `{"name":"a","lat":1}`), 400, fault.Invalid, "both or neither"},
-		"bad duration":          {r.do("POST", "/api/v1/sites", `{"name":"a","ttl":"1 day"}`), 400, fault.Invalid, "90m or 24h"},
+		"bad duration":          {r.do("POST", "/api/v1/sites", `{"name":"a","ttl":"soon"}`), 400, fault.Invalid, "as in 90s, 15m, 24h, 2d or 1w"},
 		"unknown parameter":     {r.do("GET", "/api/v1/hosts?colour=red", nil), 422, fault.Invalid, "colour"},
 		"unknown status":        {r.do("GET", "/api/v1/hosts?q=status:green", nil), 422, fault.Invalid, "green"},
 		"too large":             {r.do("POST", "/api/v1/sites", `{"name":"`+long+`"}`), 413, fault.TooLarge, ""},

@@ -107,7 +107,7 @@ func (s *Server) inviteController(ctx context.Context, in *inviteControllerInput
 	if err != nil {
 		return nil, err
 	}
-	ttl, err := duration(op, "ttl", in.Body.TTL, groupTokenTTL, minGroupTokenTTL, maxGroupTokenTTL)
+	ttl, err := duration("body.ttl", in.Body.TTL, groupTokenTTL, minGroupTokenTTL, maxGroupTokenTTL)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (s *Server) getCommand(ctx context.Context, in *commandInput) (*out[schema.
 	if err != nil {
 		return nil, fault.New(fault.Invalid, op, "%w", err)
 	}
-	wait, err := duration(op, "wait", in.Wait, 0, 0, maxWait)
+	wait, err := duration("query.wait", in.Wait, 0, 0, maxWait)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ type commandOutput struct {
 
 func (s *Server) dispatch(ctx context.Context, in *dispatchInput) (*commandOutput, error) {
 	const op = "dispatch command"
-	ttl, err := duration(op, "ttl", in.Body.TTL, commandTTL, minCommandTTL, maxCommandTTL)
+	ttl, err := duration("body.ttl", in.Body.TTL, commandTTL, minCommandTTL, maxCommandTTL)
 	if err != nil {
 		return nil, err
 	}

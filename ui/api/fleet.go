@@ -142,17 +142,12 @@ func (s *Server) certificatesExpiring(ctx context.Context, in *expiringInput) (*
 
 // ahead reads a duration, which may be in days.
 func ahead(text string) (time.Duration, error) {
-	bad := parameter("within", quoted(text)+" is no time ahead: write it as 30d or 720h, up to 36600d")
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		hours, err := time.ParseDuration(days + "h")
-		if err != nil || hours < 0 || hours > maxWithin/24 {
-			return 0, bad
-		}
-		return hours * 24, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > maxWithin {
-		return 0, bad
+	d, err := query.ParseAge(text)
+	switch {
+	case err != nil:
+		return 0, parameter("within", err.Error())
+	case d > maxWithin:
+		return 0, parameter("within", quoted(text)+" is too far ahead: up to 36600d")
 	}
 	return d, nil
 }

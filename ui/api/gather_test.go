@@ -155,7 +155,7 @@ func TestGatherNamesThePartial(t *testing.T) {
 			r.refused(r.do("GET", "/api/v1/packages/where?name=bash&site=nowhere", nil), 404, fault.NotFound, `no site "nowhere"`)
 			r.refused(r.do("GET", "/api/v1/packages/where?name=bash&op=lt", nil), 422, fault.Invalid, "belong together")
 			r.refused(r.do("GET", "/api/v1/packages/where?name=bash&cursor=@", nil), 422, fault.Invalid, "not the next of a page")
-			r.refused(r.do("GET", "/api/v1/certificates/expiring?within=soon", nil), 422, fault.Invalid, "no time ahead")
+			r.refused(r.do("GET", "/api/v1/certificates/expiring?within=soon", nil), 422, fault.Invalid, "no span of time")
 		})
 	}
 }

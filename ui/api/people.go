@@ -53,7 +53,11 @@ func (s *Server) listAccounts(_ context.Context, _ *none) (*out[[]schema.Account
 	return &out[[]schema.Account]{Body: rows}, nil
 }
 
-type accountInput struct{ Body schema.AccountPut }
+type accountInput struct {
+	New  bool `query:"new" doc:"refuse where there is an account of that name already"`
+	Old  bool `query:"old" doc:"refuse where there is no account of that name yet"`
+	Body schema.AccountPut
+}
 
 type accountOutput struct {
 	Status int
@@ -61,11 +65,16 @@ type accountOutput struct {
 }
 
 func (s *Server) putAccount(ctx context.Context, in *accountInput) (*accountOutput, error) {
-	hash, err := s.hashPassword(ctx, in.Body.Password)
-	if err != nil {
-		return nil, err
-	}
 	was, known, err := s.account(in.Body.Name)
+	switch {
+	case err != nil:
+		return nil, err
+	case known && in.New:
+		return nil, fault.New(fault.Exists, "add account", "there is an account %q already: change its password, or choose another name", in.Body.Name)
+	case !known && in.Old:
+		return nil, noNamed("account", in.Body.Name)
+	}
+	hash, err := s.hashPassword(ctx, in.Body.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -79,4 +88,42 @@ func (s *Server) putAccount(ctx context.Context, in *accountInput) (*accountOutp
 	}
 	s.sessions.forget()
 	return &accountOutput{Status: status, Body: schema.Account{Name: row.Name, CreatedAt: row.CreatedAt.Std(), Disabled: row.Disabled}}, nil
+}
+
+type accountName struct {
+	Name string `path:"name" maxLength:"64"`
+}
+
+// disableAccount ends the logins of an account and lets nobody log in with it.
+func (s *Server) disableAccount(ctx context.Context, in *accountName) (*out[schema.Account], error) {
+	return s.accountTo(ctx, in.Name, true)
+}
+
+func (s *Server) enableAccount(ctx context.Context, in *accountName) (*out[schema.Account], error) {
+	return s.accountTo(ctx, in.Name, false)
+}
+
+// accountTo changes whether somebody may log in with an account. That it is so already is no error.
+func (s *Server) accountTo(ctx context.Context, name string, disabled bool) (*out[schema.Account], error) {
+	row, known, err := s.account(name)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, noNamed("account", name)
+	}
+	if row.Disabled != disabled {
+		row.Disabled = disabled
+		action := "account.enable"
+		if disabled {
+			action = "account.disable"
+		}
+		stamp := s.stamp(ctx)
+		err := s.c.Proposer.Propose(ctx, model.PutAccount{Stamp: stamp, Account: row}, model.Note{Stamp: stamp, Action: action, Object: name, OK: true})
+		if err != nil {
+			return nil, fault.Wrap("change account", err)
+		}
+		s.sessions.forget()
+	}
+	return &out[schema.Account]{Body: schema.Account{Name: row.Name, CreatedAt: row.CreatedAt.Std(), Disabled: row.Disabled}}, nil
 }

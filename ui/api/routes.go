@@ -71,6 +71,8 @@ func (s *Server) routes() {
 	op(s, http.MethodGet, "/audit", "list-audit", "The audit record, newest first", s.listAudit)
 	op(s, http.MethodGet, "/accounts", "list-accounts", "Who may log in", s.listAccounts)
 	op(s, http.MethodPost, "/accounts", "put-account", "Add an account or change its password", s.putAccount)
+	op(s, http.MethodPost, "/accounts/{name}/disable", "disable-account", "Let nobody log in with an account, and end its logins", s.disableAccount)
+	op(s, http.MethodPost, "/accounts/{name}/enable", "enable-account", "Let somebody log in with an account again", s.enableAccount)
 }
 
 // directoryRoutes is the operations on all hosts at once.

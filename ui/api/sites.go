@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -201,7 +203,7 @@ func (s *Server) invite(ctx context.Context, m model.Member, site *model.Site, t
 
 // token makes a token for a member, whose hash keep stores.
 func (s *Server) token(ctx context.Context, op string, m model.Member, ttl string, keep func(hash string, expires model.Time) error) (*tokenOutput, error) {
-	life, err := duration(op, "ttl", ttl, tokenTTL, time.Second, maxTokenTTL)
+	life, err := duration("body.ttl", ttl, tokenTTL, time.Second, maxTokenTTL)
 	if err != nil {
 		return nil, err
 	}
@@ -248,16 +250,25 @@ func (s *Server) newID() ([16]byte, error) {
 }
 
 // duration reads an optional duration between least and most.
-func duration(op, name, text string, absent, least, most time.Duration) (time.Duration, error) {
+func duration(location, text string, absent, least, most time.Duration) (time.Duration, error) {
 	if text == "" {
 		return absent, nil
 	}
-	d, err := time.ParseDuration(text)
+	_, name, _ := strings.Cut(location, ".")
+	wrong := func(format string, args ...any) error {
+		p := newProblem(http.StatusBadRequest, fault.Invalid, oneLine(name+": "+fmt.Sprintf(format, args...)))
+		p.Errors = []schema.ProblemError{{Location: location, Message: p.Detail}}
+		return p
+	}
+	d, err := query.ParseAge(text)
 	if err != nil {
-		return 0, fault.New(fault.Invalid, op, "%s: %q is not a duration: write it as in 90m or 24h", name, text)
+		if d, perr := time.ParseDuration(text); perr == nil && d >= least && d <= most { // a part of a second
+			return d, nil
+		}
+		return 0, wrong("%v", err)
 	}
 	if d < least || d > most {
-		return 0, fault.New(fault.Invalid, op, "%s: %s is not between %s and %s", name, d, least, most)
+		return 0, wrong("%s is not between %s and %s", text, least, most)
 	}
 	return d, nil
 }
