@@ -12,8 +12,16 @@ import (
 func FuzzQuestions(f *testing.F) {
 	const id = "01a20040-fb75-730c-bccb-877490036495"
 	for _, s := range [][6]string{
-		{}, {"5"}, {"0"}, {"-1"}, {"5000000"}, {"5", "name:web-*", "openssl", "3.0.2-0ubuntu1", "lt", "web-1\x00x"},
-		{"5", "status:(", "", "", "", id}, {"5", "", "a", "1", "xx", ""}, {"5", "", "a", "", "lt", ""}, {"9223372036854775808", "\xff", "\r\n", "\x1b[2J", "ge", id},
+		{},
+		{"5"},
+		{"0"},
+		{"-1"},
+		{"5000000"},
+		{"5", "name:web-*", "openssl", "3.0.2-0ubuntu1", "lt", "web-1\x00x"},
+		{"5", "status:(", "", "", "", id},
+		{"5", "", "a", "1", "xx", ""},
+		{"5", "", "a", "", "lt", ""},
+		{"9223372036854775808", "\xff", "\r\n", "\x1b[2J", "ge", id},
 		{"5", strings.Repeat("a", 5000), strings.Repeat("b", 5000), strings.Repeat("c", 5000), "eq", strings.Repeat("d", 5000)},
 		{"5", "open,acknowledged", "critical", "2026-01-02T03:04:05.000Z", "eq", id},
 	} {
