@@ -68,7 +68,13 @@ func TestPowerCutMissesNothing(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cuts = append(cuts, cut{disk.Crash(0, seed), logs[len(logs)-1].Index, logs[len(logs)-1].Index})
+	var last uint64 // what is no command at the end of a log leaves no trace in the store
+	for _, l := range logs {
+		if l.Type == raft.LogCommand {
+			last = l.Index
+		}
+	}
+	cuts = append(cuts, cut{disk.Crash(0, seed), last, last})
 
 	lost := 0
 	for i, c := range cuts {
