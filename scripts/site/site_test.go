@@ -72,7 +72,7 @@ func run(t *testing.T, part string, want ...string) {
 }
 
 func TestAgents(t *testing.T) {
-	run(t, "agents", "missed: 0", "not up at some moment: 0 hosts")
+	run(t, "agents", "missed: 0", "late or down at some moment: 0 hosts")
 }
 
 func TestFirstReport(t *testing.T) {

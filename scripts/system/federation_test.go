@@ -143,7 +143,7 @@ func TestFederation(t *testing.T) {
 		return s.Hosts == 61 && s.Exposure != nil && s.Exposure.MatchedHosts == 1+w.inventoried(60), nil
 	})
 	w.until("what the agent saw while nobody listened", func() (bool, error) {
-		err := w.Ask(w.ctx, "hq", &me, "hosts", "get", agent.ID)
+		err := w.Ask(w.ctx, "berlin", &me, "hosts", "get", agent.ID)
 		return err == nil && me.AsOf.Facts.After(gone) && me.AsOf.Facts.Before(back), err
 	})
 	w.until("empty outboxes", func() (bool, error) {

@@ -263,8 +263,13 @@ func (w *world) sameHosts(hq, site *index.View, id model.SiteID, want int) {
 		if err != nil || !ok {
 			return fmt.Errorf("host %s (%s) of the site is not at the controller: %w", h.ID, h.Hostname, err)
 		}
-		// That a host is still there is news at the site alone.
-		h.LastSeen, h.StatusAt, got.LastSeen, got.StatusAt = 0, 0, 0, 0
+		// That a host is still there, and still what it was, is news at the site alone.
+		if got.FactsAt > h.FactsAt || got.PackagesAt > h.PackagesAt || got.CertificatesAt > h.CertificatesAt {
+			return fmt.Errorf("the controller has host %s as of a later look than its site", h.ID)
+		}
+		for _, r := range []*model.Host{&h, &got} {
+			r.LastSeen, r.StatusAt, r.FactsAt, r.PackagesAt, r.CertificatesAt = 0, 0, 0, 0, 0
+		}
 		x, err := model.Encode(h)
 		w.ok(err)
 		y, err := model.Encode(got)
