@@ -23,6 +23,7 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm"
 	"github.com/skerryhq/skerry/storage/index"
+	"go.uber.org/goleak"
 )
 
 // stream is a StreamLayer over plain TCP.
@@ -336,7 +337,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	// Raft never answers a barrier that it had under way when it was shut down.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/skerryhq/skerry/raftfsm/node.(*Node).Barrier.func1"))
 }
 
 // crashChild proposes for ever, four callers at once, and says each number once it is through.
