@@ -67,7 +67,7 @@ func Run(ctx context.Context, c config.Config, o Options) (err error) {
 		return fault.New(fault.ReadOnly, "open the data folder", "%w; make it writable for this user or set data: to another folder", err)
 	}
 	k := newController(c, o)
-	k.heap.Follow(0)
+	serve.HoldHeap()
 	defer func() { err = k.advise(errors.Join(err, k.close())) }()
 	if err := k.open(ctx, tcp); err != nil {
 		return err
@@ -102,7 +102,6 @@ type controller struct {
 	sites   *hub.Hub
 	links   *links
 	tellers *tellers
-	heap    serve.Heap
 	reach   *serve.Reach
 	policy  node.Policy   // zero: the default; tests are quicker
 	clears  time.Duration // between two looks for what was removed; zero: clearEvery
@@ -312,11 +311,9 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	g.Go(func() error { return k.tellers.run(ctx) })
 	g.Go(func() error { return k.wanted(ctx) })
 	g.Go(func() error {
-		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m *model.Member) {
-			k.heap.Follow(1)
-			k.door.Ended(k.sites.Serve(ctx, l, m)) // it logs why
-			k.heap.Follow(-1)
-			k.links.look(m.ID)
+		return k.door.Serve(ctx, socket, a, joins, k.rows, k.log, func(ctx context.Context, l *link.Session, m *model.Member) error {
+			defer k.links.look(m.ID)
+			return k.sites.Serve(ctx, l, m)
 		})
 	})
 	if k.opts.Ready != nil {

@@ -54,6 +54,7 @@ type Door struct {
 	Node *tls.Certificate
 
 	refused admissions
+	heap    heap
 }
 
 // OpenDoor puts the protocols on tcp, which it takes over.
@@ -152,9 +153,9 @@ func (d *Door) Admit(ctx context.Context, rows Rows, peer link.Peer) (model.Memb
 }
 
 // Run serves the door, the local socket and the members' links until ctx ends or one of them fails.
-// session is called with each link of an admitted member.
+// session is called with each link of an admitted member, and returns why it ended.
 func (d *Door) Run(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
-	session func(context.Context, *link.Session, *model.Member),
+	session func(context.Context, *link.Session, *model.Member) error,
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.Server.Run(ctx) })
@@ -175,9 +176,16 @@ func (d *Door) admitted(ctx context.Context, rows Rows, s *link.Session, log *sl
 	return &m
 }
 
+// carry runs a link, which counts for the heap while it lasts, and counts why it ended.
+func (d *Door) carry(ctx context.Context, s *link.Session, m *model.Member, session func(context.Context, *link.Session, *model.Member) error) {
+	d.heap.follow(1)
+	defer d.heap.follow(-1)
+	d.Ended(session(ctx, s, m))
+}
+
 // Serve is Run for a door whose Server runs already.
 func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, joins *enroll.Server, rows Rows, log *slog.Logger,
-	session func(context.Context, *link.Session, *model.Member),
+	session func(context.Context, *link.Session, *model.Member) error,
 ) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.Serve(ctx, d.Web) })
@@ -187,7 +195,7 @@ func (d *Door) Serve(ctx context.Context, socket net.Listener, a *api.Server, jo
 		conf := link.AcceptConfig{Log: log, Admit: func(ctx context.Context, p link.Peer) error { _, err := d.Admit(ctx, rows, p); return err }}
 		return link.Sessions(ctx, d.Links, maxLinks(), conf, func(ctx context.Context, s *link.Session) {
 			if m := d.admitted(ctx, rows, s, log); m != nil {
-				session(ctx, s, m)
+				d.carry(ctx, s, m, session)
 			}
 		})
 	})

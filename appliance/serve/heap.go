@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// Heap sets how much a server's memory may grow before what is no longer needed is collected.
+// heap sets how much a server's memory may grow before what is no longer needed is collected.
 //
 // Most of that memory lives as long as the process: the directory, and some 45 KB for each link. Letting it double before
 // it is collected, as Go does, would double the machine that a server needs. With many links it is collected more
 // often still: what they hold is found quickly, and they make little of what is to be collected. GOGC in the environment
-// takes the place of all this. The zero Heap is ready; there is one in a process.
-type Heap struct {
+// takes the place of all this. A Door has one, and its zero is ready.
+type heap struct {
 	mu      sync.Mutex // guards what follows
 	links   int
 	percent int
@@ -33,8 +33,12 @@ func percentFor(links int) int {
 	return usualPercent - fall/2*2
 }
 
-// Follow counts links that came, or went; 0 at the start.
-func (c *Heap) Follow(links int) {
+// HoldHeap has the heap of this process grow as that of a server without links. To be called before its stores are opened:
+// what is read then is most of what stays.
+func HoldHeap() { new(heap).follow(0) }
+
+// follow counts links that came, or went.
+func (c *heap) follow(links int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.links += links

@@ -19,22 +19,22 @@ func TestHeapFollows(t *testing.T) {
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)
 	is := func() int { p := debug.SetGCPercent(100); debug.SetGCPercent(p); return p }
-	var c Heap
-	c.Follow(0)
+	var c heap
+	c.follow(0)
 	first := is()
 	for range 6000 {
-		c.Follow(1)
+		c.follow(1)
 	}
 	most := is()
 	for range 6000 {
-		c.Follow(-1)
+		c.follow(-1)
 	}
 	if last := is(); first != 30 || most != 10 || last != 30 {
 		t.Errorf("%d, with 6,000 links %d, without them again %d", first, most, last)
 	}
 	t.Setenv("GOGC", "77")
 	for range 6000 {
-		c.Follow(1)
+		c.follow(1)
 	}
 	if is() != 30 {
 		t.Error("GOGC of the environment is not heeded")

@@ -134,7 +134,6 @@ type site struct {
 	clock   *clock.Clock
 	space   *space.Space
 	rows    serve.Rows
-	heap    serve.Heap
 	detail  *detail.Store
 	outbox  *queue.Queue
 	up      *uplink.Link          // nil while not enrolled
@@ -157,8 +156,8 @@ type site struct {
 }
 
 func run(ctx context.Context, c config.Config, o Options, tcp net.Listener) (err error) {
+	serve.HoldHeap()
 	s := &site{Config: c, opts: o, log: o.Log, metrics: serve.NewMetrics(model.RoleSite, o.Version), started: time.Now(), enroll: make(chan struct{})}
-	s.heap.Follow(0)
 	s.id, err = enroll.LoadIdentity(identityDir(c))
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
@@ -393,8 +392,8 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return err
 	}
 	g.Go(func() error {
-		return door.Run(ctx, socket, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) {
-			door.Ended(s.hub.Serve(ctx, l, m)) // it logs why
+		return door.Run(ctx, socket, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) error {
+			return s.hub.Serve(ctx, l, m)
 		})
 	})
 	return nil
