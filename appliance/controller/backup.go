@@ -204,7 +204,7 @@ func (s BackupSource) info() (BackupInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	nodes, err := v.Members(model.MemberController)
+	nodes, err := v.Living(model.MemberController)
 	if err != nil {
 		return info, err
 	}

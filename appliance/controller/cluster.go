@@ -88,8 +88,7 @@ func (c cluster) member(m node.Member, s node.Status, now time.Time) schema.Clus
 func (c cluster) controllers() ([]model.Member, error) {
 	v := c.rows.Store.View()
 	defer v.Close()
-	all, err := v.Members(model.MemberController)
-	return slices.DeleteFunc(all, func(m model.Member) bool { return m.Status == model.MemberRemoved }), err
+	return v.Living(model.MemberController)
 }
 
 // Token implements api.Group.

@@ -53,35 +53,30 @@ func (k *controller) clearSites(ctx context.Context) error {
 func (k *controller) leftovers() (out []model.SiteID, err error) {
 	v := k.rows.Store.View()
 	defer v.Close()
-	members, err := v.Members(model.MemberSite)
-	if err != nil {
-		return nil, err
-	}
 	rows, err := rowsOf(v)
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range members {
+	err = v.EachMember(model.MemberSite, func(m model.Member) error {
 		if m.Status != model.MemberRemoved {
-			continue
+			return nil
 		}
-		n, _, err := v.Counts(model.SiteID(m.ID))
+		site := model.SiteID(m.ID)
+		n, _, err := v.Counts(site)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		items, _, err := v.Directives(m.ID, 0, 1, 1, false)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		more, err := rows(model.SiteID(m.ID))
-		if err != nil {
-			return nil, err
-		}
+		more, err := rows(site)
 		if n.Hosts > 0 || len(items) > 0 || more {
-			out = append(out, model.SiteID(m.ID))
+			out = append(out, site)
 		}
-	}
-	return out, nil
+		return err
+	})
+	return out, err
 }
 
 // rowsOf returns what reports whether there is something of a site that model.ClearSite takes away.

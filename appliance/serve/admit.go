@@ -7,7 +7,6 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
-	"github.com/skerryhq/skerry/storage/index"
 	"github.com/skerryhq/skerry/sync/hub"
 	"github.com/skerryhq/skerry/sync/link"
 )
@@ -116,19 +115,22 @@ func (a *admissions) find(rows Rows, pin string) (model.Member, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if now := time.Now(); a.past == nil || now.Sub(a.at) >= pastFor {
-		members, err := look(rows, func(v *index.View) ([]model.Member, error) { return v.Members("") })
+		past := map[string]model.Member{}
+		v := rows.Store.View()
+		defer v.Close()
+		err := v.EachMember("", func(m model.Member) error {
+			if m.Status == model.MemberRemoved && m.Pin != "" {
+				past[m.Pin] = m
+			}
+			for _, pin := range m.Void {
+				past[pin] = m
+			}
+			return nil
+		})
 		if err != nil {
 			return model.Member{}, false
 		}
-		a.past, a.at = map[string]model.Member{}, now
-		for _, m := range members {
-			if m.Status == model.MemberRemoved && m.Pin != "" {
-				a.past[m.Pin] = m
-			}
-			for _, pin := range m.Void {
-				a.past[pin] = m
-			}
-		}
+		a.past, a.at = past, now
 	}
 	m, ok := a.past[pin]
 	return m, ok
