@@ -114,9 +114,48 @@ type Advisory struct {
 	Summary   string     `json:"summary,omitzero"`  // at most 1,024 bytes
 	Severity  []Score    `json:"severity,omitzero"` // for all of Affected that have none of their own
 	Affected  []Affected `json:"affected,omitzero"`
-	// Cursor is the place of this record's newest change in the log of the group that made it.
+	CWEs      []string   `json:"cwes,omitzero"` // sorted, as CWE-79
+	// Exploit is what the source knows of attacks; nil: it says nothing of them.
+	Exploit *Exploit `json:"exploit,omitzero"`
+	// Statements say of products whether the vulnerability concerns them (VEX).
+	Statements []Statement `json:"statements,omitzero"`
+	// Cursor is the place of this record's newest change in the log of this server's group.
 	Cursor Cursor `json:"cursor,omitzero"`
+	// Origin is whose bundle brought the record as it is; zero: it was ingested here.
+	Origin NodeID `json:"origin,omitzero"`
 }
+
+// Exploit is what is known of attacks on a vulnerability: CISA's catalog of known exploited ones (KEV,
+// cisa.gov/known-exploited-vulnerabilities-catalog) and the exploit prediction score (EPSS, first.org/epss).
+type Exploit struct {
+	Known       Time    `json:"known,omitzero"` // when it came into the catalog; zero: it is not in it
+	Due         Time    `json:"due,omitzero"`   // by when the catalog wants it mended
+	Ransomware  bool    `json:"ransomware,omitzero"`
+	Probability float64 `json:"probability,omitzero"` // EPSS, 0 to 1: of an attack within 30 days
+	Percentile  float64 `json:"percentile,omitzero"`  // EPSS, 0 to 1
+	ScoredAt    Time    `json:"scored_at,omitzero"`   // the day of the score; zero: there is none
+}
+
+// Statement is what an author says of some products and the record's vulnerability, as OpenVEX 0.2.0 and the CSAF 2.0
+// VEX profile have it.
+type Statement struct {
+	Products      []string        `json:"products"` // package URLs, sorted; one without a version is of every version
+	Status        StatementStatus `json:"status"`
+	Justification string          `json:"justification,omitzero"` // the word of OpenVEX, section "Status Justifications"
+	Note          string          `json:"note,omitzero"`          // at most 1,024 bytes
+	At            Time            `json:"at,omitzero"`
+}
+
+// StatementStatus is the status of a Statement.
+type StatementStatus string
+
+// The statuses, with the names of OpenVEX.
+const (
+	StatementNotAffected StatementStatus = "not_affected"
+	StatementAffected    StatementStatus = "affected"
+	StatementFixed       StatementStatus = "fixed"
+	StatementUnderReview StatementStatus = "under_investigation"
+)
 
 // Score is one severity statement: a CVSS vector, or a source's own word.
 type Score struct {
@@ -131,6 +170,10 @@ type Affected struct {
 	Ranges    []Range  `json:"ranges,omitzero"`
 	Versions  []string `json:"versions,omitzero"` // exact versions, beside the ranges
 	Severity  []Score  `json:"severity,omitzero"`
+	// Modules are the module streams (NAME:STREAM, sorted) that the entry is about, where the ecosystem has them.
+	Modules []string `json:"modules,omitzero"`
+	// Outside says that the source has no authority for this ecosystem: the entry is kept and shown, and never matched.
+	Outside bool `json:"outside,omitzero"`
 }
 
 // Range is a list of events along one version order.

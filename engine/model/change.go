@@ -1,5 +1,7 @@
 package model
 
+import "time"
+
 // Change is everything that can happen to the state of the world. The set is closed: engine/apply
 // switches over it, raftfsm/entry numbers it, and CONTRIBUTING.md has the checklist for adding one.
 //
@@ -55,6 +57,22 @@ const (
 	TagIntroduced      Tag = 37
 	TagAskAlert        Tag = 38
 	TagClearSite       Tag = 39
+
+	TagStage          Tag = 40
+	TagCommit         Tag = 41
+	TagAbandon        Tag = 42
+	TagPutPartner     Tag = 43
+	TagDropPartner    Tag = 44
+	TagPutAcceptance  Tag = 45
+	TagDropAcceptance Tag = 46
+	TagPutAuthority   Tag = 47
+)
+
+// How a run of advisory changes came about; Commit.Kind.
+const (
+	RunIngest = "ingest" // an operator's files
+	RunPull   = "pull"   // a source that is fetched on schedule
+	RunImport = "import" // a bundle
 )
 
 // Stamp says who made a change and when.
@@ -112,6 +130,70 @@ type Advisories struct {
 	Keep bool `json:"keep,omitzero"`
 }
 
+// Stage keeps a part of a run of advisory changes aside; nothing of it is seen until Commit takes in the whole run. Part
+// 0 begins a run. One run is open at a time: another one that begins takes the place of a run whose last part is older than
+// RunPatience, and is refused as fault.Conflict before. The same part again changes nothing.
+type Stage struct {
+	Stamp
+	Run    string        `json:"run"`  // 1 to 128 bytes; made by the proposer
+	Part   int           `json:"part"` // rising by one from 0
+	Put    []Advisory    `json:"put,omitzero"`
+	Delete []AdvisoryKey `json:"delete,omitzero"`
+}
+
+// RunPatience is how long an open run may stay silent before another may take its place.
+const RunPatience = 2 * time.Minute
+
+// Commit takes in all parts of a run at once, and ends it: the records, what they do to canonicals, the record of the import and a
+// new generation become visible together. A run without parts (Parts is 0) records that an import brought nothing new. The
+// same run again changes nothing.
+type Commit struct {
+	Stamp
+	Run      string            `json:"run"`
+	Parts    int               `json:"parts"`
+	Kind     string            `json:"kind"` // RunIngest, RunPull, RunImport
+	Imported *Imported         `json:"imported,omitzero"`
+	Detail   map[string]string `json:"detail,omitzero"` // for the audit record
+}
+
+// Abandon drops an open run; one that is not there is no error.
+type Abandon struct {
+	Stamp
+	Run string `json:"run"`
+}
+
+// PutPartner adds or replaces what is allowed of an origin's bundles.
+type PutPartner struct {
+	Stamp
+	Partner Partner `json:"partner"` // At is set from the stamp
+}
+
+// DropPartner forgets a Partner; one that is not there is no error.
+type DropPartner struct {
+	Stamp
+	Name string `json:"name"`
+}
+
+// PutAcceptance stores a signed acceptance and sends it down. Whether its signature holds is for those who use it.
+type PutAcceptance struct {
+	Stamp
+	Acceptance Acceptance `json:"acceptance"`
+}
+
+// DropAcceptance takes an acceptance back, here and below; one that is not there is no error.
+type DropAcceptance struct {
+	Stamp
+	ID string `json:"id"`
+}
+
+// PutAuthority says for which ecosystems a source may speak, in place of what is built in; no ecosystem: as it is built in.
+// Records that are there keep their Affected.Outside until they are ingested again.
+type PutAuthority struct {
+	Stamp
+	Source     string   `json:"source"`
+	Ecosystems []string `json:"ecosystems,omitzero"` // without releases, as Debian; "*" is all
+}
+
 // Generation ends a run of Advisories changes: what came before belongs together, and everything is
 // to be matched against it. Imported is set where the run was a bundle.
 type Generation struct {
@@ -132,6 +214,17 @@ type Imported struct {
 	Updated    int    `json:"updated"`
 	Skipped    int    `json:"skipped"`
 	Deleted    int    `json:"deleted"`
+
+	// The result on canonicals, set by apply: canonicals made, changed and gone, and edges that were not there before.
+	CanonicalCreated int `json:"canonical_created,omitzero"`
+	CanonicalUpdated int `json:"canonical_updated,omitzero"`
+	CanonicalDeleted int `json:"canonical_deleted,omitzero"`
+	EdgesAdded       int `json:"edges_added,omitzero"`
+
+	Unsigned    bool         `json:"unsigned,omitzero"` // the signature was not asked for
+	OnConflict  string       `json:"on_conflict,omitzero"`
+	Differences []Difference `json:"differences,omitzero"` // the first MaxDifferences
+	DifferenceN int          `json:"difference_n,omitzero"`
 }
 
 // Matched stores the findings of inventories and the counts on their hosts.
@@ -313,3 +406,27 @@ func (RemoveMember) Tag() Tag  { return TagRemoveMember }
 func (PutController) Tag() Tag { return TagPutController }
 func (PutSecret) Tag() Tag     { return TagPutSecret }
 func (Overtaken) Tag() Tag     { return TagOvertaken }
+
+// Tag implements Change.
+func (Stage) Tag() Tag { return TagStage }
+
+// Tag implements Change.
+func (Commit) Tag() Tag { return TagCommit }
+
+// Tag implements Change.
+func (Abandon) Tag() Tag { return TagAbandon }
+
+// Tag implements Change.
+func (PutPartner) Tag() Tag { return TagPutPartner }
+
+// Tag implements Change.
+func (DropPartner) Tag() Tag { return TagDropPartner }
+
+// Tag implements Change.
+func (PutAcceptance) Tag() Tag { return TagPutAcceptance }
+
+// Tag implements Change.
+func (DropAcceptance) Tag() Tag { return TagDropAcceptance }
+
+// Tag implements Change.
+func (PutAuthority) Tag() Tag { return TagPutAuthority }

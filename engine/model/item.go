@@ -37,6 +37,10 @@ const (
 	ItemSigner       ItemKind = "signer"        // SignerKey; key: its id; newest wins
 	ItemOrder        ItemKind = "order"         // Order; key: command id; an event
 	ItemGeneration   ItemKind = "generation"    // no payload; key: "generation": the advisories before it belong together
+	ItemShelf        ItemKind = "shelf"         // Cursor; key: "shelf"; newest wins: how far the advisories of the tier above go
+	ItemAcceptance   ItemKind = "acceptance"    // Acceptance; key: "acceptance:" and its id; newest wins
+	ItemAcceptGone   ItemKind = "accept_gone"   // no payload; key: as of ItemAcceptance, whose place it takes
+	ItemAuthority    ItemKind = "authority"     // PutAuthority; key: "authority:" and the source; newest wins
 	ItemPolicy       ItemKind = "policy"        // Policy; key: its id; newest wins
 	ItemPolicyGone   ItemKind = "policy_gone"   // no payload; key: its id; takes the place of ItemPolicy
 	ItemRule         ItemKind = "rule"          // Rule; key: "rule:" and its name; newest wins

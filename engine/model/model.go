@@ -297,7 +297,19 @@ type SignerKey struct {
 	Public  string `json:"public"` // PEM, ECDSA P-256
 	AddedAt Time   `json:"added_at"`
 	Revoked bool   `json:"revoked,omitzero"`
+	// Purposes are what it may sign, of PurposeFederation and PurposeAcceptance, sorted; empty: PurposeFederation.
+	Purposes []string `json:"purposes,omitzero"`
+	// RetiresAt is from when its signatures are not taken any more, because another key takes its place; zero: never.
+	RetiresAt Time `json:"retires_at,omitzero"`
+	// Successor is the id of the key that takes its place; empty: none.
+	Successor string `json:"successor,omitzero"`
 }
+
+// What a SignerKey may sign.
+const (
+	PurposeFederation = "federation" // bundles
+	PurposeAcceptance = "acceptance" // acceptances of risks
+)
 
 // AuditEntry is one line of the record nobody can rewrite: each entry holds the hash of the one
 // before it.

@@ -5,6 +5,8 @@ type AdvisoryChange struct {
 	Key      AdvisoryKey
 	Cursor   Cursor
 	Advisory *Advisory // nil: removed
+	// Canonical is the id of the canonical that the record belongs to; empty for one that was removed.
+	Canonical string
 }
 
 // ImportRecord is one bundle that was taken in.

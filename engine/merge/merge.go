@@ -1,0 +1,100 @@
+// Package merge joins the records of all sources that speak of one vulnerability into one canonical, and says why.
+//
+// It owns the identity of canonicals (the merge hash), the rule by which records are joined, and which source wins which
+// field. Records are joined by their aliases alone, never by names, texts or dates, and no group ever holds two CVEs: what
+// would join them stands alone, with its reason. The same records give the same groups in whatever order they came.
+// It never reads a store on its own, and never changes a record. DESIGN.md has the rule for people.
+package merge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// Scheme names the version of the rule and of the struct that is hashed. A new one gives every canonical a new hash.
+const Scheme = "skerry-canonical/1"
+
+// Hash returns the merge hash of the canonical with that id: "sha256:" and the hex SHA-256 of
+// {"scheme":"skerry-canonical/1","id":ID} in the form of RFC 8785.
+func Hash(id string) string {
+	b, err := model.Encode(struct {
+		ID     string `json:"id"`
+		Scheme string `json:"scheme"`
+	}{id, Scheme})
+	if err != nil { // an id is printable ASCII
+		panic(err)
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Record is what grouping looks at of an advisory.
+type Record struct {
+	model.AdvisoryKey
+	IDs  []string // its own id without the suffix of a second record, then its aliases; each once, in whatever case
+	Fact string   // the CVE that it carries only facts about (KEV, EPSS); empty: it is an advisory
+}
+
+// RecordOf returns what grouping looks at of a.
+func RecordOf(a model.Advisory) Record {
+	r := Record{AdvisoryKey: a.AdvisoryKey}
+	own, _, _ := strings.Cut(a.ID, "~")
+	seen := map[string]bool{}
+	for _, id := range append([]string{own}, a.Aliases...) {
+		if f := Fold(id); !seen[f] {
+			seen[f] = true
+			r.IDs = append(r.IDs, id)
+		}
+	}
+	if a.Exploit != nil && len(a.Affected) == 0 {
+		for _, list := range [][]string{r.IDs, a.Upstream, a.Related} {
+			var cves []string
+			for _, id := range list {
+				if IsCVE(id) {
+					cves = append(cves, Fold(id))
+				}
+			}
+			slices.Sort(cves)
+			if cves = slices.Compact(cves); len(cves) == 1 {
+				r.Fact = cves[0]
+				break
+			}
+		}
+	}
+	return r
+}
+
+// Identities returns the folded identities by which a is found when others are grouped: those of Record.IDs, and the CVE of
+// a record of facts. An index over them is all that grouping needs (see Names).
+func Identities(a model.Advisory) []string {
+	r := RecordOf(a)
+	out := make([]string, 0, len(r.IDs)+1)
+	for _, id := range r.IDs {
+		out = append(out, Fold(id))
+	}
+	if r.Fact != "" {
+		out = append(out, r.Fact)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Fold returns the form by which identifiers are compared: upper case, without blanks at the ends.
+func Fold(id string) string { return strings.ToUpper(strings.TrimSpace(id)) }
+
+// IsCVE reports whether id has the form CVE-YYYY-N, N of four digits or more, in whatever case.
+func IsCVE(id string) bool {
+	if len(id) < 13 || len(id) > 32 || !strings.EqualFold(id[:4], "CVE-") || id[8] != '-' {
+		return false
+	}
+	for i := 4; i < len(id); i++ {
+		if i != 8 && (id[i] < '0' || id[i] > '9') {
+			return false
+		}
+	}
+	return true
+}
