@@ -2,6 +2,7 @@ package merge
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -110,12 +111,7 @@ func around(names Names, identities []string) ([]Record, error) {
 			}
 		}
 	}
-	out := make([]Record, 0, len(found))
-	for _, r := range found {
-		out = append(out, r)
-	}
-	slices.SortFunc(out, func(a, b Record) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) })
-	return out, nil
+	return slices.SortedFunc(maps.Values(found), func(a, b Record) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) }), nil
 }
 
 func compareKeys(a, b model.AdvisoryKey) int {
@@ -160,7 +156,8 @@ func group(records []Record) []Group {
 		g.settle(chain)
 	}
 	out := make([]Group, 0, len(g.groups))
-	for _, x := range g.groups {
+	for _, id := range slices.Sorted(maps.Keys(g.groups)) {
+		x := g.groups[id]
 		slices.SortFunc(x.Members, func(a, b model.Edge) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) })
 		out = append(out, *x)
 	}
