@@ -31,6 +31,7 @@ const (
 	rowsAlways  = 24 * time.Hour   // where only the times of their beats did
 	maxRowLine  = 1 << 20          // bytes of one row
 	maxRowsFile = 1 << 30          // bytes of the whole, compressed
+	maxRowsOpen = 16 << 30         // bytes of the whole, as lines: a thousand for each of sixteen million hosts
 )
 
 // rowsHead is the first line.
@@ -151,7 +152,8 @@ func decodeRows(r io.Reader, self model.NodeID, fn func(rowsHead, model.Host) er
 		return fault.New(fault.Corrupt, "", "%w", err)
 	}
 	defer d.Close()
-	lines := bufio.NewScanner(d)
+	open := &io.LimitedReader{R: d, N: maxRowsOpen}
+	lines := bufio.NewScanner(open)
 	lines.Buffer(nil, maxRowLine)
 	var head rowsHead
 	n := -1 // rows so far; below 0 without a head
@@ -178,6 +180,9 @@ func decodeRows(r io.Reader, self model.NodeID, fn func(rowsHead, model.Host) er
 	}
 	if err := lines.Err(); err != nil {
 		return fault.New(fault.Corrupt, "", "it cannot be read behind row %d: %w", max(n, 0), err)
+	}
+	if open.N <= 0 {
+		return fault.New(fault.TooLarge, "", "behind row %d it is longer than the %d bytes that are read", max(n, 0), int64(maxRowsOpen))
 	}
 	if n < 0 {
 		return fault.New(fault.Corrupt, "", "it is empty")
