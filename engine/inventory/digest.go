@@ -22,14 +22,19 @@ func Bucket(id model.HostID) int { return int(id[len(id)-1]) % DigestBuckets }
 // itself, when its status was last judged and its agent heard, which rise only with other news, and when what has not
 // changed was last looked at, which rises once a day (NewsOf).
 func Digest(h model.Host) (uint64, error) {
-	h.Site, h.StatusAt, h.LastSeen = model.SiteID{}, 0, 0
-	h.FactsAt, h.PackagesAt, h.CertificatesAt = 0, 0, 0
-	raw, err := model.Encode(h)
+	h.Site = model.SiteID{}
+	raw, err := model.Encode(timeless(h))
 	if err != nil {
 		return 0, err
 	}
 	sum := sha256.Sum256(raw)
 	return binary.BigEndian.Uint64(sum[:]), nil
+}
+
+// timeless returns h without the times that rise each time it is looked at, whether or not anything is new.
+func timeless(h model.Host) model.Host {
+	h.StatusAt, h.LastSeen, h.FactsAt, h.PackagesAt, h.CertificatesAt = 0, 0, 0, 0, 0
+	return h
 }
 
 // Digests adds up the rows of one site.

@@ -75,10 +75,7 @@ const lookedEvery = 24 * 60 * 60 * 1000 // ms
 // said again what was known: that is told once a day, at a time of day that hangs on the host, so that not all are told
 // at once. What a tier above shows of such a host is true, and as of an earlier look.
 func NewsOf(was, now model.Host) bool {
-	same := now
-	same.FactsAt, same.PackagesAt, same.CertificatesAt = was.FactsAt, was.PackagesAt, was.CertificatesAt
-	same.StatusAt, same.LastSeen = was.StatusAt, was.LastSeen
-	if !reflect.DeepEqual(same, was) {
+	if !reflect.DeepEqual(timeless(now), timeless(was)) {
 		return true
 	}
 	at := model.Time(binary.BigEndian.Uint32(now.ID[len(now.ID)-4:])) % lookedEvery
