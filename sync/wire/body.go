@@ -10,11 +10,15 @@ import (
 // The protocol versions that this build speaks. History: see DESIGN.md.
 const (
 	MinVersion = 1
-	MaxVersion = 2
+	MaxVersion = 3
 )
 
-// VersionParts is the first version in which a large item may come in parts.
-const VersionParts = 2
+// VersionParts is the first version in which a large item may come in parts, VersionFetch the first one in which the lower
+// side may fetch a bundle.
+const (
+	VersionParts = 2
+	VersionFetch = 3
+)
 
 // Window is how many items frames a side may have on the way without an acknowledgement. It is part
 // of the protocol: the receiver keeps room for so many and refuses more.

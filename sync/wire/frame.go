@@ -35,11 +35,13 @@ const (
 	TypeEnroll   Type = 11 // Enroll: the only frame a newcomer sends
 	TypeEnrolled Type = 12 // Enrolled: the answer to Enroll
 	TypePart     Type = 13 // Part: a piece of one item that is too large for one run; from version 2
+	TypeFetch    Type = 14 // Fetch: first on a stream of its own, from the side that dialled; from version 3
+	TypeFetched  Type = 15 // Fetched: the answer to Fetch, before the Chunks of the file; from version 3
 )
 
 var typeNames = [...]string{
 	"none", "hello", "welcome", "items", "ack", "ask", "answer", "end",
-	"fault", "ping", "pong", "enroll", "enrolled", "part",
+	"fault", "ping", "pong", "enroll", "enrolled", "part", "fetch", "fetched",
 }
 
 // String returns the lower-case name, for messages.

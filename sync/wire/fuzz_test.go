@@ -61,6 +61,7 @@ func FuzzBodies(f *testing.F) {
 		decode := map[Type]func([]byte) (any, error){
 			TypeHello: as[Hello], TypeWelcome: as[Welcome], TypeItems: as[Items], TypeAck: as[Ack],
 			TypeAsk: as[Ask], TypeFault: as[Fault], TypeEnroll: as[Enroll], TypeEnrolled: as[Enrolled],
+			TypeFetch: as[Fetch], TypeFetched: as[Fetched],
 		}[Type(typ)]
 		if decode == nil {
 			return
