@@ -10,8 +10,6 @@ import (
 	"io"
 	"log/slog"
 	mrand "math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -225,27 +223,4 @@ func (w *swallow) Accept(_ context.Context, epoch model.Epoch, items []model.Ite
 	defer w.mu.Unlock()
 	w.at = model.Position{Epoch: epoch, Seq: items[len(items)-1].Seq}
 	return w.at, nil
-}
-
-// Memory returns how much memory a process has now and had at its peak, in bytes, and how many files it has open.
-func Memory(pid int) (now, peak int64, files int, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		n, _ := strconv.ParseInt(words[1], 10, 64)
-		switch words[0] {
-		case "VmRSS:":
-			now = n << 10
-		case "VmHWM:":
-			peak = n << 10
-		}
-	}
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	return now, peak, len(open), err
 }

@@ -125,12 +125,12 @@ func TestReconnectStorm(t *testing.T) {
 	}
 	memory := func(what string, took time.Duration) {
 		t.Helper()
-		now, peak, files, err := Memory(n.PID())
+		u, err := local.UsageOf(n.PID())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %d sites in %.1f s; the controller has %d MB, at its peak %d MB, and %d files open",
-			what, sites, took.Seconds(), now>>20, peak>>20, files)
+			what, sites, took.Seconds(), u.RSS>>20, u.Peak>>20, u.Files)
 		var parts []string
 		for _, name := range []string{"heap_alloc_bytes", "heap_inuse_bytes", "stack_inuse_bytes", "stack_sys_bytes", "heap_released_bytes", "sys_bytes"} {
 			if v, err := c.Metric(ctx, n, "go_memstats_"+name); err == nil {
@@ -141,21 +141,21 @@ func TestReconnectStorm(t *testing.T) {
 			parts = append(parts, fmt.Sprintf("%.0f goroutines", v))
 		}
 		t.Logf("  %s", strings.Join(parts, ", "))
-		if peak > 600<<20 {
-			t.Errorf("the controller took %d MB, 600 are allowed", peak>>20)
+		if u.Peak > 600<<20 {
+			t.Errorf("the controller took %d MB, 600 are allowed", u.Peak>>20)
 		}
 	}
-	empty, _, _, err := Memory(n.PID())
+	empty, err := local.UsageOf(n.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
 	all("the first links")
 	memory("enrolled and linked", time.Since(began))
-	now, _, _, err := Memory(n.PID())
+	now, err := local.UsageOf(n.PID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("about %d bytes for each link", (now-empty)/int64(sites))
+	t.Logf("about %d bytes for each link", (now.RSS-empty.RSS)/int64(sites))
 
 	for _, round := range []struct {
 		what string

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/skerryhq/skerry/appliance/fleet"
+	"github.com/skerryhq/skerry/scripts/local"
 )
 
 // repeats is how often each question is asked of each engine; the best of the times counts.
@@ -110,8 +111,11 @@ func (b *bench) queriesPart() error {
 	}
 	b.judgeQueries(engines, table)
 	if b.web != nil {
-		now, peak := resident(b.web.cmd.Process.Pid)
-		b.printf("%-20s resident %d MB, at the most %d MB\n", "the controller", now>>20, peak>>20)
+		u, err := local.UsageOf(b.web.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		b.printf("%-20s resident %d MB, at the most %d MB\n", "the controller", u.RSS>>20, u.Peak>>20)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/skerryhq/skerry/appliance/fleet"
+	"github.com/skerryhq/skerry/scripts/local"
 )
 
 // compacter is what a store offers that can put its files in order at once.
@@ -168,7 +169,6 @@ func serveChild(ctx context.Context, dir string, f *fleet.Fleet) error {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	r := report{Heap: m.HeapAlloc}
-	r.Now, r.Peak = resident(os.Getpid())
-	return errors.Join(out.Encode(r), g.close())
+	u, err := local.UsageOf(os.Getpid())
+	return errors.Join(err, out.Encode(report{Heap: m.HeapAlloc, Now: u.RSS, Peak: u.Peak}), g.close())
 }

@@ -7,56 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
-
-// usage is what a process takes.
-type usage struct {
-	rss, peak int64         // bytes
-	cpu       time.Duration // since its start
-	files     int           // open
-}
-
-// ticks is how many units of CPU time Linux counts in a second.
-const ticks = 100
-
-func usageOf(pid int) (u usage, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return u, err
-	}
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
-		if len(words) < 2 {
-			continue
-		}
-		n, _ := strconv.ParseInt(words[1], 10, 64)
-		switch words[0] {
-		case "VmRSS:":
-			u.rss = n << 10
-		case "VmHWM:":
-			u.peak = n << 10
-		}
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return u, err
-	}
-	// The name of the program stands in brackets and may hold anything.
-	words := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-	if len(words) < 13 {
-		return u, fmt.Errorf("the system says of process %d: %s", pid, stat)
-	}
-	user, _ := strconv.ParseInt(words[11], 10, 64)
-	system, _ := strconv.ParseInt(words[12], 10, 64)
-	u.cpu = time.Duration(user+system) * time.Second / ticks
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	u.files = len(open)
-	return u, err
-}
 
 // size is what a folder takes, in bytes.
 type size struct{ logical, allocated int64 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -46,7 +47,7 @@ func (w *world) watch(ctx context.Context, d time.Duration) (worst int64, err er
 // measureAgents is the part agents.
 func (w *world) measureAgents(ctx context.Context) error {
 	w.printf("\nagents: %d agents, interval %s", w.hosts, w.interval)
-	empty, err := usageOf(w.site.PID())
+	empty, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
@@ -58,17 +59,17 @@ func (w *world) measureAgents(ctx context.Context) error {
 	if err := w.allUp(ctx); err != nil {
 		return err
 	}
-	u, err := usageOf(w.site.PID())
+	u, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
 	w.printf("  enrolled, linked and reported: %.1f s (%.1f ms of the site's processors for each); peak of its memory %s",
-		took.Seconds(), (u.cpu-empty.cpu).Seconds()*1000/float64(w.hosts), mib(u.peak))
+		took.Seconds(), (u.CPU-empty.CPU).Seconds()*1000/float64(w.hosts), mib(u.Peak))
 
 	if err := pause(ctx, w.rest/4, nil); err != nil { // what is left of the beginning
 		return err
 	}
-	before, err := usageOf(w.site.PID())
+	before, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func (w *world) measureAgents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	after, err := usageOf(w.site.PID())
+	after, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (w *world) measureAgents(ctx context.Context) error {
 		return err
 	}
 	w.printf("  at rest for %s: memory %s (%s with nobody, %.1f KiB a link), %.2f %% of one processor, %d open files, %.0f goroutines, %.1f MiB of heap in use, %.1f MiB of stacks; %d items reported, missed: %d",
-		w.rest, mib(after.rss), mib(empty.rss), float64(after.rss-empty.rss)/1024/float64(w.hosts), 100*(after.cpu-before.cpu).Seconds()/w.rest.Seconds(), after.files,
+		w.rest, mib(after.RSS), mib(empty.RSS), float64(after.RSS-empty.RSS)/1024/float64(w.hosts), 100*(after.CPU-before.CPU).Seconds()/w.rest.Seconds(), after.Files,
 		m["go_goroutines"], m["go_memstats_heap_inuse_bytes"]/(1<<20), m["go_memstats_stack_inuse_bytes"]/(1<<20), w.agents.now().Said-said, missed)
 	if missed > 0 {
 		return fmt.Errorf("%d hosts were not up at some moment although all of their agents spoke", missed)
@@ -138,13 +139,13 @@ func (w *world) returns(ctx context.Context) error {
 		return err
 	}
 	worst = max(worst, late)
-	u, err := usageOf(w.site.PID())
+	u, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
 	l := w.agents.now()
 	w.printf("  after a kill -9: its API answers after %.1f s, all links are back after %.1f s (%d dials, %d for nothing); peak of its memory %s; late or down at some moment: %d hosts",
-		serves.Seconds(), took.Seconds(), l.Dials-dials.Dials, l.Refused-dials.Refused, mib(u.peak), worst)
+		serves.Seconds(), took.Seconds(), l.Dials-dials.Dials, l.Refused-dials.Refused, mib(u.Peak), worst)
 	for _, text := range w.agents.reasons() {
 		w.printf("  %s", text)
 	}
@@ -183,7 +184,7 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 	if err != nil {
 		return err
 	}
-	idle, err := usageOf(w.site.PID())
+	idle, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 		return err
 	}
 	took := time.Since(began)
-	u, err := usageOf(w.site.PID())
+	u, err := local.UsageOf(w.site.PID())
 	if err != nil {
 		return err
 	}
@@ -218,9 +219,9 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 	}
 	up := w.wire.carried().minus(sent).up
 	w.printf("  held after %.1f s, all findings after %.1f s, at the controller as well after %.1f s; the site took %.1f s of processor time",
-		held.Seconds(), took.Seconds(), above.Seconds(), (u.cpu - idle.cpu).Seconds())
+		held.Seconds(), took.Seconds(), above.Seconds(), (u.CPU - idle.CPU).Seconds())
 	n := float64(w.hosts)
-	w.printf("  memory of the site: peak %s, now %s (%s before)", mib(u.peak), mib(u.rss), mib(idle.rss))
+	w.printf("  memory of the site: peak %s, now %s (%s before)", mib(u.Peak), mib(u.RSS), mib(idle.RSS))
 	w.printf("  disk for each host: %.0f bytes logical, %.0f allocated more than before; the whole folder %s and %s; %.0f bytes went up the line for each",
 		float64(after.logical-before.logical)/n, float64(after.allocated-before.allocated)/n, mib(after.logical), mib(after.allocated), float64(up)/n)
 	parts, err := os.ReadDir(folder)

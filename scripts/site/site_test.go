@@ -14,6 +14,7 @@ import (
 
 	"github.com/skerryhq/skerry/appliance/cli"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/scripts/local"
 )
 
 // programs is what the tests build and start. Linked into the test, a change in it ends the cached result.
@@ -166,8 +167,8 @@ func TestJudge(t *testing.T) {
 
 // What a process and a folder take; a file with two names counts once.
 func TestUsage(t *testing.T) {
-	u, err := usageOf(os.Getpid())
-	if err != nil || u.rss <= 0 || u.peak < u.rss || u.files < 3 {
+	u, err := local.UsageOf(os.Getpid())
+	if err != nil || u.RSS <= 0 || u.Peak < u.RSS || u.Files < 3 {
 		t.Errorf("%+v, %v", u, err)
 	}
 	dir := t.TempDir()

@@ -142,11 +142,11 @@ func (w *world) sampled(ctx context.Context) ([]*series, error) {
 		if err := pause(ctx, w.sample, nil); err != nil {
 			return nil, err
 		}
-		u, err := usageOf(w.site.PID())
+		u, err := local.UsageOf(w.site.PID())
 		if err != nil {
 			return nil, err
 		}
-		c, err := usageOf(w.controller.PID())
+		c, err := local.UsageOf(w.controller.PID())
 		if err != nil {
 			return nil, err
 		}
@@ -156,8 +156,8 @@ func (w *world) sampled(ctx context.Context) ([]*series, error) {
 		}
 		const unit = 1 << 20
 		for s, v := range map[*series]float64{
-			rss: float64(u.rss) / unit, heap: m["go_memstats_heap_inuse_bytes"] / unit, goroutines: m["go_goroutines"], files: float64(u.files),
-			waiting: m["skerry_outbox_items"], upper: float64(c.rss) / unit,
+			rss: float64(u.RSS) / unit, heap: m["go_memstats_heap_inuse_bytes"] / unit, goroutines: m["go_goroutines"], files: float64(u.Files),
+			waiting: m["skerry_outbox_items"], upper: float64(c.RSS) / unit,
 		} {
 			s.values = append(s.values, v)
 		}
