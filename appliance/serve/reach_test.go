@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +11,9 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/detail"
 	"github.com/skerryhq/skerry/storage/index"
+	"github.com/skerryhq/skerry/storage/queue"
 )
 
 // TestReachTellsEachChangeOnce: what is called at every frame must cost nothing where nothing changed.
@@ -52,5 +56,41 @@ func TestCheckFolder(t *testing.T) {
 	}
 	if report, err := CheckFolder(t.Context(), data); err != nil || !report.OK {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A site's folder has two more stores, and what is wrong in them is told as well.
+func TestCheckFolderOfSite(t *testing.T) {
+	data := t.TempDir()
+	store, err := index.Open(filepath.Join(data, "index"), index.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bodies, err := detail.Open(filepath.Join(data, "detail"), detail.Options{MinFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bodies.Put(model.HostID{15: 1}, detail.Packages, 1, []byte("[]")); err != nil {
+		t.Fatal(err)
+	}
+	outbox := filepath.Join(data, "outbox.db")
+	q, err := queue.Open(outbox, queue.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.Close(), bodies.Close(), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := CheckFolder(t.Context(), data); err != nil || !report.OK || report.Bodies != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	manifest := filepath.Join(data, "detail", "MANIFEST")
+	for _, path := range []string{outbox, manifest} {
+		if err := os.WriteFile(path, bytes.Repeat([]byte{7}, 64<<10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if report, err := CheckFolder(t.Context(), data); err != nil || report.OK || report.FaultN != 2 {
+		t.Errorf("with two stores damaged: %+v, %v", report, err)
 	}
 }
