@@ -7,6 +7,7 @@ import { nodeQuery, sitesQuery } from '../../api/queries'
 import type { Site } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
+import { More } from '../../parts/More'
 import { Refusal } from '../../parts/Refusal'
 import { useTitle } from '../../parts/title'
 import { alertSeverities, alertStates, type AlertSearch } from '../../words/alerts'
@@ -153,16 +154,7 @@ function AlertList({ search, controller, site }: { search: AlertSearch; controll
           {alerts.map((a) => (
             <AlertItem key={a.id} alert={a} site={controller ? search.site : undefined} />
           ))}
-          {query.hasNextPage ? (
-            <Button
-              className={card.more}
-              variant="default"
-              loading={query.isFetchingNextPage}
-              onClick={() => void query.fetchNextPage()}
-            >
-              Show more
-            </Button>
-          ) : null}
+          <More query={query} />
         </section>
       ) : query.isLoading ? (
         <p className="muted">{controller ? `Asking ${search.site}…` : 'Asking the server…'}</p>

@@ -8,6 +8,7 @@ import type { Policy, PolicyHostResult } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Light } from '../../parts/Light'
+import { More } from '../../parts/More'
 import { Refusal } from '../../parts/Refusal'
 import { SeverityTag } from '../../parts/Severity'
 import { count, plural } from '../../words/count'
@@ -101,16 +102,7 @@ export function Results({ policy, controller }: { policy: Policy; controller: bo
           ))}
         </ul>
       ) : null}
-      {query.hasNextPage ? (
-        <Button
-          className={card.more}
-          variant="default"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          Show more
-        </Button>
-      ) : null}
+      <More query={query} />
     </section>
   )
 }

@@ -6,6 +6,7 @@ import { expiringQuery, packagesWhereQuery } from '../../api/questions'
 import type { ExpiringCertificate, Gathered, PackageAt } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
+import { More } from '../../parts/More'
 import { Notice } from '../../parts/Notice'
 import { Prose } from '../../parts/Prose'
 import { Refusal } from '../../parts/Refusal'
@@ -131,16 +132,7 @@ function Answer({
             </p>
           ))}
           {last.answered_n > 0 ? children : null}
-          {query.hasNextPage ? (
-            <Button
-              className={card.more}
-              variant="default"
-              loading={query.isFetchingNextPage}
-              onClick={() => void query.fetchNextPage()}
-            >
-              Show more
-            </Button>
-          ) : null}
+          <More query={query} />
         </>
       ) : null}
     </section>
