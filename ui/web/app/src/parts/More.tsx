@@ -1,13 +1,11 @@
 import { Button } from '@mantine/core'
-import type { UseInfiniteQueryResult } from '@tanstack/react-query'
-
 import card from './Card.module.css'
 
 /** The next page of a list; nothing where the list is whole. */
 export function More({
   query,
 }: {
-  query: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>
+  query: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown }
 }) {
   if (!query.hasNextPage) {
     return null
