@@ -19,13 +19,13 @@ import (
 const Scheme = "skerry-canonical/1"
 
 // Hash returns the merge hash of the canonical with that id: "sha256:" and the hex SHA-256 of
-// {"scheme":"skerry-canonical/1","id":ID} in the form of RFC 8785.
+// {"id":ID,"scheme":"skerry-canonical/1"} in the form of RFC 8785.
 func Hash(id string) string {
 	b, err := model.Encode(struct {
 		ID     string `json:"id"`
 		Scheme string `json:"scheme"`
-	}{id, Scheme})
-	if err != nil { // an id is printable ASCII
+	}{strings.ToValidUTF8(id, "\uFFFD"), Scheme})
+	if err != nil { // texts that are UTF-8 always encode
 		panic(err)
 	}
 	sum := sha256.Sum256(b)
