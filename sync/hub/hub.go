@@ -79,6 +79,8 @@ type Config struct {
 	// Keepalive and Silence are as in exchange.Config; AskTimeout bounds a question whose ctx has no
 	// earlier deadline (30 s if zero); HelloTimeout bounds the greeting (20 s if zero).
 	Keepalive, Silence, AskTimeout, HelloTimeout time.Duration
+	// Bundles, if set, gives members the advisories that they fetch: at a controller, to its sites. Nil: nothing is fetched here.
+	Bundles Bundles
 	// Settle is the least time between two looks for directives of one link, so that a busy store does
 	// not wake every link at every commit; 25 ms if zero.
 	Settle time.Duration
@@ -106,7 +108,8 @@ type Hub struct {
 
 	copies atomic.Uint64 // links that were refused beside one that lives
 
-	asking chan struct{} // a place for each question under way
+	asking   chan struct{} // a place for each question under way
+	fetching chan struct{} // a place for each fetch under way
 
 	mu    sync.Mutex // guards links
 	links map[model.NodeID]*entry
@@ -159,7 +162,7 @@ func New(c Config) *Hub {
 	if c.Jitter == nil {
 		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
 	}
-	h := &Hub{Config: c, asking: make(chan struct{}, maxAsking), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	h := &Hub{Config: c, asking: make(chan struct{}, maxAsking), fetching: make(chan struct{}, maxFetching), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
 	h.news = &news{hub: h}
 	return h
 }
@@ -287,6 +290,12 @@ func (h *Hub) serve(ctx context.Context, end context.CancelCauseFunc, s exchange
 	defer h.leave(m.ID, g.mine)
 	if err := h.welcome(ctx, g); err != nil {
 		return err
+	}
+	if h.Bundles != nil && g.conf.Version >= wire.VersionFetch {
+		fetching, stop := context.WithCancel(ctx)
+		var served sync.WaitGroup
+		served.Go(func() { h.fetches(fetching, s, m) })
+		defer func() { stop(); served.Wait() }()
 	}
 	return exchange.Run(ctx, g.stream, g.conf)
 }

@@ -103,8 +103,10 @@ type Link struct {
 	spool *exchange.Spool // of what comes down in parts
 	seen  sightings
 
-	mu    sync.Mutex // guards state
-	state State
+	mu      sync.Mutex // guards what follows
+	state   State
+	sess    exchange.Session // nil while there is no link
+	version int              // of the protocol that was agreed on
 }
 
 // spoolBytes bounds what is kept of a large item that is not whole yet.
@@ -239,6 +241,8 @@ func (l *Link) once(ctx context.Context) error {
 			sess.Close()
 		}
 	})()
+	l.linked(sess, welcome.MaxVersion)
+	defer l.linked(nil, 0)
 	var answering sync.WaitGroup
 	answering.Go(func() { l.answer(ctx, sess) })
 	err = exchange.Run(ctx, stream, &exchange.Config{
