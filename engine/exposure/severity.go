@@ -44,69 +44,6 @@ func isCVE(id string) bool {
 	return len(id) >= 13 && len(id) <= 32 && strings.EqualFold(id[:4], "CVE-") && isDigits(id[4:8]) && id[8] == '-' && isDigits(id[9:])
 }
 
-// rating is what the records that name one vulnerability say about it.
-type rating struct {
-	alone  model.Severity // the highest among records about this vulnerability only
-	shared model.Severity // the highest among the others; it may be another vulnerability's
-}
-
-// severity rates the vulnerability id as advisory a has it. An advisory's own rating comes first where
-// it is about this one alone; a rating of several at once is an upper bound, so what others say about
-// this one alone goes before it.
-func (m *Matcher) severity(a *model.Advisory, entries []*model.Affected, id string, alone bool) (model.Severity, error) {
-	own := model.SeverityUnknown
-	for _, e := range entries {
-		own = max(own, SeverityOf(e.Severity))
-	}
-	if own == model.SeverityUnknown {
-		own = SeverityOf(a.Severity)
-	}
-	if alone && own != model.SeverityUnknown {
-		return own, nil
-	}
-	r, known := m.ratings[id]
-	if !known {
-		named, err := m.shelf.AdvisoriesNaming(id)
-		if err != nil {
-			return 0, err
-		}
-		r = rate(named)
-		if len(m.ratings) >= ratingsMax {
-			clear(m.ratings)
-		}
-		m.ratings[id] = r
-	}
-	switch {
-	case r.alone != model.SeverityUnknown:
-		return r.alone, nil
-	case own != model.SeverityUnknown:
-		return own, nil
-	}
-	return r.shared, nil
-}
-
-func rate(named []model.Advisory) rating {
-	r := rating{alone: model.SeverityUnknown, shared: model.SeverityUnknown}
-	for i := range named {
-		if !named[i].Withdrawn.IsZero() {
-			continue
-		}
-		s := SeverityOf(named[i].Severity)
-		for _, e := range named[i].Affected {
-			s = max(s, SeverityOf(e.Severity))
-		}
-		if s == model.SeverityUnknown {
-			continue
-		}
-		if len(Identifiers(named[i])) == 1 {
-			r.alone = max(r.alone, s)
-		} else {
-			r.shared = max(r.shared, s)
-		}
-	}
-	return r
-}
-
 // SeverityOf rates by the newest CVSS version among scores (4, then 3, then 2), its base metrics; by a
 // source's own word where there is no valid vector. The highest counts where several are equal in that.
 func SeverityOf(scores []model.Score) model.Severity {

@@ -195,8 +195,9 @@ type Verdict string
 
 // The verdicts. There is no "safe": what is not affected makes no finding.
 const (
-	VerdictAffected Verdict = "affected"
-	VerdictUnknown  Verdict = "unknown" // a version could not be compared
+	VerdictAffected   Verdict = "affected"
+	VerdictUnknown    Verdict = "unknown"    // Finding.Reason says why it cannot be told
+	VerdictSuppressed Verdict = "suppressed" // a statement (VEX) closes it: it is shown and never counted
 )
 
 // Finding is one vulnerability in one installed package.
@@ -209,18 +210,7 @@ type Finding struct {
 	Fixed         string      `json:"fixed,omitzero"`  // the lowest version that is not affected; empty: none known
 	Severity      Severity    `json:"severity"`
 	Verdict       Verdict     `json:"verdict"`
-}
-
-// Match is every finding of one inventory, computed against one generation of the advisories.
-type Match struct {
-	Digest     string         `json:"digest"` // Host.PackagesDigest
-	Generation uint64         `json:"generation"`
-	At         Time           `json:"at"`
-	Counts     SeverityCounts `json:"counts"`
-	// FixableN is how many distinct packages have a finding with a fixed version; nil: a version that did
-	// not count them made this match.
-	FixableN *int      `json:"fixable_n,omitzero"`
-	Findings []Finding `json:"findings"` // sorted by vulnerability, package, version, advisory
+	Reason        string      `json:"reason,omitzero"` // of a verdict other than affected, for people; at most 300 bytes
 }
 
 // Exposure is the roll-up of one site: all that goes up about its findings.

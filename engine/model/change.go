@@ -231,6 +231,11 @@ type Imported struct {
 type Matched struct {
 	Stamp
 	Matches []Match `json:"matches"`
+	// Judged are stored before Matches, which name them; Gone are the ids of those that nobody needs any more.
+	Judged []Judged `json:"judged,omitzero"`
+	Gone   []string `json:"gone,omitzero"`
+	// Hosts are written after Matches, in place of what their inventories have.
+	Hosts []HostExposure `json:"hosts,omitzero"`
 }
 
 // Rollup stores this site's exposure and sends it up.

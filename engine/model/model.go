@@ -248,6 +248,8 @@ type Package struct {
 	SourceVersion string `json:"source_version,omitzero"`
 	// Ecosystem is the OSV ecosystem with its release, as in Debian:12; empty: derived from the host's OS.
 	Ecosystem string `json:"ecosystem,omitzero"`
+	// Module is the module stream that it was built for, as NAME:STREAM, where its ecosystem has them and says so.
+	Module string `json:"module,omitzero"`
 }
 
 // Inventory is the software of one host. It is stored once for all hosts that have the very same.
