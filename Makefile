@@ -16,7 +16,7 @@ APP      := ui/web/app
 PAGE     := ui/web/dist/index.html
 SOURCES   = $(shell find $(APP) -path $(APP)/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help build web demo test check fix bench bench-directory bench-site fuzz soak chaos clean
+.PHONY: help build web demo test check fix bench bench-directory bench-site bench-advisories fuzz soak chaos clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -82,6 +82,11 @@ bench-site: ## a site with 10,000 agents: enrollment, rest, a kill, the first re
 	@go build -ldflags '$(LDFLAGS)' -o bin/bench-site ./scripts/site
 	@bin/bench-site -bin bin $(if $(PART),-part $(PART)) $(if $(HOSTS),-hosts $(HOSTS)) $(if $(QUIET_HOSTS),-quiet-hosts $(QUIET_HOSTS)) \
 	  $(if $(PACKAGES),-packages $(PACKAGES)) $(if $(MINUTES),-minutes $(MINUTES)m) $(if $(SEED),-seed $(SEED)) $(if $(SOAK),-soak $(SOAK)) $(if $(RATE),-rate $(RATE))
+
+bench-advisories: ## the way of advisories: ingest, bundle, import, delta, lookups
+	@go build -ldflags '$(LDFLAGS)' -o bin/ ./appliance/cmd/skerry
+	@go build -o bin/bench-advisories ./scripts/advisories
+	@bin/bench-advisories -bin bin $(if $(SEED),-seed $(SEED))
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

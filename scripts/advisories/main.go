@@ -1,0 +1,215 @@
+// Command advisories measures the way of advisories: from a source's records into a controller, into a signed bundle, out of it
+// into an empty site, the same again for what is new, and how fast one is found.
+//
+//	make bench-advisories [SEED=1]
+//
+// It owns the run and the table. The servers are the product's own programs, as processes; a lookup is measured in this process on
+// the index that the site left. It never judges a time: a figure is printed, and only what is wrong is an error.
+//
+// # How to read it
+//
+// ingest: from the start of the command until its answer; everything is durable, merged and indexed then. peak is the most memory the
+// server ever had. bundle: the whole export, beside zstd alone over the same bytes at the same level, with one thread each.
+// import: verify, stage, merge and index at a site that held nothing, from the command's start to its answer. delta: the newest 3,500 records by
+// when they were published, held back before; exported with the site's cursor and imported. lookup: one of each kind at a time, warm.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/skerryhq/skerry/scripts/local"
+	"github.com/skerryhq/skerry/scripts/recorded"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// newestN is how many records are held back as the delta of a month: about as many as the recorded histories of eight sources
+// change in one.
+const newestN = 3500
+
+// bench is what is measured and how.
+type bench struct {
+	bin, advisories, dir string
+	seed                 uint64
+	out                  io.Writer
+}
+
+func (b *bench) printf(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }
+
+func main() {
+	b := &bench{out: os.Stdout}
+	flag.StringVar(&b.bin, "bin", "bin", "folder with skerry")
+	flag.StringVar(&b.advisories, "advisories", "", "a tar.zst of OSV records; empty: the recorded ones")
+	flag.Uint64Var(&b.seed, "seed", 1, "seed of the lookups")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := b.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "advisories:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures everything in one folder, which it removes.
+func (b *bench) run(ctx context.Context) (err error) {
+	if b.bin, err = filepath.Abs(b.bin); err != nil {
+		return err
+	}
+	if b.advisories == "" {
+		if b.advisories, err = recorded.Path("dev-osv.tar.zst"); err != nil {
+			b.printf("SKIPPED, NOTHING MEASURED: %v", err)
+			return nil
+		}
+	}
+	if b.dir, err = os.MkdirTemp("", "skerry-adv-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	load, _ := os.ReadFile("/proc/loadavg")
+	b.printf("%s/%s, %d processors, %s, load %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), strings.TrimSpace(string(load)))
+	split, err := recorded.SplitNewest(b.advisories, b.dir, newestN)
+	if err != nil {
+		return err
+	}
+	g := &local.Group{Bin: b.bin, Dir: b.dir, Died: make(chan error, 8)}
+	defer func() { err = errors.Join(err, g.Stop()) }()
+	addrs, err := local.FreePorts(2)
+	if err != nil {
+		return err
+	}
+	hq, err := g.Server(ctx, "hq", "controller", addrs[0], "log: {level: warn}")
+	if err != nil {
+		return err
+	}
+	site, err := g.Server(ctx, "alone", "site", addrs[1], "log: {level: warn}")
+	if err != nil {
+		return err
+	}
+	if err := b.trust(ctx, g); err != nil {
+		return err
+	}
+	for _, step := range []struct{ what, file string }{{fmt.Sprintf("all but the newest: %d records", split.OlderN), split.Older}, {fmt.Sprintf("the newest: %d records published after %s", split.NewerN, split.Since.Format(time.DateOnly)), split.Newer}} {
+		if err := b.carry(ctx, g, hq, site, step.what, step.file); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return b.lookups(ctx, g, site)
+}
+
+// trust has the controller make a key, and the site trust it.
+func (b *bench) trust(ctx context.Context, g *local.Group) error {
+	if _, err := g.Run(ctx, "hq", "skerry", "keys", "generate", "bench"); err != nil {
+		return err
+	}
+	pem, err := g.Run(ctx, "hq", "skerry", "keys", "export", "bench")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(b.dir, "bench.pem")
+	if err := os.WriteFile(file, []byte(pem), 0o600); err != nil {
+		return err
+	}
+	_, err = g.Run(ctx, "alone", "skerry", "keys", "trust", file, "--name", "bench")
+	return err
+}
+
+// carry takes one file of records the whole way.
+func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Process, what, file string) error {
+	b.printf("\n%s", what)
+	var status struct{ Sync schema.SyncStatus }
+	if err := g.Ask(ctx, "alone", &status, "federation", "status", "-o", "json"); err != nil {
+		return err
+	}
+	cursor := ""
+	for _, s := range status.Sync.Sites {
+		cursor = s.LastCursor
+	}
+	began := time.Now()
+	var in schema.Ingested
+	r, err := g.CLI(ctx, "hq", "skerry", "advisories", "ingest", file, "-o", "json")
+	if err != nil {
+		return err
+	}
+	if err := decode(r.Out, &in); err != nil || in.Created == 0 {
+		return fmt.Errorf("ingest: exit code %d, %s: %w", r.Code, r.Err, err)
+	}
+	took := time.Since(began)
+	u, err := local.UsageOf(hq.PID())
+	if err != nil {
+		return err
+	}
+	b.printf("  ingest   %8.2f s  %6.0f records a second, %d created, %d updated, %d malformed; the controller: peak %s, %.1f s of processor time since its start",
+		took.Seconds(), float64(in.Read)/took.Seconds(), in.Created, in.Updated, in.MalformedN, mib(u.Peak), u.CPU.Seconds())
+
+	out := filepath.Join(b.dir, "bundle.zst")
+	args := []string{"bundle", "export", "-o", out}
+	if cursor != "" {
+		args = append(args, "-c", cursor)
+	}
+	began = time.Now()
+	if _, err := g.Run(ctx, "hq", "skerry", args...); err != nil {
+		return err
+	}
+	took = time.Since(began)
+	packed, open, alone, err := zstdAlone(out)
+	if err != nil {
+		return err
+	}
+	b.printf("  export   %8.2f s  %d bytes of %d; zstd alone at that level %.2f s: %.0f %% of its rate", took.Seconds(), packed, open, alone.Seconds(), 100*alone.Seconds()/took.Seconds())
+
+	began = time.Now()
+	if _, err := g.Run(ctx, "alone", "skerry", "bundle", "validate", out); err != nil {
+		return err
+	}
+	b.printf("  validate %8.2f s", time.Since(began).Seconds())
+	began = time.Now()
+	var done schema.ImportResult
+	if err := g.Ask(ctx, "alone", &done, "bundle", "import", out, "-o", "json"); err != nil {
+		return err
+	}
+	took = time.Since(began)
+	if u, err = local.UsageOf(site.PID()); err != nil {
+		return err
+	}
+	b.printf("  import   %8.2f s  %+v; the site: peak %s", took.Seconds(), done.Counts, mib(u.Peak))
+	return nil
+}
+
+// zstdAlone compresses what is in a bundle once more, as the bundle's writer does, and says how long that alone takes.
+func zstdAlone(path string) (packed, open int64, took time.Duration, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(4<<30))
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer d.Close()
+	body, err := d.DecodeAll(raw, nil)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	began := time.Now()
+	e, err := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	_, err = e.Write(body)
+	err = errors.Join(err, e.Close())
+	return int64(len(raw)), int64(len(body)), time.Since(began), err
+}
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
