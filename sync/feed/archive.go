@@ -63,11 +63,11 @@ func readTar(w *walker, r io.Reader) error {
 		if n > w.lim.Entries {
 			return fault.New(fault.TooLarge, "", "it has more than %d entries", w.lim.Entries)
 		}
-		if h.Typeflag != tar.TypeReg || !isRecord(h.Name) {
+		if h.Typeflag != tar.TypeReg || !isFile(h.Name) {
 			continue
 		}
 		entry := &bounded{r: t, left: left, most: w.lim.Expanded}
-		if err := w.record(h.Name, entry); err != nil {
+		if err := w.contents(h.Name, entry); err != nil {
 			return out.first(entry.first(err))
 		}
 		left = entry.left
@@ -89,7 +89,7 @@ func readZip(w *walker, f *os.File) error {
 	}
 	left := w.lim.Expanded
 	for _, e := range z.File {
-		if !e.Mode().IsRegular() || !isRecord(e.Name) {
+		if !e.Mode().IsRegular() || !isFile(e.Name) {
 			continue
 		}
 		r, err := e.Open()
@@ -97,7 +97,7 @@ func readZip(w *walker, f *os.File) error {
 			return err
 		}
 		entry := &bounded{r: r, left: left, most: w.lim.Expanded}
-		err = w.record(e.Name, entry)
+		err = w.contents(e.Name, entry)
 		left = entry.left
 		r.Close()
 		if err != nil {

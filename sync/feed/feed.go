@@ -1,8 +1,9 @@
-// Package feed brings OSV records from the files that an operator names to the server that ingests
-// them: Walk finds them in folders and archives, Pack puts them into one stream, Unpack takes them out.
+// Package feed brings what sources publish from files to the server that ingests it: Walk finds records in folders, archives
+// and lists, Pack puts them into one stream, Unpack takes them out; File does what Walk does for one file that was fetched.
 //
-// It owns that stream's form and its limits. It never parses a record (what a record means is for
-// engine/canonical), never writes to a disk, and never lets a name in an archive be more than a label.
+// It owns that stream's form and its limits, and how a long list is taken apart into pieces that are each a document of their
+// own. It never says what a record means (that is for engine/canonical), never writes to a disk, and never lets a name in an
+// archive be more than a label.
 package feed
 
 import (
@@ -39,11 +40,12 @@ const (
 // by which its source is guessed, and its bytes, which are valid until the function returns.
 type Func func(name string, raw []byte) error
 
-// isRecord reports whether a file of that name is taken for a record. The odd dotted files that
+// isRecord reports whether a name is one under which records are handed over. The odd dotted files that
 // macOS puts into archives are not.
 func isRecord(name string) bool {
 	base := path.Base(name)
-	return strings.EqualFold(path.Ext(base), ".json") && !strings.HasPrefix(base, ".")
+	ext := strings.ToLower(path.Ext(base))
+	return (ext == extJSON || ext == extCSV) && !strings.HasPrefix(base, ".")
 }
 
 // label makes a harmless name of whatever an archive calls an entry: no root, no "..", no control

@@ -215,8 +215,8 @@ func TestWalkRefuses(t *testing.T) {
 	}{
 		"gone":        {fault.NotFound, "gone does not exist"},
 		"gone.json":   {fault.NotFound, "gone.json does not exist"},
-		"notes.txt":   {fault.Invalid, "is no feed: give OSV .json files"},
-		"empty":       {fault.NotFound, "there is no OSV record"},
+		"notes.txt":   {fault.Invalid, "is no feed: give .json"},
+		"empty":       {fault.NotFound, "there is no record"},
 		"bad.zip":     {fault.Corrupt, "bad.zip is damaged"},
 		"bad.tar":     {fault.Corrupt, "bad.tar is damaged"},
 		"bad.tar.gz":  {fault.Corrupt, "bad.tar.gz is damaged"},

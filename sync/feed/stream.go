@@ -50,7 +50,7 @@ func pack(ctx context.Context, paths []string, lim Limits, w io.Writer) (int, er
 		return 0, fault.Wrap(op, err)
 	}
 	if n == 0 {
-		return 0, fault.New(fault.NotFound, op, "there is no OSV record (.json) in %s", fault.Clip(strings.Join(paths, ", "), maxQuote))
+		return 0, fault.New(fault.NotFound, op, "there is no record (.json, .ndjson, .csv) in %s", fault.Clip(strings.Join(paths, ", "), maxQuote))
 	}
 	return n, nil
 }
@@ -114,7 +114,7 @@ func unpackTar(w *walker, r io.Reader) error {
 }
 
 // clean reports whether Pack could have written that header: a plain file (a sparse one would grow without
-// a byte being read), a .json with a name that is nothing but a label.
+// a byte being read), a .json or .csv with a name that is nothing but a label.
 func clean(h *tar.Header, most int) bool {
 	for key := range h.PAXRecords {
 		if key != "path" {
