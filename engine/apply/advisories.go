@@ -1,60 +1,34 @@
 package apply
 
 import (
-	"reflect"
-
-	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
+// runsOfRecords is the version of entries that brought runs and canonicals. What earlier entries do to canonicals is what a
+// node that came to them later makes of the records by itself: no times of their own, and no events.
+const runsOfRecords = 6
+
+// advisories applies what logs and programs of before there were runs hold: records that become visible piece by piece.
 func (a *applier) advisories(c model.Advisories) error {
-	shelf, err := a.tx.Shelf()
+	s, err := a.shelve(c.Stamp)
 	if err != nil {
 		return err
 	}
+	s.keep = c.Keep && a.env.Role == model.RoleController
 	for _, adv := range c.Put {
-		if adv.Source == "" || adv.ID == "" {
-			return fault.New(fault.Invalid, "store advisory", "record %q needs a source and an id", adv.AdvisoryKey)
-		}
-		was, ok, err := a.tx.Advisory(adv.AdvisoryKey)
-		if err != nil {
-			return err
-		}
-		if c.Keep {
-			if ok && was.Cursor.Compare(adv.Cursor) >= 0 {
-				continue
-			}
-		} else {
-			if adv.Cursor = was.Cursor; ok && reflect.DeepEqual(was, adv) {
-				continue
-			}
-			adv.Cursor = advance(&shelf, c.At)
-		}
-		if err := a.storeAdvisory(&shelf, adv, ok); err != nil {
-			return err
-		}
-		if err := a.tell(model.ItemAdvisory, adv.AdvisoryKey.String(), adv.Cursor.At); err != nil {
+		if err := s.put(adv); err != nil {
 			return err
 		}
 	}
-	for _, key := range c.Delete {
-		_, ok, err := a.tx.Advisory(key)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		at := advance(&shelf, c.At)
-		if err := a.removeAdvisory(&shelf, key, at); err != nil {
-			return err
-		}
-		if err := a.tell(model.ItemAdvisoryGone, key.String(), at.At); err != nil {
+	for _, k := range c.Delete {
+		if err := s.remove(k); err != nil {
 			return err
 		}
 	}
-	return a.tx.PutShelf(shelf)
+	if err := s.regroup(); err != nil {
+		return err
+	}
+	return a.tx.PutShelf(s.shelf)
 }
 
 // tell sends a directive to every member below a controller; a site's agents hold no advisories.
@@ -81,20 +55,6 @@ func raise(s *Shelf, origin model.NodeID, to model.Cursor) {
 	}
 }
 
-// storeAdvisory puts a record; known says whether there is one of that key.
-func (a *applier) storeAdvisory(shelf *Shelf, adv model.Advisory, known bool) error {
-	if !known {
-		shelf.AdvisoryN++
-	}
-	return a.tx.PutAdvisory(adv)
-}
-
-// removeAdvisory removes a record that is there.
-func (a *applier) removeAdvisory(shelf *Shelf, key model.AdvisoryKey, at model.Cursor) error {
-	shelf.AdvisoryN--
-	return a.tx.DeleteAdvisory(key, at)
-}
-
 func (a *applier) generation(c model.Generation) error {
 	shelf, err := a.tx.Shelf()
 	if err != nil {
@@ -105,19 +65,21 @@ func (a *applier) generation(c model.Generation) error {
 		if err := a.tx.PutImport(*i, c.At); err != nil {
 			return err
 		}
-		if err := a.note(c.Stamp, "bundle.import", i.BundleHash, true, "", map[string]string{
-			"origin": i.OriginName, "from": i.From.String(), "to": i.To.String(), "signer": i.Signer, "forced": yes(i.Forced),
-		}); err != nil {
+		if err := a.note(c.Stamp, "bundle.import", i.BundleHash, true, "", importDetail(i)); err != nil {
 			return err
 		}
 	}
-	if err := a.turn(&shelf); err != nil {
-		return err
-	}
-	if err := a.tell(model.ItemGeneration, "generation", c.At); err != nil {
+	if err := a.turn(&shelf, c.At); err != nil {
 		return err
 	}
 	return a.tx.PutShelf(shelf)
+}
+
+// importDetail is what the audit record says of an import.
+func importDetail(i *model.Imported) map[string]string {
+	return map[string]string{
+		"origin": i.OriginName, "from": i.From.String(), "to": i.To.String(), "signer": i.Signer, "forced": yes(i.Forced),
+	}
 }
 
 func yes(b bool) string {
@@ -127,56 +89,19 @@ func yes(b bool) string {
 	return "no"
 }
 
-// turn begins a new generation: at a site, every inventory is to be matched again.
-func (a *applier) turn(shelf *Shelf) error {
+// turn begins a new generation: at a site, every inventory is to be matched again; a controller tells those below how far
+// its advisories go now.
+func (a *applier) turn(shelf *Shelf, at model.Time) error {
 	shelf.Generation++
+	if a.since(runsOfRecords) {
+		if err := a.tx.PutTurn(Turn{shelf.Generation, shelf.Cursor}); err != nil {
+			return err
+		}
+	}
 	if a.env.Role != model.RoleSite {
-		return nil
+		return a.tell(model.ItemShelf, "shelf", at)
 	}
 	return a.tx.EachDigest(a.tx.MarkDirty)
-}
-
-// matched stores findings. A match made against an older generation is kept, since it is better than
-// none, but its inventory stays marked.
-func (a *applier) matched(c model.Matched) error {
-	shelf, err := a.tx.Shelf()
-	if err != nil {
-		return err
-	}
-	for _, m := range c.Matches {
-		var hosts []model.Host
-		err := a.tx.HostsWithPackages(m.Digest, func(h model.Host) error { hosts = append(hosts, h); return nil })
-		if err != nil {
-			return err
-		}
-		if len(hosts) == 0 {
-			if err := a.forget(m.Digest); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := a.tx.PutMatch(m); err != nil {
-			return err
-		}
-		if m.Generation == shelf.Generation {
-			if err := a.tx.ClearDirty(m.Digest); err != nil {
-				return err
-			}
-		}
-		for _, was := range hosts {
-			h, changed := inventory.Exposure(was, m)
-			if !changed {
-				continue
-			}
-			if err := a.putHost(&was, h); err != nil {
-				return err
-			}
-			if err := a.emit(model.ItemHost, h.ID.String(), c.At, h); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func (a *applier) rollup(c model.Rollup) error {

@@ -58,6 +58,22 @@ func (a *applier) change(c model.Change) error {
 		return a.advisories(c)
 	case model.Generation:
 		return a.generation(c)
+	case model.Stage:
+		return a.stage(c)
+	case model.Commit:
+		return a.commit(c)
+	case model.Abandon:
+		return a.abandon(c)
+	case model.PutPartner:
+		return a.putPartner(c)
+	case model.DropPartner:
+		return a.dropPartner(c)
+	case model.PutAcceptance:
+		return a.putAcceptance(c)
+	case model.DropAcceptance:
+		return a.dropAcceptance(c)
+	case model.PutAuthority:
+		return a.putAuthority(c)
 	case model.Matched:
 		return a.counted(a.matched(c), c.At)
 	case model.Rollup:

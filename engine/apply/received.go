@@ -115,44 +115,24 @@ type fromController struct {
 	*applier
 	origin model.NodeID
 	stamp  model.Stamp
-	shelf  *Shelf // changed in this run
-	held   bool   // which policies are held was changed in this run
+	held   bool // which policies are held was changed in this run
 }
 
 func (s *fromController) take(item model.Item) error {
 	switch item.Kind {
-	case model.ItemAdvisory, model.ItemAdvisoryGone:
-		var adv model.Advisory
-		if err := decode(item, &adv); err != nil {
-			return err
-		}
-		if adv.AdvisoryKey.String() != item.Key {
-			return fault.New(fault.Invalid, "receive advisory", "the record is %s, its key says %q", adv.AdvisoryKey, item.Key)
-		}
-		shelf, err := s.open()
+	case model.ItemAdvisory, model.ItemAdvisoryGone, model.ItemGeneration:
+		return fault.New(fault.Invalid, "receive advisory", "advisories come as whole bundles, not one by one: upgrade the controller, and what is missing is fetched from it")
+	case model.ItemShelf:
+		shelf, err := s.tx.Shelf()
 		if err != nil {
 			return err
 		}
-		repeat := shelf.Imported[s.origin.String()].Compare(adv.Cursor) >= 0
-		raise(shelf, s.origin, adv.Cursor)
-		was, known, err := s.tx.Advisory(adv.AdvisoryKey)
-		switch {
-		case err != nil:
-			return err
-		case repeat && known && was.Cursor.Compare(adv.Cursor) >= 0:
-			return nil // said again by a controller that was restored: what came since is not taken back
-		case item.Kind == model.ItemAdvisory:
-			return s.storeAdvisory(shelf, adv, known)
-		case known:
-			return s.removeAdvisory(shelf, adv.AdvisoryKey, adv.Cursor)
-		}
-		return nil
-	case model.ItemGeneration:
-		shelf, err := s.open()
-		if err != nil {
+		if err := decode(item, &shelf.Above); err != nil {
 			return err
 		}
-		return s.turn(shelf)
+		return s.tx.PutShelf(shelf)
+	case model.ItemAcceptance, model.ItemAcceptGone, model.ItemAuthority:
+		return s.partnered(item)
 	case model.ItemSigner:
 		var k model.SignerKey
 		if err := decode(item, &k); err != nil {
@@ -183,25 +163,9 @@ func (s *fromController) take(item model.Item) error {
 	return unexpected(item, "controller")
 }
 
-func (s *fromController) open() (*Shelf, error) {
-	if s.shelf == nil {
-		v, err := s.tx.Shelf()
-		if err != nil {
-			return nil, err
-		}
-		s.shelf = &v
-	}
-	return s.shelf, nil
-}
-
 func (s *fromController) done() error {
-	if s.held {
-		if err := s.sendHeld(s.stamp.At); err != nil {
-			return err
-		}
-	}
-	if s.shelf == nil {
+	if !s.held {
 		return nil
 	}
-	return s.tx.PutShelf(*s.shelf)
+	return s.sendHeld(s.stamp.At)
 }

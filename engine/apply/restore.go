@@ -36,7 +36,8 @@ type Restored struct {
 //   - the epoch rises, and the numbers of directives and the cursors of advisories go on above all that can have been
 //     given out behind the backup;
 //   - every member is told;
-//   - the rules and policies go down again: a site may hold what they became behind the backup;
+//   - the rules and policies, the accepted risks and who may speak for what go down again: a site may hold what they became
+//     behind the backup;
 //   - the orders of commands that had not ended go down again: where a site has one already it says how far it came;
 //   - the controllers and the logins that there were are removed, and Node is the only controller.
 func Restore(tx RestoreTx, c Restored) (model.Life, error) {
@@ -96,6 +97,9 @@ func (a *applier) renumber(tx RestoreTx, at model.Time) error {
 		return err
 	}
 	if err := a.retellGuidance(at); err != nil {
+		return err
+	}
+	if err := a.retellPartners(at); err != nil {
 		return err
 	}
 	var open []model.Command

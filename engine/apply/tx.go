@@ -14,6 +14,9 @@ import (
 type Tx interface {
 	Directory
 	Intelligence
+	Canonicals
+	Runs
+	Partners
 	Work
 	People
 	Alerting
@@ -91,7 +94,7 @@ type Directory interface {
 // Intelligence is the part of Tx about advisories and what they mean for the hosts.
 type Intelligence interface {
 	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
-	PutAdvisory(model.Advisory) error // keeps the indexes by package, by identifier and by cursor
+	PutAdvisory(model.Advisory) error // keeps the indexes by package, by identifier, by identity and by cursor
 	// DeleteAdvisory removes the record and remembers, under cursor, that it was removed.
 	DeleteAdvisory(key model.AdvisoryKey, cursor model.Cursor) error
 
@@ -104,7 +107,12 @@ type Intelligence interface {
 	// MatchHead returns the match of an inventory without its findings.
 	MatchHead(digest string) (model.Match, bool, error)
 	PutMatch(model.Match) error
+	// PutMatchHead replaces what is known of a match that is there and leaves its parts alone.
+	PutMatchHead(model.Match) error
 	DeleteMatch(digest string) error
+	// PutJudged stores what is found of a Lookup; DeleteJudged removes it, and one that is not there is no error.
+	PutJudged(model.Judged) error
+	DeleteJudged(id string) error
 	// MarkDirty says that the inventory must be matched again; ClearDirty that it has been.
 	MarkDirty(digest string) error
 	ClearDirty(digest string) error
@@ -116,18 +124,6 @@ type Intelligence interface {
 
 	Signer(id string) (model.SignerKey, bool, error)
 	PutSigner(model.SignerKey) error
-}
-
-// Shelf is the state of the advisories as a whole.
-type Shelf struct {
-	Generation uint64       `json:"generation"` // rises with every Generation change
-	AdvisoryN  int          `json:"advisory_n"`
-	Cursor     model.Cursor `json:"cursor"` // of the newest change made here
-	// Floor is what the next change's cursor must be above at the least: a restore raises it above all that was given
-	// out behind the backup.
-	Floor model.Seq `json:"floor,omitzero"`
-	// Imported is, for each origin whose bundles were imported, how far; keyed by the origin's id.
-	Imported map[string]model.Cursor `json:"imported,omitzero"`
 }
 
 // Work is the part of Tx about commands.

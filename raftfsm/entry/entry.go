@@ -27,7 +27,8 @@
 // Version history: 1, the first, JSON alone, and zstd alone; 2, runs, and S2; 3, requests, and the changes
 // that needs names; 4, the changes from the tag of PutRule on, and runs with the kinds of items that came with them; 5, what is asked of
 // the alerts of a site, what clears a site that was removed, and why the group took out a node, and a ration for what refused items leave in the audit
-// record.
+// record; 6, runs of advisory changes that are taken in at once, and what is said of partners, accepted risks and sources: from it on
+// records have canonicals with times and events, and do not go down one by one.
 package entry
 
 import (
@@ -43,7 +44,7 @@ import (
 
 const (
 	// Version is the newest that this program reads and writes.
-	Version = 5
+	Version = 6
 	// Lowest is what every node of a group reads, whoever says nothing of itself included.
 	Lowest = 2
 
@@ -116,6 +117,8 @@ func needs(c model.Change) byte {
 		return needsItems(c.Items)
 	}
 	switch tag := c.Tag(); {
+	case tag >= model.TagStage:
+		return 6
 	case tag >= model.TagAskAlert:
 		return 5
 	case tag >= model.TagPutRule:
@@ -421,6 +424,15 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagIntroduced:      decodeAs[model.Introduced],
 	model.TagAskAlert:        decodeAs[model.AskAlert],
 	model.TagClearSite:       decodeAs[model.ClearSite],
+
+	model.TagStage:          decodeAs[model.Stage],
+	model.TagCommit:         decodeAs[model.Commit],
+	model.TagAbandon:        decodeAs[model.Abandon],
+	model.TagPutPartner:     decodeAs[model.PutPartner],
+	model.TagDropPartner:    decodeAs[model.DropPartner],
+	model.TagPutAcceptance:  decodeAs[model.PutAcceptance],
+	model.TagDropAcceptance: decodeAs[model.DropAcceptance],
+	model.TagPutAuthority:   decodeAs[model.PutAuthority],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

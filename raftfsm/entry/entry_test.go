@@ -32,6 +32,7 @@ var samples = []model.Change{
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
 	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{}, &model.Repair{},
 	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{}, &model.AskAlert{}, &model.ClearSite{},
+	&model.Stage{}, &model.Commit{}, &model.Abandon{}, &model.PutPartner{}, &model.DropPartner{}, &model.PutAcceptance{}, &model.DropAcceptance{}, &model.PutAuthority{},
 }
 
 func init() {
@@ -370,7 +371,7 @@ func malformed(t testing.TB) map[string]struct {
 		"empty":            {nil, fault.Corrupt},
 		"one byte":         {[]byte{1}, fault.Corrupt},
 		"version 0":        {[]byte{0, 0, 1, 17, 2, '{', '}'}, fault.Corrupt},
-		"version 6":        {[]byte{6, 0, 1, 17, 2, '{', '}'}, fault.Version},
+		"version 7":        {[]byte{7, 0, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 4 too early": {[]byte{2, flagRequest, 1, 17, 2, '{', '}'}, fault.Version},
 		"flag 8":           {[]byte{3, 8, 1, 17, 2, '{', '}'}, fault.Version},
 		"no request":       {[]byte{3, flagRequest, 1, 17, 2, '{', '}'}, fault.Corrupt},

@@ -83,6 +83,9 @@ func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) e
 		}
 		if ok {
 			change.Advisory = &a
+			if change.Canonical, _, err = r.CanonicalOf(id); err != nil {
+				return err
+			}
 		}
 		return fn(change)
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
@@ -71,6 +72,14 @@ func (c *checker) all() error {
 			}
 			return key.AdvisoryGone(g.AdvisoryKey), goneEntries(g)
 		}),
+		rows(c, key.SpaceCanonical, func(_ []byte, x model.Canonical) ([]byte, [][]byte) {
+			return key.Canonical(x.ID), canonicalEntries(x)
+		}),
+		rows(c, key.SpaceCanonicalEvent, func(_ []byte, e model.CanonicalEvent) ([]byte, [][]byte) { return none(key.CanonicalEvent(e.Seq)) }),
+		rows(c, key.SpaceStage, func(k []byte, _ apply.Part) ([]byte, [][]byte) { return none(k) }),
+		rows(c, key.SpacePartner, func(_ []byte, p model.Partner) ([]byte, [][]byte) { return none(key.Partner(p.Name)) }),
+		rows(c, key.SpaceAuthority, func(_ []byte, a model.PutAuthority) ([]byte, [][]byte) { return none(key.Authority(a.Source)) }),
+		rows(c, key.SpaceAcceptance, func(_ []byte, a model.Acceptance) ([]byte, [][]byte) { return none(key.Acceptance(a.ID)) }),
 		rows(c, key.SpaceImport, func(k []byte, _ model.ImportRecord) ([]byte, [][]byte) { return none(k) }),
 		rows(c, key.SpaceMatch, func(_ []byte, m model.Match) ([]byte, [][]byte) { return none(key.Match(m.Digest)) }),
 		rows(c, key.SpaceFindings, func(_ []byte, f findings) ([]byte, [][]byte) { return none(key.Findings(f.Digest)) }),
@@ -221,6 +230,21 @@ func (r *Reader) asked(k []byte) ([][]byte, error) {
 			return nil, err
 		}
 		return entriesOf(r, key.Advisory(a), advisoryEntries)
+	case key.SpaceAdvisoryIdentity:
+		_, a, err := key.ReadAdvisoryIdentity(k)
+		if err != nil {
+			return nil, err
+		}
+		return entriesOf(r, key.Advisory(a), advisoryEntries)
+	case key.SpaceCanonicalHash, key.SpaceAdvisoryCanonical:
+		_, id, err := key.ReadCanonicalHash(k)
+		if key.Space(k[0]) == key.SpaceAdvisoryCanonical {
+			_, id, err = key.ReadAdvisoryCanonical(k)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return entriesOf(r, key.Canonical(id), canonicalEntries)
 	case key.SpaceAdvisoryCursor:
 		_, a, err := key.ReadAdvisoryCursor(k)
 		if err != nil {

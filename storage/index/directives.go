@@ -48,6 +48,10 @@ func (t *Tx) PutDirectiveWith(to model.NodeID, kind model.ItemKind, item string,
 
 func (t *Tx) putDirective(to model.NodeID, d directive) error {
 	kind, item := d.Kind, d.Key
+	if ended(kind) { // an old entry of the log: other nodes gave it a number
+		_, err := t.nextDirective()
+		return err
+	}
 	if err := checkDirective(kind, item); err != nil {
 		return err
 	}
@@ -56,18 +60,32 @@ func (t *Tx) putDirective(to model.NodeID, d directive) error {
 			return err
 		}
 	}
+	seq, err := t.nextDirective()
+	if err != nil {
+		return err
+	}
+	if err := t.mark(key.DirectiveKey(to, item, seq)); err != nil {
+		return err
+	}
+	return t.put(key.Directive(to, seq), d)
+}
+
+// nextDirective gives the next number of directives.
+func (t *Tx) nextDirective() (model.Seq, error) {
 	if t.directive == 0 {
 		head, err := t.number(key.MetaDirective)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		t.directive = model.Seq(head)
 	}
 	t.directive++
-	if err := t.mark(key.DirectiveKey(to, item, t.directive)); err != nil {
-		return err
-	}
-	return t.put(key.Directive(to, t.directive), d)
+	return t.directive, nil
+}
+
+// ended reports whether items of that kind went down one by one before schema 4, and do not any more.
+func ended(kind model.ItemKind) bool {
+	return kind == model.ItemAdvisory || kind == model.ItemAdvisoryGone || kind == model.ItemGeneration
 }
 
 // RemoveDirective implements apply.Tx.
@@ -147,9 +165,6 @@ func checkDirective(kind model.ItemKind, item string) error {
 		return fault.New(fault.TooLarge, op, "the key %.40q… has %d bytes; the limit is %d", item, len(item), model.MaxItemKey)
 	}
 	switch kind {
-	case model.ItemAdvisory, model.ItemAdvisoryGone:
-		_, err := advisoryKey(item)
-		return fault.Wrap(op, err)
 	case model.ItemOrder:
 		if _, err := model.ParseCommandID(item); err != nil {
 			return fault.New(fault.Invalid, op, "%w", err)
@@ -160,7 +175,13 @@ func checkDirective(kind model.ItemKind, item string) error {
 			return fault.New(fault.Invalid, op, "%w", err)
 		}
 		return nil
-	case model.ItemSigner, model.ItemGeneration, model.ItemRestored, model.ItemRule, model.ItemRuleGone, model.ItemAlertAsk:
+	case model.ItemAcceptance, model.ItemAcceptGone:
+		_, err := named(item, acceptancePrefix)
+		return fault.Wrap(op, err)
+	case model.ItemAuthority:
+		_, err := named(item, authorityPrefix)
+		return fault.Wrap(op, err)
+	case model.ItemSigner, model.ItemShelf, model.ItemRestored, model.ItemRule, model.ItemRuleGone, model.ItemAlertAsk:
 		return nil
 	}
 	return fault.New(fault.Invalid, op, "items of kind %q do not go down", kind)
@@ -277,19 +298,29 @@ func (r *Reader) zip(a, b *pebble.Iterator, fn func(model.Seq, directive) error)
 // payload returns the row that a directive names as it is now, and whether it is to be sent at all.
 func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, error) {
 	switch d.Kind {
-	case model.ItemAdvisory:
-		k, err := advisoryKey(d.Key)
+	case model.ItemShelf:
+		shelf, err := r.Shelf()
 		if err != nil {
 			return nil, false, err
 		}
-		return r.rowJSON(key.Advisory(k))
+		return encoded(shelf.Cursor)
+	case model.ItemAcceptance:
+		id, err := named(d.Key, acceptancePrefix)
+		if err != nil {
+			return nil, false, err
+		}
+		return r.rowJSON(key.Acceptance(id))
+	case model.ItemAuthority:
+		source, err := named(d.Key, authorityPrefix)
+		if err != nil {
+			return nil, false, err
+		}
+		return r.rowJSON(key.Authority(source))
 	case model.ItemSigner:
 		return r.rowJSON(key.Signer(d.Key))
 	case model.ItemOrder:
 		return r.order(to, d.Key)
-	case model.ItemAdvisoryGone:
-		return r.gone(d.Key)
-	case model.ItemGeneration, model.ItemRestored, model.ItemPolicyGone, model.ItemRuleGone:
+	case model.ItemRestored, model.ItemPolicyGone, model.ItemRuleGone, model.ItemAcceptGone:
 		return nil, true, nil
 	case model.ItemAlertAsk:
 		return d.Payload, len(d.Payload) > 0, nil
@@ -309,17 +340,23 @@ func (r *Reader) payload(to model.NodeID, d directive) (jsontext.Value, bool, er
 	return nil, false, fault.New(fault.Corrupt, "read directive", "items of kind %q do not go down", d.Kind)
 }
 
-// gone returns what says that an advisory was removed: its key and the cursor of the removal.
-func (r *Reader) gone(item string) (jsontext.Value, bool, error) {
-	k, err := advisoryKey(item)
-	if err != nil {
-		return nil, false, err
+// What stands before the name in the key of an item, as engine/apply says it.
+const (
+	acceptancePrefix = "acceptance:"
+	authorityPrefix  = "authority:"
+)
+
+// named returns what an item's key names behind prefix.
+func named(item, prefix string) (string, error) {
+	name, ok := strings.CutPrefix(item, prefix)
+	if !ok || name == "" {
+		return "", fault.New(fault.Invalid, "", "%q is not %q and a name", item, prefix)
 	}
-	row, ok, err := get[advisoryGone](r, key.AdvisoryGone(k))
-	if err != nil || !ok {
-		return nil, false, err
-	}
-	b, err := model.Encode(model.Advisory{AdvisoryKey: k, Cursor: row.Cursor})
+	return name, nil
+}
+
+func encoded(v any) (jsontext.Value, bool, error) {
+	b, err := model.Encode(v)
 	if err != nil {
 		return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
 	}
@@ -374,14 +411,4 @@ func (r *Reader) order(to model.NodeID, item string) (jsontext.Value, bool, erro
 		return nil, false, fault.New(fault.Corrupt, "read directive", "%w", err)
 	}
 	return b, true, nil
-}
-
-// advisoryKey reads the key of an item about an advisory: source/id.
-func advisoryKey(item string) (model.AdvisoryKey, error) {
-	for i := range len(item) {
-		if item[i] == '/' && i > 0 && i+1 < len(item) {
-			return model.AdvisoryKey{Source: item[:i], ID: item[i+1:]}, nil
-		}
-	}
-	return model.AdvisoryKey{}, fault.New(fault.Invalid, "", "%q is not source/id of an advisory", item)
 }

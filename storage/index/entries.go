@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -39,8 +40,20 @@ func advisoryEntries(a model.Advisory) [][]byte {
 			e = append(e, key.AdvisoryIdentifier(n, a.AdvisoryKey))
 		}
 	}
+	for _, id := range merge.Identities(a) {
+		e = append(e, key.AdvisoryIdentity(id, a.AdvisoryKey))
+	}
 	for _, p := range a.Affected {
 		e = append(e, key.AdvisoryPackage(p.Ecosystem, p.Name, a.AdvisoryKey))
+	}
+	return sorted(e)
+}
+
+func canonicalEntries(c model.Canonical) [][]byte {
+	e := make([][]byte, 0, 1+len(c.Members))
+	e = append(e, key.CanonicalHash(c.Hash, c.ID))
+	for _, m := range c.Members {
+		e = append(e, key.AdvisoryCanonical(m.AdvisoryKey, c.ID))
 	}
 	return sorted(e)
 }

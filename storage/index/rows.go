@@ -52,10 +52,15 @@ func (c *rowCodec) encode(row any, compress bool) ([]byte, error) {
 	if len(b) > maxRow {
 		return nil, fault.New(fault.TooLarge, "encode row", "the row has %d bytes; the limit is %d", len(b), maxRow)
 	}
+	return c.pack(b, compress), nil
+}
+
+// pack returns the value of a row whose JSON is b.
+func (c *rowCodec) pack(b []byte, compress bool) []byte {
 	if compress && len(b) >= compressRow {
-		return c.enc.EncodeAll(b, append(make([]byte, 0, len(b)/4), formZstd)), nil
+		return c.enc.EncodeAll(b, append(make([]byte, 0, len(b)/4), formZstd))
 	}
-	return append(append(make([]byte, 0, 1+len(b)), formJSON), b...), nil
+	return append(append(make([]byte, 0, 1+len(b)), formJSON), b...)
 }
 
 // json returns the JSON of a value; it may alias v.

@@ -185,10 +185,31 @@ func samples(rng *rand.Rand) []sample {
 			x, y, err := ReadAlertEnded(k)
 			return []any{uint64(x), y}, err
 		}},
+		{SpaceAdvisoryIdentity, AdvisoryIdentity(b, ak), []any{b, c, d}, func(k []byte) ([]any, error) {
+			x, v, err := ReadAdvisoryIdentity(k)
+			return []any{x, v.Source, v.ID}, err
+		}},
+		{SpaceCanonicalHash, CanonicalHash(a, b), []any{a, b}, func(k []byte) ([]any, error) {
+			x, y, err := ReadCanonicalHash(k)
+			return []any{x, y}, err
+		}},
+		{SpaceAdvisoryCanonical, AdvisoryCanonical(ak, b), []any{c, d, b}, func(k []byte) ([]any, error) {
+			v, x, err := ReadAdvisoryCanonical(k)
+			return []any{v.Source, v.ID, x}, err
+		}},
+		{SpaceCanonicalEvent, CanonicalEvent(model.Seq(n)), []any{model.Seq(n)}, func(k []byte) ([]any, error) { v, err := ReadCanonicalEvent(k); return one(v, err) }},
+		{SpaceStage, Stage(a, int(n2>>1)), []any{a, n2 >> 1}, func(k []byte) ([]any, error) {
+			x, y, err := ReadStage(k)
+			return []any{x, uint64(y)}, err
+		}},
 		// Keys that are only ever built: the row under them holds the parts.
 		{SpaceCounts, Counts(id), []any{model.SiteID(id)}, func(k []byte) ([]any, error) { v, err := ReadCounts(k); return one(v, err) }},
 		{SpaceSearch, Search(a), []any{a}, nil},
 		{SpaceSecret, Secret(a), []any{a}, nil},
+		{SpaceCanonical, Canonical(b), []any{strings.ToUpper(strings.TrimSpace(b))}, nil},
+		{SpacePartner, Partner(a), []any{a}, nil},
+		{SpaceAuthority, Authority(a), []any{a}, nil},
+		{SpaceAcceptance, Acceptance(a), []any{a}, nil},
 		{SpaceMatch, Match(a), []any{a}, nil},
 		{SpaceFindings, Findings(a), []any{a}, nil},
 		{SpaceExposure, Exposure(id), []any{model.SiteID(id)}, nil},

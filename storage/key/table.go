@@ -9,7 +9,7 @@ package key
 
 // Schema is the version of the whole layout: keyspaces, parts and the form of values. It moves in the
 // same commit as any of them.
-const Schema = 3
+const Schema = 4
 
 // Space is the first byte of a key: the keyspace it belongs to. The numbers are on disk: append in the
 // gaps, never reuse.
@@ -38,13 +38,23 @@ const (
 	SpaceAdvisoryPackage    Space = 0x32
 	SpaceAdvisoryIdentifier Space = 0x33
 	SpaceAdvisoryCursor     Space = 0x34
+	SpaceAdvisoryIdentity   Space = 0x35
+	SpaceCanonical          Space = 0x36
+	SpaceCanonicalHash      Space = 0x37
 	SpaceImport             Space = 0x38
+	SpaceAdvisoryCanonical  Space = 0x39
+	SpaceCanonicalEvent     Space = 0x3A
+	SpaceStage              Space = 0x3B
+	SpacePartner            Space = 0x3C
+	SpaceAuthority          Space = 0x3D
 
 	SpaceMatch    Space = 0x40
 	SpaceDirty    Space = 0x41
 	SpaceExposure Space = 0x42
 	SpaceSigner   Space = 0x43
 	SpaceFindings Space = 0x44
+
+	SpaceAcceptance Space = 0x45
 
 	SpaceCommand     Space = 0x50
 	SpaceCommandOpen Space = 0x51
@@ -147,12 +157,21 @@ func Table() []Entry {
 		{SpaceAdvisoryPackage, "advisory-package", []Part{text("ecosystem"), text("package"), text("source"), text("id")}, "-", "PutAdvisory", 1, true, false},
 		{SpaceAdvisoryIdentifier, "advisory-identifier", []Part{text("identifier"), text("source"), text("id")}, "-", "PutAdvisory", 1, true, false},
 		{SpaceAdvisoryCursor, "advisory-cursor", []Part{num("seq"), num("at"), text("source"), text("id")}, "-", "PutAdvisory, DeleteAdvisory", 1, true, false},
+		{SpaceAdvisoryIdentity, "advisory-identity", []Part{text("identity"), text("source"), text("id")}, "-", "PutAdvisory", 4, true, false},
+		{SpaceCanonical, "canonical", []Part{text("folded id")}, "model.Canonical", "PutCanonical", 4, false, false},
+		{SpaceCanonicalHash, "canonical-hash", []Part{text("hash"), text("canonical id")}, "-", "PutCanonical", 4, true, false},
 		{SpaceImport, "import", []Part{num("seq")}, "model.ImportRecord", "PutImport", 1, false, false},
+		{SpaceAdvisoryCanonical, "advisory-canonical", []Part{text("source"), text("id"), text("canonical id")}, "-", "PutCanonical", 4, true, false},
+		{SpaceCanonicalEvent, "canonical-event", []Part{num("seq")}, "model.CanonicalEvent", "PutEvents", 4, false, false},
+		{SpaceStage, "stage", []Part{text("run"), num("part")}, "apply.Part", "PutPart", 4, false, false},
+		{SpacePartner, "partner", []Part{text("name")}, "model.Partner", "PutPartner", 4, false, false},
+		{SpaceAuthority, "authority", []Part{text("source")}, "model.PutAuthority", "PutAuthority", 4, false, false},
 		{SpaceMatch, "match", []Part{text("digest")}, "model.Match without findings", "PutMatch", 1, false, false},
 		{SpaceDirty, "dirty", []Part{text("digest")}, "-", "MarkDirty", 1, false, false},
 		{SpaceExposure, "exposure", []Part{id("site")}, "model.Exposure", "PutExposure", 1, false, false},
 		{SpaceSigner, "signer", []Part{text("key id")}, "model.SignerKey", "PutSigner", 1, false, false},
 		{SpaceFindings, "findings", []Part{text("digest")}, "the findings of a model.Match", "PutMatch", 1, false, false},
+		{SpaceAcceptance, "acceptance", []Part{text("id")}, "model.Acceptance", "PutAcceptance", 4, false, false},
 		{SpaceCommand, "command", []Part{id("command")}, "model.Command", "PutCommand", 1, false, false},
 		{SpaceCommandOpen, "command-open", []Part{id("command")}, "-", "PutCommand", 1, true, false},
 		{SpaceTask, "task", []Part{id("command"), id("host")}, "model.Task", "PutTask", 1, false, false},
@@ -200,4 +219,8 @@ const (
 	MetaEntry     Meta = 6 // be64: the highest version of a log entry that was applied, from 3
 	MetaLife      Meta = 7 // model.Life; absent in the first
 	MetaRefusals  Meta = 8 // apply.Refusals; absent until an item is refused
+
+	MetaRun   Meta = 9  // apply.Run: the run that is open; absent where none is
+	MetaRan   Meta = 10 // the newest apply.RunResults
+	MetaTurns Meta = 11 // the newest apply.Turns
 )
