@@ -101,6 +101,7 @@ func (c *checker) all() error {
 		}),
 		c.requests(),
 		c.alerts(),
+		c.canonicals(),
 	} {
 		if err != nil {
 			return err

@@ -64,6 +64,11 @@ func (s *Store) migrate(db *pebble.DB, number, schema uint64) error {
 				return err
 			}
 		}
+		if schema < 4 {
+			if err := migrateCanonicals(db, s.rows); err != nil {
+				return err
+			}
+		}
 		v := binary.BigEndian.AppendUint64(nil, key.Schema)
 		if err := db.Set(key.Of(key.MetaSchema), v, pebble.NoSync); err != nil {
 			return err
