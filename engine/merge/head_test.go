@@ -41,7 +41,7 @@ func trouble(t testing.TB) (model.Canonical, []model.Advisory) {
 		{AdvisoryKey: key("cisa-kev", "KEV-CVE-2024-1000"), Upstream: []string{"CVE-2024-1000"}, Summary: "Foo XSS", Published: day(t, "2024-02-02"), Exploit: &model.Exploit{Known: day(t, "2024-02-02")}},
 		{AdvisoryKey: key("epss", "EPSS-CVE-2024-1000"), Upstream: []string{"CVE-2024-1000"}, Exploit: &model.Exploit{Probability: 0.5, ScoredAt: day(t, "2024-04-01")}},
 	}
-	groups := group(sortedRecords(records))
+	groups := usual.group(sortedRecords(records))
 	if len(groups) != 1 || groups[0].ID != "CVE-2024-1000" || len(groups[0].Members) != len(records) {
 		t.Fatalf("groups are %+v", groups)
 	}

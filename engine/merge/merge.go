@@ -18,13 +18,13 @@ import (
 // Scheme names the version of the rule and of the struct that is hashed. A new one gives every canonical a new hash.
 const Scheme = "skerry-canonical/1"
 
-// Hash returns the merge hash of the canonical with that id: "sha256:" and the hex SHA-256 of
-// {"id":ID,"scheme":"skerry-canonical/1"} in the form of RFC 8785.
+// Hash returns the merge hash of the canonical with that id, in whatever case: "sha256:" and the hex SHA-256 of
+// {"id":ID,"scheme":"skerry-canonical/1"} in the form of RFC 8785, ID folded.
 func Hash(id string) string {
 	b, err := model.Encode(struct {
 		ID     string `json:"id"`
 		Scheme string `json:"scheme"`
-	}{strings.ToValidUTF8(id, "\uFFFD"), Scheme})
+	}{Fold(strings.ToValidUTF8(id, "\uFFFD")), Scheme})
 	if err != nil { // texts that are UTF-8 always encode
 		panic(err)
 	}
@@ -42,8 +42,11 @@ type Record struct {
 // RecordOf returns what grouping looks at of a.
 func RecordOf(a model.Advisory) Record {
 	r := Record{AdvisoryKey: a.AdvisoryKey}
-	own, _, _ := strings.Cut(a.ID, "~")
-	seen := map[string]bool{}
+	own := a.ID
+	if i := strings.Index(own, apart); i > 0 {
+		own = own[:i]
+	}
+	seen := map[string]bool{"": true}
 	for _, id := range append([]string{own}, a.Aliases...) {
 		if f := Fold(id); !seen[f] {
 			seen[f] = true
@@ -51,21 +54,34 @@ func RecordOf(a model.Advisory) Record {
 		}
 	}
 	if a.Exploit != nil && len(a.Affected) == 0 {
-		for _, list := range [][]string{r.IDs, a.Upstream, a.Related} {
-			var cves []string
-			for _, id := range list {
-				if IsCVE(id) {
-					cves = append(cves, Fold(id))
-				}
-			}
-			slices.Sort(cves)
-			if cves = slices.Compact(cves); len(cves) == 1 {
-				r.Fact = cves[0]
-				break
-			}
-		}
+		r.Fact = aboutOne(r.IDs, a.Upstream, a.Related)
 	}
 	return r
+}
+
+// aboutOne returns the CVE that a record of facts is about: its own id, or the only one in the first of lists that has any.
+// Empty: there is none, or there are several.
+func aboutOne(lists ...[]string) string {
+	if own := lists[0]; len(own) > 0 && IsCVE(own[0]) {
+		return Fold(own[0])
+	}
+	for _, list := range lists {
+		var cves []string
+		for _, id := range list {
+			if IsCVE(id) {
+				cves = append(cves, Fold(id))
+			}
+		}
+		if len(cves) == 0 {
+			continue
+		}
+		slices.Sort(cves)
+		if cves = slices.Compact(cves); len(cves) > 1 {
+			return ""
+		}
+		return cves[0]
+	}
+	return ""
 }
 
 // Identities returns the folded identities by which a is found when others are grouped: those of Record.IDs, and the CVE of
