@@ -129,7 +129,7 @@ func (b *bench) trust(ctx context.Context, g *local.Group) error {
 func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Process, what, file string) error {
 	b.printf("\n%s", what)
 	var status struct{ Sync schema.SyncStatus }
-	if err := g.Ask(ctx, "alone", &status, "federation", "status", "-o", "json"); err != nil {
+	if err := g.Ask(ctx, "alone", &status, "federation", "status"); err != nil {
 		return err
 	}
 	cursor := ""
@@ -138,7 +138,7 @@ func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Proce
 	}
 	began := time.Now()
 	var in schema.Ingested
-	r, err := g.CLI(ctx, "hq", "skerry", "advisories", "ingest", file, "-o", "json")
+	r, err := g.CLI(ctx, "hq", "skerry", "advisories", "ingest", file)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Proce
 	b.printf("  validate %8.2f s", time.Since(began).Seconds())
 	began = time.Now()
 	var done schema.ImportResult
-	if err := g.Ask(ctx, "alone", &done, "bundle", "import", out, "-o", "json"); err != nil {
+	if err := g.Ask(ctx, "alone", &done, "bundle", "import", out); err != nil {
 		return err
 	}
 	took = time.Since(began)

@@ -1,23 +1,20 @@
 package main
 
 import (
-	"archive/tar"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/skerryhq/skerry/appliance/simulate"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/scripts/recorded"
 )
 
 // How alike the hosts of a fleet are.
@@ -56,7 +53,7 @@ type catalogue struct {
 // the package facts that are built into simulated fleets.
 func openCatalogue(shared string) (*catalogue, error) {
 	path := filepath.Join(shared, "data", "dev-extras.tar.zst")
-	lists, err := recorded(path)
+	lists, err := machines(path)
 	from := "recorded inventories"
 	if err != nil {
 		from = fmt.Sprintf("the built-in package facts (SKERRY_SHARED names no folder with recorded inventories: %v)", err)
@@ -96,37 +93,20 @@ func openCatalogue(shared string) (*catalogue, error) {
 	return c, nil
 }
 
-// recorded returns the lists of packages of one Debian 12 machine at several times.
-func recorded(path string) ([][]model.Package, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
+// machines returns the lists of packages of one Debian 12 machine at several times.
+func machines(path string) ([][]model.Package, error) {
 	found := map[string][]model.Package{}
-	for tr := tar.NewReader(z); ; {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		name := filepath.Base(h.Name)
+	err := recorded.Each(path, func(name string, body []byte) error {
+		name = filepath.Base(name)
 		if !strings.HasPrefix(name, "debian12") || !strings.HasSuffix(name, ".json") {
-			continue
+			return nil
 		}
 		var rows []struct {
 			Name, Version, Arch, Source string
 			SourceVersion               string `json:"source_version"`
 		}
-		if err := json.NewDecoder(tr).Decode(&rows); err != nil {
-			return nil, fmt.Errorf("%s: %w", h.Name, err)
+		if err := json.Unmarshal(body, &rows); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, r := range rows {
 			if r.Version == "" {
@@ -136,15 +116,13 @@ func recorded(path string) ([][]model.Package, error) {
 				Manager: "dpkg", Name: r.Name, Version: r.Version, Arch: r.Arch, Source: r.Source, SourceVersion: r.SourceVersion,
 			})
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	var out [][]model.Package
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range found {
-			if !yield(name) {
-				return
-			}
-		}
-	}) {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
 		out = append(out, found[name])
 	}
 	if len(out) == 0 {
