@@ -1,14 +1,19 @@
 // Package recalc drains what is marked dirty and proposes what follows from it: the findings of
 // inventories that changed or whose advisories did, and the site's roll-up.
 //
+// It keeps a table of all inventories in memory, made from the rows at the start: what each is matched by, and what is found of that.
+// When advisories change, only the package versions that a changed record names, named before, or rates are judged again, and
+// only the inventories that have any of those whose findings differ are counted again; the others are only told the new generation.
+//
 // It owns no rows and no decision that is not a function of them: a crash at any point leaves the
 // marks, and the next run resumes from them. It never writes; it proposes.
 package recalc
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/skerryhq/skerry/engine/apply"
@@ -21,10 +26,23 @@ import (
 type View interface {
 	exposure.Shelf
 	Shelf() (apply.Shelf, error)
+	// AdvisoriesAfter calls fn with the newest change of every record that changed after c.
+	AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
+	Canonical(id string) (model.Canonical, bool, error)
+	Acceptances() ([]model.Acceptance, error)
+	Findings
+	EachHost(fn func(model.Host) error) error
+	Exposure(site model.SiteID) (model.Exposure, bool, error)
+}
+
+// Findings is the part of View about what was found so far.
+type Findings interface {
 	DirtyDigests(limit int) ([]string, error)
 	EachMatchHead(fn func(m model.Match, hosts int) error) error
-	Match(digest string) (model.Match, bool, error)
-	Exposure(site model.SiteID) (model.Exposure, bool, error)
+	MatchHead(digest string) (model.Match, bool, error)
+	MatchParts(digest string) (model.Match, bool, error)
+	Judged(id string) (model.Judged, bool, error)
+	EachJudged(fn func(model.Judged) error) error
 }
 
 // Inventories gives the body of an inventory by its digest, from the detail tier. An error of kind
@@ -38,7 +56,7 @@ type Proposer interface {
 	Propose(ctx context.Context, changes ...model.Change) error
 }
 
-// Config is what a Recalc is built from; every field is needed.
+// Config is what a Recalc is built from; every field is needed, but for Holds and Scope.
 type Config struct {
 	Site        model.SiteID
 	View        func() (v View, done func())
@@ -49,24 +67,42 @@ type Config struct {
 	// Settle delays a run after a change, so that a burst is one run; it returns early with ctx's error.
 	Settle func(ctx context.Context) error
 	Log    *slog.Logger
+	// Holds reports whether the signature of an acceptance holds, and Scope returns which hosts a search finds at that time. nil: no
+	// acceptance counts.
+	Holds func(v View, a model.Acceptance) bool
+	Scope func(v View, search string, at model.Time) (func(*model.Host) bool, error)
+	// Idle is after how long a run is made though nothing changed: acceptances end by the clock. Zero: half a minute.
+	Idle time.Duration
 }
 
-// batch bounds the inventories matched per proposal: each one's findings are a few hundred KB at most.
-const batch = 16
+const (
+	// batch bounds the inventories read from their bodies per proposal, and headBatch those that the table has.
+	batch     = 32
+	headBatch = 512
+)
 
 // Run works until ctx ends and then returns nil. An error of the store or of a proposal ends it.
 func Run(ctx context.Context, c Config) error {
-	r := &recalc{Config: c, missing: map[string]bool{}}
-	r.forget()
+	if c.Idle <= 0 {
+		c.Idle = 30 * time.Second
+	}
+	r := newRecalc(c)
 	var seen uint64
 	for {
 		// The counter is read before the rows, so that no change falls between them unseen.
-		v, err := c.Wait(ctx, seen)
+		waiting, cancel := context.WithTimeout(ctx, c.Idle)
+		v, err := c.Wait(waiting, seen)
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+			v, err = seen, nil
+		}
+		cancel()
 		if err == nil {
 			err = c.Settle(ctx)
 		}
 		if err == nil {
-			seen, err = v, r.drain(ctx)
+			if seen, err = v, r.drain(ctx); err != nil {
+				r.forget() // the table may be ahead of the rows
+			}
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -82,28 +118,25 @@ func Run(ctx context.Context, c Config) error {
 type recalc struct {
 	Config
 	missing map[string]bool // digests whose body was reported missing or damaged
+	table   *table          // nil: it must be made from the rows
+	touched map[string]bool // inventories that are to be counted again though nothing marks them
 	// matcher is kept while the advisories are those of shelf.
 	matcher *exposure.Matcher
 	shelf   apply.Shelf
-	// known spares the roll-up reading findings that have not changed, by digest; of at most maxKnown entries.
-	known     map[string]summary
-	knownN    int // of entries
-	summaries *exposure.Summaries
+	facts   map[uint32]fact // of vulnerabilities, by their number in the table
+
+	scope     *scope // of the acceptances; nil: there are none
+	accepting bool   // rows of hosts may be marked by acceptances
+	rolled    uint64 // fingerprint of what the newest roll-up was made of
 }
 
-// summary is what the roll-up needs of one match.
-type summary struct {
-	at         model.Time
-	generation uint64
-	exposure.Summary
+func newRecalc(c Config) *recalc {
+	return &recalc{Config: c, missing: map[string]bool{}, touched: map[string]bool{}, facts: map[uint32]fact{}, accepting: true}
 }
 
-// maxKnown bounds what is kept for roll-ups, in entries of four bytes: an inventory has some hundred to some thousand.
-const maxKnown = 16 << 20
-
-// forget drops what is kept for roll-ups.
 func (r *recalc) forget() {
-	r.known, r.knownN, r.summaries = map[string]summary{}, 0, exposure.NewSummaries()
+	r.table, r.touched, r.rolled, r.matcher = nil, map[string]bool{}, 0, nil
+	clear(r.facts)
 }
 
 // matching returns the matcher for a snapshot of the advisories: the present one, unless they have changed.
@@ -116,7 +149,7 @@ func (r *recalc) matching(view View, shelf apply.Shelf) *exposure.Matcher {
 	return r.matcher
 }
 
-// drain matches every dirty inventory, then brings the roll-up up to date.
+// drain matches every inventory that is marked or touched, then brings the roll-up up to date.
 func (r *recalc) drain(ctx context.Context) error {
 	for {
 		n, err := r.match(ctx)
@@ -124,12 +157,16 @@ func (r *recalc) drain(ctx context.Context) error {
 			return err
 		}
 		if n == 0 {
-			return r.rollup(ctx)
+			break
 		}
 	}
+	if err := r.accept(ctx); err != nil {
+		return err
+	}
+	return r.rollup(ctx)
 }
 
-// match matches up to batch dirty inventories and returns how many it could.
+// match matches some of the inventories that are marked or touched and returns how many.
 func (r *recalc) match(ctx context.Context) (int, error) {
 	view, done := r.View()
 	defer done()
@@ -137,12 +174,82 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 	if err != nil || shelf.AdvisoryN == 0 {
 		return 0, err // nothing to compare with: "not matched" is the truth, "no findings" is not
 	}
-	digests, err := view.DirtyDigests(batch + len(r.missing))
+	digests, err := view.DirtyDigests(0)
 	if err != nil {
 		return 0, err
 	}
+	if r.table == nil {
+		if err := r.load(view); err != nil {
+			return 0, err
+		}
+	}
+	if t := r.table; len(digests)+len(r.touched) == 0 {
+		return 0, nil
+	} else if t.cursor != shelf.Cursor || t.generation != shelf.Generation {
+		if shelf.Generation < t.generation || shelf.Cursor.Compare(t.cursor) < 0 {
+			t.cursor = model.Cursor{} // the advisories are those of a backup: all of them may differ
+		}
+		if err := r.renew(ctx, view, shelf); err != nil {
+			return 0, err
+		}
+	}
+	if err := r.see(view, shelf); err != nil {
+		return 0, err
+	}
+	marked := make(map[string]bool, len(digests))
+	for _, d := range digests {
+		marked[d] = true
+	}
+	for _, d := range slices.Sorted(maps.Keys(r.touched)) {
+		if !marked[d] {
+			digests = append(digests, d)
+		}
+	}
+	known := digests[:0:0]
+	var unread []string
+	for _, d := range digests {
+		if _, ok := r.table.invs[d]; ok {
+			known = append(known, d)
+		} else if !r.missing[d] || marked[d] {
+			unread = append(unread, d)
+		}
+	}
+	if len(known) > 0 {
+		return r.recount(ctx, view, shelf, known[:min(headBatch, len(known))])
+	}
+	return r.first(ctx, view, shelf, unread)
+}
+
+// recount proposes what inventories of the table have now.
+func (r *recalc) recount(ctx context.Context, view View, shelf apply.Shelf, digests []string) (int, error) {
+	change := model.Matched{Stamp: r.stamp()}
+	for _, d := range digests {
+		head, ok, err := view.MatchHead(d)
+		if err != nil {
+			return 0, err
+		}
+		h := r.table.invs[d]
+		m := r.head(d, h, shelf, change.At)
+		if !ok || head.PartN != m.PartN {
+			m.Parts = r.table.parts(h)
+		}
+		change.Matches = append(change.Matches, m)
+		change.Hosts = append(change.Hosts, r.hosts(d, h, change.At)...)
+	}
+	if err := r.Proposer.Propose(ctx, change); err != nil {
+		return 0, err
+	}
+	for _, d := range digests {
+		delete(r.touched, d)
+	}
+	return len(digests), nil
+}
+
+// first matches up to batch inventories that the table does not have, and returns how many it could.
+func (r *recalc) first(ctx context.Context, view View, shelf apply.Shelf, digests []string) (int, error) {
 	change := model.Matched{Stamp: r.stamp()}
 	matcher := r.matching(view, shelf)
+	t := r.table
 	for _, d := range digests {
 		if len(change.Matches) == batch {
 			break
@@ -156,18 +263,26 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 				r.Log.Warn("an inventory is missing in the detail tier or damaged; its hosts stay unmatched until they report again", "digest", d, "err", err)
 			}
 			r.missing[d] = true
+			delete(r.touched, d)
 			continue
 		}
 		delete(r.missing, d)
-		findings, counts, err := matcher.Match(inv)
+		err = r.judge(matcher, t.hold(d, exposure.Parts(inv)), func(i uint32, v exposure.Verdicts) error {
+			h := &t.lookups[i]
+			h.found, h.leans = t.entries(v.Findings), t.leans(v.Leans)
+			change.Judged = append(change.Judged, model.Judged{
+				ID: h.id, Lookup: h.Lookup, At: change.At, Findings: bare(v.Findings), Leans: v.Leans, Cut: change.At,
+			})
+			return nil
+		})
 		if err != nil {
 			return 0, err
 		}
-		change.Matches = append(change.Matches, model.Match{
-			Digest: d, Generation: shelf.Generation, At: change.At, Counts: counts,
-			FixableN: new(exposure.FixableN(findings)), Findings: findings,
-		})
-		r.keep(d, change.At, shelf.Generation, findings) // the roll-up need not read them again
+		m := r.head(d, t.invs[d], shelf, change.At)
+		m.Parts = t.parts(t.invs[d])
+		change.Matches = append(change.Matches, m)
+		change.Hosts = append(change.Hosts, r.hosts(d, t.invs[d], change.At)...)
+		delete(r.touched, d)
 	}
 	if len(change.Matches) == 0 {
 		return 0, nil
@@ -175,77 +290,12 @@ func (r *recalc) match(ctx context.Context) (int, error) {
 	return len(change.Matches), r.Proposer.Propose(ctx, change)
 }
 
-// rollup proposes the site's roll-up where it says something else than the stored one.
-func (r *recalc) rollup(ctx context.Context) error {
-	view, done := r.View()
-	defer done()
-	shelf, err := view.Shelf()
-	if err != nil || shelf.AdvisoryN == 0 {
-		return err
+// head returns the match of an inventory without its parts.
+func (r *recalc) head(digest string, h *holding, shelf apply.Shelf, at model.Time) model.Match {
+	c := r.table.count(h, nil, nil)
+	return model.Match{
+		Digest: digest, Generation: shelf.Generation, Cursor: shelf.Cursor, At: at, Counts: c.SeverityCounts, FixableN: &c.fixable, PartN: len(h.parts),
 	}
-	sum := r.summaries.Rollup()
-	n := 0
-	err = view.EachMatchHead(func(head model.Match, hosts int) error {
-		n++
-		s, err := r.summary(view, head)
-		if err == nil {
-			sum.AddSummary(s, hosts)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if len(r.known) > 2*n+64 {
-		defer r.forget() // most of it is of inventories that are gone
-	}
-	next := sum.Result()
-	next.Site, next.Generation, next.AdvisoryN = r.Site, shelf.Generation, shelf.AdvisoryN
-	was, ok, err := view.Exposure(r.Site)
-	if err != nil {
-		return err
-	}
-	next.At = was.At
-	if same, err := equal(was, next); err != nil || ok && same {
-		return err
-	}
-	s := r.stamp()
-	next.At = s.At
-	return r.Proposer.Propose(ctx, model.Rollup{Stamp: s, Exposure: next})
-}
-
-// summary returns what the roll-up needs of the match that head is of.
-func (r *recalc) summary(view View, head model.Match) (exposure.Summary, error) {
-	if s, ok := r.known[head.Digest]; ok && s.at == head.At && s.generation == head.Generation {
-		return s.Summary, nil
-	}
-	m, _, err := view.Match(head.Digest)
-	if err != nil {
-		return exposure.Summary{}, err
-	}
-	return r.keep(m.Digest, m.At, m.Generation, m.Findings), nil
-}
-
-// keep remembers the summary of findings, where there is room, and returns it.
-func (r *recalc) keep(digest string, at model.Time, generation uint64, found []model.Finding) exposure.Summary {
-	s := summary{at, generation, r.summaries.Of(found)}
-	was, had := r.known[digest]
-	r.knownN -= was.Len()
-	if had || r.knownN+s.Len() <= maxKnown {
-		r.known[digest] = s
-		r.knownN += s.Len()
-	}
-	return s.Summary
-}
-
-// equal compares as the rows do, where a missing list and an empty one are the same.
-func equal(a, b model.Exposure) (bool, error) {
-	x, err := model.Encode(a)
-	if err != nil {
-		return false, err
-	}
-	y, err := model.Encode(b)
-	return bytes.Equal(x, y), err
 }
 
 func (r *recalc) stamp() model.Stamp {

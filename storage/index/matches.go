@@ -3,25 +3,31 @@ package index
 import (
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/skerryhq/skerry/engine/exposure"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
 
-// findings is the bulk of a match, in a row of its own: whoever wants the counts of a host's inventory
-// must not pay for decoding thousands of findings.
+// findings is the bulk of a match, in a row of its own: whoever wants the counts of a host's inventory must not pay for
+// decoding it. The row of an inventory has its parts, or, where an earlier version made the match, the findings
+// themselves. What is found of a Lookup is a row of the same space, with judgedMark before its id, which no digest begins with.
 type findings struct {
-	Digest   string          `json:"digest"`
-	Findings []model.Finding `json:"findings"`
+	Digest   string            `json:"digest"`
+	Findings []model.Finding   `json:"findings,omitzero"`
+	Parts    []model.MatchPart `json:"parts,omitzero"`
+	Judged   *model.Judged     `json:"judged,omitzero"`
 }
 
-// MatchHead returns what is known of an inventory's findings, without the findings.
+const judgedMark = "="
+
+// MatchHead returns what is known of an inventory's findings, without the findings and the parts.
 func (r *Reader) MatchHead(digest string) (model.Match, bool, error) {
 	return get[model.Match](r, key.Match(digest))
 }
 
-// Match returns the findings of one inventory.
-func (r *Reader) Match(digest string) (model.Match, bool, error) {
+// MatchParts returns a match with its parts, or with its findings where it has none, as it is stored.
+func (r *Reader) MatchParts(digest string) (model.Match, bool, error) {
 	m, ok, err := r.MatchHead(digest)
 	if err != nil || !ok {
 		return m, ok, err
@@ -30,8 +36,53 @@ func (r *Reader) Match(digest string) (model.Match, bool, error) {
 	if err == nil && !ok {
 		err = dangling(key.Findings(digest))
 	}
-	m.Findings = f.Findings
+	m.Findings, m.Parts = f.Findings, f.Parts
 	return m, err == nil, err
+}
+
+// Judged returns what is found of the Lookup with that id.
+func (r *Reader) Judged(id string) (model.Judged, bool, error) {
+	f, ok, err := get[findings](r, key.Findings(judgedMark+id))
+	if err != nil || !ok {
+		return model.Judged{}, false, err
+	}
+	if f.Judged == nil {
+		return model.Judged{}, false, fault.New(fault.Corrupt, "read "+key.Describe(key.Findings(judgedMark+id)), "it is no row of a lookup")
+	}
+	return *f.Judged, true, nil
+}
+
+// EachJudged calls fn with what is found of every Lookup, by id.
+func (r *Reader) EachJudged(fn func(model.Judged) error) error {
+	lower := key.Findings(judgedMark)
+	lower = lower[:len(lower)-len(key.Findings(""))+1] // without what ends the text
+	return each(r, lower, func(f findings) error {
+		if f.Judged == nil {
+			return nil
+		}
+		return fn(*f.Judged)
+	})
+}
+
+// Match returns the findings of one inventory.
+func (r *Reader) Match(digest string) (model.Match, bool, error) {
+	m, ok, err := r.MatchParts(digest)
+	if err != nil || !ok || m.PartN == 0 {
+		return m, ok, err
+	}
+	var list exposure.Listing
+	for _, p := range m.Parts {
+		j, ok, err := r.Judged(p.Lookup)
+		if err == nil && !ok {
+			err = dangling(key.Findings(judgedMark + p.Lookup))
+		}
+		if err != nil {
+			return m, false, err
+		}
+		list.Add(j.Lookup, j.Findings, p.Packages)
+	}
+	m.Findings, m.Parts = list.Findings(), nil
+	return m, true, nil
 }
 
 // EachMatchHead calls fn with what is known of every inventory's findings, without the findings, and the
@@ -46,14 +97,29 @@ func (r *Reader) EachMatchHead(fn func(m model.Match, hosts int) error) error {
 	})
 }
 
-// PutMatch implements apply.Tx. Findings repeat themselves a lot, so large ones are compressed.
+// PutMatch implements apply.Tx. Findings and parts repeat themselves a lot, so large ones are compressed.
 func (t *Tx) PutMatch(m model.Match) error {
-	f := findings{m.Digest, m.Findings}
-	m.Findings = nil
-	if err := t.put(key.Match(m.Digest), m); err != nil {
+	f := findings{Digest: m.Digest, Findings: m.Findings, Parts: m.Parts}
+	if err := t.PutMatchHead(m); err != nil {
 		return err
 	}
-	k := key.Findings(m.Digest)
+	return t.putFindings(f)
+}
+
+// PutMatchHead implements apply.Tx.
+func (t *Tx) PutMatchHead(m model.Match) error {
+	m.Findings, m.Parts = nil, nil
+	return t.put(key.Match(m.Digest), m)
+}
+
+// PutJudged implements apply.Tx.
+func (t *Tx) PutJudged(j model.Judged) error { return t.putFindings(findings{Digest: judgedMark + j.ID, Judged: &j}) }
+
+// DeleteJudged implements apply.Tx.
+func (t *Tx) DeleteJudged(id string) error { return t.remove(key.Findings(judgedMark + id)) }
+
+func (t *Tx) putFindings(f findings) error {
+	k := key.Findings(f.Digest)
 	v, err := t.rows.encode(f, true)
 	if err != nil {
 		return fault.Wrap("write "+key.Describe(k), err)

@@ -1,0 +1,261 @@
+package recalc
+
+import (
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/exposure"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// table is what the rows say of the findings of all inventories, in numbers: which Lookups each inventory has, and what is
+// found of each Lookup. It is the index from packages to inventories: what an advisory touches is found by going through the lists of numbers
+// once, which costs a few milliseconds for ten thousand hosts and needs nothing that could disagree with them.
+type table struct {
+	cursor     model.Cursor // of the advisories that all of it was judged by
+	generation uint64
+	at         map[model.Lookup]uint32
+	lookups    []held
+	free       []uint32 // places in lookups
+	sets       words    // of packages
+	vulns      words
+	texts      words
+	keys       map[model.AdvisoryKey]uint32
+	keyOf      []model.AdvisoryKey
+	shared     map[string]string // names and versions, each once
+	invs       map[string]*holding
+	version    uint64 // rises with every change
+	stamps     []uint64
+	worst      []uint8
+	stamp      uint64
+}
+
+// words gives texts numbers; 0 is the empty one.
+type words struct {
+	at  map[string]uint32
+	all []string
+}
+
+func newWords() words { return words{map[string]uint32{"": 0}, []string{""}} }
+
+func (w *words) of(s string) uint32 {
+	n, ok := w.at[s]
+	if !ok {
+		n = uint32(len(w.all))
+		s = strings.Clone(s)
+		w.all = append(w.all, s)
+		w.at[s] = n
+	}
+	return n
+}
+
+// held is a Lookup and what is found of it.
+type held struct {
+	model.Lookup
+	id    string // Lookup.ID; empty: a free place
+	found []entry
+	leans []uint32
+	idle  model.Time // since when no inventory has it; zero: one has
+	used  bool       // while that is looked for
+}
+
+// entry is a finding.
+type entry struct {
+	vuln, adv, fixed, reason uint32
+	severity                 model.Severity
+	verdict                  uint8
+}
+
+// The verdicts of an entry.
+const (
+	affected = iota
+	unknown
+	suppressed
+)
+
+var verdicts = [...]model.Verdict{affected: model.VerdictAffected, unknown: model.VerdictUnknown, suppressed: model.VerdictSuppressed}
+
+// holding is an inventory.
+type holding struct{ parts []part }
+
+// part is a Lookup of an inventory, by its place in the table, and the packages that it stands for.
+type part struct{ lookup, set uint32 }
+
+func newTable() *table {
+	return &table{
+		at: map[model.Lookup]uint32{}, sets: newWords(), vulns: newWords(), texts: newWords(), keys: map[model.AdvisoryKey]uint32{},
+		shared: map[string]string{}, invs: map[string]*holding{},
+	}
+}
+
+// share returns s, the same bytes for the same text.
+func (t *table) share(s string) string {
+	if got, ok := t.shared[s]; ok {
+		return got
+	}
+	s = strings.Clone(s)
+	t.shared[s] = s
+	return s
+}
+
+// add returns the place of a Lookup, and whether it is new: then nothing is known of it yet.
+func (t *table) add(l model.Lookup) (uint32, bool) {
+	if i, ok := t.at[l]; ok {
+		return i, false
+	}
+	l.Ecosystem, l.Also, l.Name, l.Source = t.share(l.Ecosystem), t.share(l.Also), t.share(l.Name), t.share(l.Source)
+	l.Version, l.Module = t.share(l.Version), t.share(l.Module)
+	h := held{Lookup: l, id: l.ID()}
+	var i uint32
+	if n := len(t.free); n > 0 {
+		i, t.free = t.free[n-1], t.free[:n-1]
+		t.lookups[i] = h
+	} else {
+		i = uint32(len(t.lookups))
+		t.lookups = append(t.lookups, h)
+	}
+	t.at[l] = i
+	return i, true
+}
+
+// drop forgets a Lookup that no inventory has.
+func (t *table) drop(i uint32) {
+	delete(t.at, t.lookups[i].Lookup)
+	t.lookups[i] = held{}
+	t.free = append(t.free, i)
+}
+
+func (t *table) key(k model.AdvisoryKey) uint32 {
+	n, ok := t.keys[k]
+	if !ok {
+		n = uint32(len(t.keyOf))
+		t.keyOf = append(t.keyOf, k)
+		t.keys[k] = n
+	}
+	return n
+}
+
+// entries turns findings into entries, in the same order.
+func (t *table) entries(found []model.Finding) []entry {
+	if len(found) == 0 {
+		return nil
+	}
+	out := make([]entry, len(found))
+	for i, f := range found {
+		e := entry{t.vulns.of(f.Vulnerability), t.key(f.Advisory), t.texts.of(f.Fixed), t.texts.of(f.Reason), f.Severity, affected}
+		switch f.Verdict {
+		case model.VerdictUnknown:
+			e.verdict = unknown
+		case model.VerdictSuppressed:
+			e.verdict = suppressed
+		}
+		out[i] = e
+	}
+	return out
+}
+
+// finding turns an entry back, without package, source and version.
+func (t *table) finding(e entry) model.Finding {
+	return model.Finding{
+		Vulnerability: t.vulns.all[e.vuln], Advisory: t.keyOf[e.adv], Fixed: t.texts.all[e.fixed], Severity: e.severity,
+		Verdict: verdicts[e.verdict], Reason: t.texts.all[e.reason],
+	}
+}
+
+func (t *table) findings(es []entry) []model.Finding {
+	out := make([]model.Finding, len(es))
+	for i, e := range es {
+		out[i] = t.finding(e)
+	}
+	return out
+}
+
+// hold takes in an inventory by its parts, and returns the Lookups that are new.
+func (t *table) hold(digest string, parts []exposure.Part) (fresh []uint32) {
+	h := &holding{make([]part, len(parts))}
+	for i, p := range parts {
+		at, isNew := t.add(p.Lookup)
+		if isNew {
+			fresh = append(fresh, at)
+		}
+		t.lookups[at].idle = 0
+		h.parts[i] = part{at, t.sets.of(strings.Join(p.Packages, setMark))}
+	}
+	t.invs[digest] = h
+	t.version++
+	return fresh
+}
+
+// setMark stands between the packages of a set: no name of a package has it.
+const setMark = "\x00"
+
+func (t *table) packages(set uint32) []string { return strings.Split(t.sets.all[set], setMark) }
+
+func (t *table) packageN(set uint32) int { return 1 + strings.Count(t.sets.all[set], setMark) }
+
+// parts returns an inventory as it is stored.
+func (t *table) parts(h *holding) []model.MatchPart {
+	out := make([]model.MatchPart, len(h.parts))
+	for i, p := range h.parts {
+		out[i] = model.MatchPart{Lookup: t.lookups[p.lookup].id, Packages: t.packages(p.set)}
+	}
+	return out
+}
+
+// counted is what is counted of one inventory.
+type counted struct {
+	model.SeverityCounts
+	fixable int
+}
+
+// count counts the distinct vulnerabilities of an inventory, each at its highest sure severity, its findings of verdict unknown, and
+// the packages that an update would mend. sure is called with each vulnerability that counts; nil: nobody wants to know.
+func (t *table) count(h *holding, by *accepted, sure func(vuln uint32, worst model.Severity)) counted {
+	if n := len(t.vulns.all); len(t.stamps) < n {
+		t.stamps, t.worst = append(t.stamps, make([]uint64, n-len(t.stamps))...), append(t.worst, make([]uint8, n-len(t.worst))...)
+	}
+	t.stamp++
+	var c counted
+	var seen []uint32
+	for _, p := range h.parts {
+		found := t.lookups[p.lookup].found
+		if len(found) == 0 {
+			continue
+		}
+		all := t.packageN(p.set)
+		fixable := 0
+		for _, e := range found {
+			if e.verdict == suppressed {
+				continue
+			}
+			n := all
+			if by != nil {
+				n -= by.accepts(t, e.vuln, p.set)
+			}
+			if n <= 0 {
+				continue
+			}
+			if e.verdict == unknown {
+				c.Uncertain += n
+				continue
+			}
+			if e.fixed != 0 {
+				fixable = max(fixable, n)
+			}
+			switch {
+			case t.stamps[e.vuln] != t.stamp:
+				t.stamps[e.vuln], t.worst[e.vuln] = t.stamp, uint8(e.severity)
+				seen = append(seen, e.vuln)
+			case t.worst[e.vuln] < uint8(e.severity):
+				t.worst[e.vuln] = uint8(e.severity)
+			}
+		}
+		c.fixable += fixable
+	}
+	for _, v := range seen {
+		c.Add(model.Severity(t.worst[v]))
+		if sure != nil {
+			sure(v, model.Severity(t.worst[v]))
+		}
+	}
+	return c
+}
