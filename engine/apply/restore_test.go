@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/apply"
@@ -107,7 +108,7 @@ func TestRestoreBeginsAnotherLife(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%d logins from before the restore hold", n)
 	}
-	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{advisory("A", "new")}})
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{advisory("A", "new")}}, model.Generation{Stamp: w.stamp()})
 	shelf := func(w *world) apply.Shelf {
 		return look(w, func(v *index.View) (apply.Shelf, error) { return v.Shelf() })
 	}
@@ -117,7 +118,7 @@ func TestRestoreBeginsAnotherLife(t *testing.T) {
 		}
 	}
 	items := w.down(model.NodeID(berlin), was)
-	if len(items) != 2 || items[0].Kind != model.ItemRestored || items[1].Kind != model.ItemAdvisory {
+	if len(items) != 2 || items[0].Kind != model.ItemRestored || items[1].Kind != model.ItemShelf {
 		t.Errorf("what goes down to a site that held everything: %+v", items)
 	}
 	if r, err := w.store.Check(t.Context()); err != nil || !r.OK() {
@@ -240,36 +241,22 @@ func TestARestoredControllerLearnsOfItsCommands(t *testing.T) {
 	}
 }
 
-func TestASiteKeepsNewerRecords(t *testing.T) {
+// A controller of before sends each record by itself: that is refused with the way out, and does not stop what is behind it.
+func TestASiteTakesNoSingleRecords(t *testing.T) {
 	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
-	say := func(seq model.Seq, epoch model.Epoch, kind model.ItemKind, name, summary string, cursor model.Seq) {
-		t.Helper()
-		a := advisory(name, summary)
-		a.Cursor = model.Cursor{At: 1_700_000_000_000, Seq: cursor}
-		site.must(model.Received{Stamp: site.stamp(), Origin: groupID, Epoch: epoch, Items: []model.Item{item(t, seq, kind, a.AdvisoryKey.String(), a)}})
+	a := advisory("A", "one")
+	a.Cursor = model.Cursor{At: 1_700_000_000_000, Seq: 1}
+	above := model.Cursor{At: 1_700_000_000_001, Seq: 2}
+	site.must(model.Received{Stamp: site.stamp(), Origin: groupID, Epoch: 1, Items: []model.Item{
+		item(t, 1, model.ItemAdvisory, a.AdvisoryKey.String(), a), item(t, 2, model.ItemAdvisoryGone, a.AdvisoryKey.String(), a),
+		item(t, 3, model.ItemGeneration, "generation", nil), item(t, 4, model.ItemShelf, "shelf", above),
+	}})
+	shelf := look(site, func(v *index.View) (apply.Shelf, error) { return v.Shelf() })
+	if shelf.AdvisoryN != 0 || shelf.Generation != 0 || len(shelf.Imported) != 0 || shelf.Above != above {
+		t.Errorf("%+v", shelf)
 	}
-	summary := func(name string) string {
-		a := look(site, func(v *index.View) (model.Advisory, error) {
-			a, _, err := v.Advisory(advisory(name, "").AdvisoryKey)
-			return a, err
-		})
-		return a.Summary
-	}
-	say(1, 1, model.ItemAdvisory, "A", "one", 1)
-	say(2, 1, model.ItemAdvisory, "A", "two", 5)
-	say(1, 2, model.ItemAdvisory, "A", "one", 1) // all again, by a controller that lost the second
-	say(2, 2, model.ItemAdvisoryGone, "A", "", 3)
-	if got := summary("A"); got != "two" {
-		t.Errorf("the site went back to %q", got)
-	}
-	say(3, 2, model.ItemAdvisory, "A", "three", 100)
-	say(4, 2, model.ItemAdvisory, "B", "late", 2) // that it was never sent before is possible
-	if summary("A") != "three" || summary("B") != "late" {
-		t.Errorf("A is %q, B is %q", summary("A"), summary("B"))
-	}
-	say(5, 2, model.ItemAdvisoryGone, "A", "", 101)
-	if got := summary("A"); got != "" {
-		t.Errorf("A is still %q", got)
+	if e := site.audit(); e.Action != "item.refuse" || !strings.Contains(e.Reason, "upgrade the controller") {
+		t.Errorf("%+v", e)
 	}
 }
 
