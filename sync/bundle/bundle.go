@@ -1,24 +1,23 @@
 // Package bundle writes and verifies signed bundles: advisory changes of one origin, in one file that
-// can be carried on removable media. DESIGN.md has the format.
+// can be carried on removable media, or in several parts of one. DESIGN.md has the format.
 //
-// It owns the bundle format, its signature and every limit on reading it. Nothing of a bundle is
-// handed to the caller before the signature and all digests hold. It never decides what a store does
-// with the changes, and it never looks at a clock: the caller says what time it is.
+// It owns the bundle format, its signature and every limit on reading it, and the folder in which parts wait for each
+// other. Nothing of a bundle is handed to the caller before the signature and all digests hold. It never decides what a
+// store does with the changes, and it never looks at a clock: the caller says what time it is.
 package bundle
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
-	"time"
 
-	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
 const (
-	// Format names the version of the format that Write makes and Verify reads.
-	Format = "skerry-bundle/1"
+	// Format names the version of the format that Write makes. Verify reads it and formatOne.
+	Format = "skerry-bundle/2"
+	// formatOne had no canonicals, no parts, no announced keys and no seal.
+	formatOne = "skerry-bundle/1"
 	// PayloadType is the DSSE payload type of the manifest.
 	PayloadType = "application/vnd.skerry.bundle-manifest+json"
 )
@@ -42,23 +41,36 @@ type Manifest struct {
 	Format     string       `json:"format"`
 	Origin     model.NodeID `json:"origin"`
 	OriginName string       `json:"origin_name"` // a label, at most 256 bytes
-	// The bundle holds every change of its origin after From, through To. A zero From is the beginning.
+	// The bundle holds every change of its origin after From, through To. A zero From is the beginning. In a part of a
+	// set they are those of the whole set.
 	From      model.Cursor `json:"from,omitzero"`
 	To        model.Cursor `json:"to"`
 	CreatedAt model.Time   `json:"created_at"` // the time of To, so that equal states give equal bytes
 	ExpiresAt model.Time   `json:"expires_at"` // it is refused from then on
-	Counts    Counts       `json:"counts"`
-	Parts     []Part       `json:"parts"` // in the order of the file
+	// More says that the origin had changes after To when it wrote the bundle: it was told to stop there.
+	More   bool   `json:"more,omitzero"`
+	Counts Counts `json:"counts"`
+	Parts  []Part `json:"parts"` // in the order of the file
+	// Split is set in a part of a set.
+	Split *Split `json:"split,omitzero"`
+	// Keys are keys that the origin will sign with, or signs with for a while yet; at most MaxKeys.
+	Keys []Key `json:"keys,omitzero"`
 }
 
-// Counts says how many changes a bundle holds.
+// Counts says what a bundle holds. Of skerry-bundle/1 the canonicals are not known: zero.
 type Counts struct {
-	Advisories int `json:"advisories"`
-	Deletions  int `json:"deletions"`
+	Canonicals int `json:"canonicals"` // distinct canonicals, at the origin, of the edges
+	Edges      int `json:"edges"`      // records put, each joined to one canonical; the lines of advisories.ndjson
+	Deletions  int `json:"deletions"`  // records removed; the lines of deletions.ndjson
+	// Advisories is what skerry-bundle/1 called Edges; zero in every Manifest that this package hands out.
+	Advisories int `json:"advisories,omitzero"`
 }
 
-// Total returns the number of changes.
-func (c Counts) Total() int { return c.Advisories + c.Deletions }
+// Total returns the sum of all three.
+func (c Counts) Total() int { return c.Canonicals + c.Edges + c.Deletions }
+
+// Changes returns the number of changes, which is that of lines.
+func (c Counts) Changes() int { return c.Edges + c.Deletions }
 
 // Part binds one NDJSON entry to its manifest.
 type Part struct {
@@ -68,22 +80,58 @@ type Part struct {
 	Lines  int    `json:"lines"`
 }
 
+// Split says which part of which set a file is. Every part is a whole, signed bundle file; they may be read in any order, and
+// what the set holds is known to be whole when all Of are there.
+type Split struct {
+	Set    string `json:"set"`    // the identity of the set: "sha256:" and the hex digest of its plan
+	Index  int    `json:"index"`  // from 1
+	Of     int    `json:"of"`     // 2 to MaxParts
+	Counts Counts `json:"counts"` // of the whole set
+}
+
+// Key is an announced key. Whoever trusts a signature over the manifest is told to trust the key too.
+type Key struct {
+	Name      string     `json:"name"`   // a label
+	Public    string     `json:"public"` // PEM, ECDSA P-256
+	Purposes  []string   `json:"purposes,omitzero"`
+	RetiresAt model.Time `json:"retires_at,omitzero"`
+	Successor string     `json:"successor,omitzero"` // a key's id
+}
+
+const (
+	// MaxKeys is how many keys one bundle may announce.
+	MaxKeys = 16
+	// MaxParts is how many parts a set may have.
+	MaxParts = 1000
+)
+
 // deletion is a line of deletions.ndjson.
 type deletion struct {
 	model.AdvisoryKey
 	Cursor model.Cursor `json:"cursor"`
 }
 
+// record is a line of advisories.ndjson.
+type record struct {
+	model.Advisory
+	// Canonical is the id of the canonical that the record belongs to at its origin. A reader groups by itself, and takes
+	// it for no more than a count.
+	Canonical string `json:"canonical,omitzero"`
+}
+
 // Limits bounds what is read of a bundle. Every limit is enforced while reading, on what was really
 // read and never on what a header claims. Write obeys the defaults, so that what it makes can be read.
 type Limits struct {
-	Compressed int64 // bytes of the file
+	Compressed int64 // bytes of the file; of a tar or a folder, Expanded bounds them
 	Expanded   int64 // bytes of the tar stream inside
 	Ratio      int64 // expanded bytes for each compressed byte, beyond the first 16 MiB
 	Manifest   int64 // bytes of manifest.json
 	Signature  int64 // bytes of signature.dsse.json
 	Line       int   // bytes of one NDJSON line
+	Lines      int   // lines of both parts together
 	Depth      int   // nesting of arrays and objects in one JSON value
+	Nodes      int   // arrays and objects in one JSON value
+	Values     int   // commas in one JSON value, which bounds its strings and numbers
 }
 
 // DefaultLimits returns the limits that the format states.
@@ -95,7 +143,10 @@ func DefaultLimits() Limits {
 		Manifest:   1 << 20,
 		Signature:  2 << 20, // it repeats the manifest in base64
 		Line:       model.MaxPayload,
+		Lines:      4_000_000,
 		Depth:      32,
+		Nodes:      200_000,
+		Values:     1_000_000,
 	}
 }
 
@@ -104,8 +155,10 @@ const (
 	ratioFree = 16 << 20
 	// window is the zstd window of the format, and so the most memory that reading one takes for it.
 	window = 8 << 20
-	// maxName bounds labels and sources in lines of text that people read.
+	// maxName bounds labels in lines of text that people read.
 	maxName = 256
+	// maxQuote is how many bytes of foreign input a message quotes.
+	maxQuote = 48
 )
 
 // hashOf returns the identity of the bundle with this manifest.
@@ -113,101 +166,3 @@ func hashOf(manifest []byte) string {
 	sum := sha256.Sum256(manifest)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
-
-// decodeManifest reads and judges manifest bytes on their own: version, origin, range, parts and counts.
-func decodeManifest(raw []byte, lim Limits) (Manifest, error) {
-	const op = "read manifest"
-	var m Manifest
-	if err := checkDepth(raw, lim.Depth); err != nil {
-		return m, err
-	}
-	if err := model.Decode(raw, &m); err != nil {
-		return Manifest{}, fault.New(fault.Corrupt, op, "%s is not a manifest: %w", manifestName, err)
-	}
-	return m, m.validate(op)
-}
-
-func (m Manifest) validate(op string) error {
-	bad := func(format string, args ...any) error { return fault.New(fault.Corrupt, op, format, args...) }
-	if m.Format != Format {
-		if strings.HasPrefix(m.Format, "skerry-bundle/") {
-			return fault.New(fault.Version, op, "the bundle's format is %q, this version reads %q: import it with a newer skerry", fault.Clip(m.Format, maxQuote), Format)
-		}
-		return bad("the bundle's format is %q, not %q", fault.Clip(m.Format, maxQuote), Format)
-	}
-	switch {
-	case m.Origin.IsZero():
-		return bad("the manifest names no origin")
-	case len(m.OriginName) > maxName:
-		return bad("the name of the origin is longer than %d bytes", maxName)
-	case m.To.Compare(m.From) <= 0:
-		return bad("the manifest's range is empty: from %q to %q", m.From, m.To)
-	case m.ExpiresAt.IsZero():
-		return bad("the manifest has no expiry")
-	case len(m.Parts) != len(partNames):
-		return bad("the manifest names %d parts, not %d", len(m.Parts), len(partNames))
-	}
-	for i, p := range m.Parts {
-		if p.Name != partNames[i] {
-			return bad("part %d of the manifest is %q, not %q", i+1, fault.Clip(p.Name, maxQuote), partNames[i])
-		}
-	}
-	if m.Counts.Advisories != m.Parts[0].Lines || m.Counts.Deletions != m.Parts[1].Lines || m.Counts.Advisories < 0 || m.Counts.Deletions < 0 {
-		return bad("the counts of the manifest (%d and %d) are not the lines of its parts (%d and %d)",
-			m.Counts.Advisories, m.Counts.Deletions, m.Parts[0].Lines, m.Parts[1].Lines)
-	}
-	return nil
-}
-
-// The expiry that Expiry gives lies on a grid of expiryStep after the newest change, and never
-// nearer than expiryLeast.
-const (
-	expiryStep  = 90 * 24 * time.Hour
-	expiryLeast = 45 * 24 * time.Hour
-)
-
-// Expiry returns when a bundle through to should expire, if made now: between 45 and 135 days ahead,
-// in whole steps of 90 days from to, so that making it again soon gives the same bytes.
-func Expiry(to model.Cursor, now model.Time) model.Time {
-	start, least, step := to.At, now.Add(expiryLeast), model.Time(expiryStep.Milliseconds())
-	if start.IsZero() {
-		start = 1
-	}
-	n := model.Time(1)
-	if least > start {
-		n = max(1, (least-start+step-1)/step)
-	}
-	return start + n*step
-}
-
-// Admit judges whether a store that holds the origin's changes through have (zero: none) may import
-// the bundle. Its error has kind Conflict; for a gap it says which export would fill it. Force lets a
-// bundle in that is not newer; a gap is never let in, because what is missing would stay missing.
-func Admit(have model.Cursor, m Manifest, force bool) error {
-	const op = "import bundle"
-	from := ""
-	if !have.IsZero() {
-		from = "-c '" + have.String() + "' "
-	}
-	export := "skerry bundle export " + from + "-o delta.zst"
-	origin := m.OriginName
-	if origin == "" {
-		origin = m.Origin.String()
-	}
-	switch {
-	case m.From.Compare(have) > 0:
-		held := "holds nothing of " + origin + " yet"
-		if !have.IsZero() {
-			held = "holds " + origin + " only up to " + have.String()
-		}
-		return fault.New(fault.Conflict, op, "gap: the bundle starts at %s, but this store %s; fill the gap with a bundle made at %s by: %s", m.From, held, origin, export)
-	case m.To == have && !force:
-		return fault.New(fault.Conflict, op, "Cursor not after current: this server already holds everything of %s through %s; there is nothing to import", origin, have)
-	case m.To.Compare(have) <= 0 && !force:
-		return fault.New(fault.Conflict, op, "Cursor not after current: the bundle ends at %s and this server already holds everything of %s through %s; there is nothing to import", m.To, origin, have)
-	}
-	return nil
-}
-
-// maxQuote is how many bytes of foreign input a message quotes.
-const maxQuote = 48

@@ -3,18 +3,30 @@ package bundle
 import (
 	"archive/tar"
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // entry is one tar entry of a file that a forger makes.
@@ -83,7 +95,14 @@ func squeeze(t testing.TB, b []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return z.EncodeAll(b, nil)
+	return sealed(z.EncodeAll(b, nil))
+}
+
+// sealed puts the right seal behind a file.
+func sealed(b []byte) []byte {
+	h := sha256.New()
+	h.Write(b)
+	return append(b, sealOf(h)...)
 }
 
 // resign makes a bundle with the manifest edited as text and signed by keys, parts as given.
@@ -98,8 +117,7 @@ func resign(t testing.TB, entries []entry, edit func(string) string, keys ...*ec
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The key id is a hint that nobody must believe.
-		e.Signatures = append(e.Signatures, dsse.Signature{KeyID: "sha256:wrong", Sig: base64.StdEncoding.EncodeToString(sig)})
+		e.Signatures = append(e.Signatures, dsse.Signature{KeyID: KeyID(&k.PublicKey), Sig: base64.StdEncoding.EncodeToString(sig)})
 	}
 	entries[3].body = mustEncode(t, e)
 	return pack(t, entries, "")
@@ -116,7 +134,14 @@ func resignParts(t testing.TB, from model.Cursor, a, d string) []byte {
 		}
 		m.Parts = append(m.Parts, Part{Name: partNames[i], SHA256: h.hex(), Size: int64(len(body)), Lines: strings.Count(body, "\n")})
 	}
-	m.Counts = Counts{m.Parts[0].Lines, m.Parts[1].Lines}
+	var canonicals distinct
+	for line := range strings.Lines(a) {
+		var r record
+		if model.Decode([]byte(line), &r) == nil {
+			canonicals.add(r.Canonical)
+		}
+	}
+	m.Counts = Counts{Canonicals: canonicals.count(), Edges: m.Parts[0].Lines, Deletions: m.Parts[1].Lines}
 	entries := []entry{{name: manifestName, body: mustEncode(t, m)}, {name: advisoriesName, body: a}, {name: deletionsName, body: d}, {name: signatureName}}
 	return resign(t, entries, same, testKey(t, "signer"))
 }
@@ -144,6 +169,14 @@ func TestRefused(t *testing.T) {
 	}
 	expired := good(t)
 	expired.Now = testTime * 2
+	retired, early, twoEntries, acceptance, kinds := good(t), good(t), good(t), good(t), good(t)
+	retired.Trusted[0].RetiresAt = retired.Now
+	retired.Trusted[0].Successor = "sha256:" + strings.Repeat("0", 64)
+	early.Trusted[0].RetiresAt, early.Now = 1, testTime*2
+	twoEntries.Trusted = append(twoEntries.Trusted, twoEntries.Trusted[0])
+	twoEntries.Trusted[1].Revoked = true
+	acceptance.Trusted[0].Purposes = []string{model.PurposeAcceptance}
+	kinds.Trusted = otherKinds(t)
 	revoked := good(t)
 	revoked.Trusted[0].Revoked = true
 	two := good(t)
@@ -169,7 +202,7 @@ func TestRefused(t *testing.T) {
 		fails int
 	}{
 		"unsigned":            {pack(t, whole[:3], ""), good(t), fault.Denied, "the bundle is not signed", hash | signature | format},
-		"no signature inside": {resign(t, whole, same), good(t), fault.Denied, "the bundle is not signed", signature | format},
+		"no signature inside": {resign(t, whole, same), good(t), fault.Denied, "it is not signed", signature | format},
 		"altered part":        {change(1, func(e *entry) { e.body = replace("1.1-1", "9.9-9")(e.body) }), good(t), fault.Corrupt, "advisories.ndjson is not what the manifest says", hash | format},
 		"line taken out":      {change(1, func(e *entry) { e.body = strings.Replace(e.body, line, "", 1) }), good(t), fault.Corrupt, "advisories.ndjson is not what the manifest says", hash | format},
 		"altered deletions":   {change(2, func(e *entry) { e.body += gone }), good(t), fault.Corrupt, "deletions.ndjson is not what the manifest says", hash | format},
@@ -177,12 +210,22 @@ func TestRefused(t *testing.T) {
 		"wrong key":           {resign(t, whole, same, testKey(t, "stranger")), good(t), fault.Denied, "no trusted key signed", signature | format},
 		"no key trusted":      {file, VerifyConfig{Now: testTime}, fault.Denied, "no trusted key signed", signature | format},
 		"revoked key":         {file, revoked, fault.Denied, "was revoked", signature | format},
+		"revoked and not":     {file, twoEntries, fault.Denied, "was revoked", signature | format},
+		"retired key":         {file, retired, fault.Denied, "was retired at 2025-01-15T11:30:00.000Z", signature | format},
+		"retired and expired": {file, early, fault.Denied, "was retired", signature | format | expiry},
+		"other purpose":       {file, acceptance, fault.Denied, "not for that purpose", signature | format},
+		"high S":              {change(3, func(e *entry) { e.body = mirrored(t, e.body) }), good(t), fault.Denied, "not in its only form", signature | format},
+		"other key id":        {change(3, func(e *entry) { e.body = replace(`"keyid":"sha256:`, `"keyid":"sha256-`)(e.body) }), good(t), fault.Denied, "names another key", signature | format},
+		"no key id":           {change(3, func(e *entry) { e.body = replace(`"keyid"`, `"keyie"`)(e.body) }), good(t), fault.Denied, "names another key", signature | format},
+		"other algorithm":     {change(3, func(e *entry) { e.body = signedByOthers(t, whole[0].body) }), kinds, fault.Denied, "no trusted key signed", signature | format},
+		"DER signature":       {change(3, func(e *entry) { e.body = inDER(t, e.body) }), good(t), fault.Denied, "no trusted key signed", signature | format},
+		"17 signatures":       {resign(t, whole, same, slices.Repeat([]*ecdsa.PrivateKey{key}, 17)...), good(t), fault.TooLarge, "more than 16 signatures", signature | format},
 		"one key of two":      {file, two, fault.Denied, "1 trusted keys signed, 2 must", signature | format},
 		"one key twice":       {resign(t, whole, same, key, key), twice, fault.Denied, "1 trusted keys signed, 2 must", signature | format},
 		"other payload type":  {change(3, func(e *entry) { e.body = replace(PayloadType, "text/plain")(e.body) }), good(t), fault.Denied, "text/plain", signature | format},
 		"envelope not json":   {change(3, func(e *entry) { e.body = "-----BEGIN PGP SIGNATURE-----" }), good(t), fault.Corrupt, "not a DSSE envelope", signature | format},
 		"expired":             {file, expired, fault.Expired, "expired at 2025-04-15T10:30:00.000Z", expiry},
-		"truncated":           {file[:len(file)/2], good(t), fault.Corrupt, "the file ends early", hash | signature | format | expiry},
+		"truncated":           {file[:len(file)/2], good(t), fault.Corrupt, "the file ends early", hash | signature | format},
 		"empty file":          {nil, good(t), fault.Corrupt, "", hash | signature | format | expiry},
 		"not zstd":            {[]byte("PK\x03\x04 this is a zip file"), good(t), fault.Corrupt, "damaged or no bundle", hash | signature | format | expiry},
 		"not tar":             {squeeze(t, []byte(strings.Repeat("hello ", 200))), good(t), fault.Corrupt, "damaged or no bundle", hash | signature | format | expiry},
@@ -193,6 +236,12 @@ func TestRefused(t *testing.T) {
 		"other order":         {pack(t, []entry{whole[1], whole[0], whole[2], whole[3]}, ""), good(t), fault.Corrupt, "entry 1 is", hash | signature | format | expiry},
 		"missing part":        {pack(t, []entry{whole[0], whole[1], whole[3]}, ""), good(t), fault.Corrupt, "entry 3 is", hash | signature | format},
 		"bytes behind":        {pack(t, whole, "and more"), good(t), fault.Corrupt, "bytes behind the last entry", hash | format},
+		"zeros behind":        {pack(t, whole, strings.Repeat("\x00", 20*block)), good(t), fault.Corrupt, "bytes behind the last entry", hash | format},
+		"no end":              {squeeze(t, bytes.TrimRight(tarOf(t, whole), "\x00")), good(t), fault.Corrupt, "ends early", hash | format},
+		"padding":             {squeeze(t, padded(t, whole)), good(t), fault.Corrupt, "bytes between entry 1 and the next", hash | signature | format},
+		"no seal":             {file[:len(file)-sealSize], good(t), fault.Corrupt, "its seal does not hold", hash | format},
+		"packed anew":         {repacked(t, file), good(t), fault.Corrupt, "its seal does not hold", hash | format},
+		"two seals":           {append(bytes.Clone(file), file[len(file)-sealSize:]...), good(t), fault.Corrupt, "its seal does not hold", hash | format},
 		"link for a file": {change(2, func(e *entry) {
 			e.edit = func(h *tar.Header) { h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, "/etc/passwd", 0 }
 		}), good(t), fault.Corrupt, "not a plain USTAR file", hash | signature | format},
@@ -201,14 +250,20 @@ func TestRefused(t *testing.T) {
 		}), good(t), fault.Corrupt, "not a plain USTAR file", hash | signature | format},
 		"line too long":         {change(1, func(e *entry) { e.body = strings.Repeat("x", 9<<20) + "\n" }), good(t), fault.TooLarge, "advisories.ndjson: line 1 is longer than 8388608 bytes", hash | signature | format},
 		"line without end":      {change(1, func(e *entry) { e.body += "{}" }), good(t), fault.Corrupt, "line 9 has no end", hash | signature | format},
-		"bomb by ratio":         {change(1, func(e *entry) { e.body = strings.Repeat("\n", 40<<20) }), good(t), fault.TooLarge, "more than 500 times", hash | signature | format},
+		"bomb by ratio":         {change(1, func(e *entry) { e.body = strings.Repeat(strings.Repeat(" ", 1<<20)+"\n", 40) }), good(t), fault.TooLarge, "more than 500 times", hash | signature | format},
 		"bomb by size":          {file, small(func(l *Limits) { l.Expanded = 4096 }), fault.TooLarge, "expands to more than 4096 bytes", hash | signature | format},
 		"file too big":          {file, small(func(l *Limits) { l.Compressed = 100 }), fault.TooLarge, "more than 100 bytes", hash | signature | format | expiry},
 		"window too big":        {wideFrame(), good(t), fault.Corrupt, "damaged or no bundle", hash | signature | format | expiry},
 		"manifest too big":      {change(0, func(e *entry) { e.body += strings.Repeat(" ", 1<<20) }), good(t), fault.TooLarge, "manifest.json has more than", hash | signature | format | expiry},
 		"signature too big":     {change(3, func(e *entry) { e.body += strings.Repeat(" ", 2<<20) }), good(t), fault.TooLarge, "signature.dsse.json has more than", hash | signature | format},
-		"newer format":          {resign(t, whole, replace("skerry-bundle/1", "skerry-bundle/2"), key), good(t), fault.Version, "newer skerry", hash | format | expiry},
-		"other format":          {resign(t, whole, replace("skerry-bundle/1", "feedser-bundle/1.0"), key), good(t), fault.Corrupt, "feedser-bundle/1.0", hash | format | expiry},
+		"newer format":          {resign(t, whole, replace("skerry-bundle/2", "skerry-bundle/3"), key), good(t), fault.Version, "newer skerry", hash | format | expiry},
+		"other format":          {resign(t, whole, replace("skerry-bundle/2", "feedser-bundle/1.0"), key), good(t), fault.Corrupt, "feedser-bundle/1.0", hash | format | expiry},
+		"canonicals that lie":   {resign(t, whole, replace(`"canonicals":5`, `"canonicals":4`), key), good(t), fault.Corrupt, "(4 canonicals) are not those of its lines (5)", format},
+		"more canonicals":       {resign(t, whole, replace(`"canonicals":5`, `"canonicals":9`), key), good(t), fault.Corrupt, "counts of the manifest", hash | format | expiry},
+		"too many lines":        {file, small(func(l *Limits) { l.Lines = 9 }), fault.TooLarge, "more than 9 lines", hash | signature | format},
+		"too many nodes":        {file, small(func(l *Limits) { l.Nodes = 7 }), fault.TooLarge, "more than 7 arrays and objects", format},
+		"bad announced key":     {resign(t, whole, replace(`"parts":`, `"keys":[{"name":"x","public":"x"}],"parts":`), key), good(t), fault.Corrupt, "announced key", hash | format | expiry},
+		"part of none":          {resign(t, whole, replace(`"parts":`, `"split":{"set":"sha256:`+strings.Repeat("0", 64)+`","index":1,"of":1,"counts":{"canonicals":5,"edges":8,"deletions":2}},"parts":`), key), good(t), fault.Corrupt, "part 1 of 1", hash | format | expiry},
 		"counts that lie":       {resign(t, whole, replace(`"deletions":2`, `"deletions":3`), key), good(t), fault.Corrupt, "counts of the manifest", hash | format | expiry},
 		"deep manifest":         {resign(t, whole, func(string) string { return strings.Repeat("[", 40) }, key), good(t), fault.TooLarge, "nested deeper", hash | format | expiry},
 		"duplicate member":      {resign(t, whole, replace(`"origin_name":"hq"`, `"origin_name":"hq","origin_name":"qh"`), key), good(t), fault.Corrupt, "not a manifest", hash | format | expiry},
@@ -240,6 +295,102 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// padded changes a byte between two entries.
+func padded(t *testing.T, whole []entry) []byte {
+	b := tarOf(t, whole)
+	b[block+len(whole[0].body)+1] = 'x'
+	return b
+}
+
+// repacked is the same tar in another zstd file, as a zstd program would make it.
+func repacked(t *testing.T, file []byte) []byte {
+	b := pack(t, unpack(t, file), "")
+	return b[:len(b)-sealSize]
+}
+
+// edited returns an envelope with its first signature edited.
+func edited(t *testing.T, envelope string, edit func([]byte) []byte) string {
+	t.Helper()
+	var e dsse.Envelope
+	if err := model.Decode([]byte(envelope), &e); err != nil {
+		t.Fatal(err)
+	}
+	sig, err := base64.StdEncoding.DecodeString(e.Signatures[0].Sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Signatures[0].Sig = base64.StdEncoding.EncodeToString(edit(sig))
+	return mustEncode(t, e)
+}
+
+// mirrored turns S into n-S, which anybody can and which signs the same.
+func mirrored(t *testing.T, envelope string) string {
+	return edited(t, envelope, func(sig []byte) []byte {
+		s := new(big.Int).SetBytes(sig[32:])
+		s.Sub(elliptic.P256().Params().N, s).FillBytes(sig[32:])
+		return sig
+	})
+}
+
+// inDER writes the signature as X.509 does.
+func inDER(t *testing.T, envelope string) string {
+	return edited(t, envelope, func(sig []byte) []byte {
+		var b cryptobyte.Builder
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1BigInt(new(big.Int).SetBytes(sig[:32]))
+			b.AddASN1BigInt(new(big.Int).SetBytes(sig[32:]))
+		})
+		return b.BytesOrPanic()
+	})
+}
+
+// strangers are keys of other kinds, which no bundle may be signed with.
+var strangers = sync.OnceValue(func() []crypto.Signer {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return []crypto.Signer{ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32)), rsaKey, p384}
+})
+
+// otherKinds are the strangers as somebody trusts them, past all checks.
+func otherKinds(t *testing.T) []model.SignerKey {
+	t.Helper()
+	var out []model.SignerKey
+	for _, k := range strangers() {
+		der, err := x509.MarshalPKIXPublicKey(k.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, model.SignerKey{Public: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))})
+	}
+	return out
+}
+
+// signedByOthers is an envelope with signatures of the strangers that truly hold.
+func signedByOthers(t *testing.T, manifest string) string {
+	t.Helper()
+	e := dsse.Envelope{PayloadType: PayloadType, Payload: base64.StdEncoding.EncodeToString([]byte(manifest))}
+	pae := dsse.PAE(PayloadType, []byte(manifest))
+	for _, k := range strangers() {
+		data, hash := pae, crypto.Hash(0)
+		if _, ed := k.(ed25519.PrivateKey); !ed {
+			sum := sha256.Sum256(pae)
+			data, hash = sum[:], crypto.SHA256
+		}
+		sig, err := k.Sign(rand.Reader, data, hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Signatures = append(e.Signatures, dsse.Signature{Sig: base64.StdEncoding.EncodeToString(sig)})
+	}
+	return mustEncode(t, e)
 }
 
 func reversed(body string) []string {
@@ -309,14 +460,15 @@ func TestReport(t *testing.T) {
 	rep := Inspect(t.Context(), "delta.zst", bytes.NewReader(write(t, testConfig(t, testChanges(1250)))), good(t))
 	id := KeyID(&testKey(t, "signer").PublicKey)
 	want := `Bundle:   delta.zst
-Version:  skerry-bundle/1
+Version:  skerry-bundle/2
 Site:     hq
 Cursor:   2025-01-15T10:30:01.250Z#1250
 Expires:  2025-04-15T10:30:00.000Z
 Counts:
-  Advisories: 1,000
+  Canonicals: 625
+  Edges:      1,000
   Deletions:  250
-  Total:      1,250
+  Total:      1,875
 Verification:
   Hash:      ✓ Valid
   Signature: ✓ Valid (key: ` + id + `)

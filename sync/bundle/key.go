@@ -64,7 +64,7 @@ func EncodePublic(pub *ecdsa.PublicKey) ([]byte, error) {
 // ParsePrivate reads what EncodePrivate wrote: one PKCS #8 PEM block with an ECDSA P-256 key.
 func ParsePrivate(b []byte) (*ecdsa.PrivateKey, error) {
 	const op = "read signing key"
-	der, err := block(op, b, "PRIVATE KEY")
+	der, err := pemBlock(op, b, "PRIVATE KEY")
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func ParsePrivate(b []byte) (*ecdsa.PrivateKey, error) {
 // ParsePublic reads what EncodePublic wrote: one PKIX PEM block with an ECDSA P-256 key.
 func ParsePublic(b []byte) (*ecdsa.PublicKey, error) {
 	const op = "read public key"
-	der, err := block(op, b, "PUBLIC KEY")
+	der, err := pemBlock(op, b, "PUBLIC KEY")
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,8 @@ func ParsePublic(b []byte) (*ecdsa.PublicKey, error) {
 	return pub, nil
 }
 
-// block returns the bytes of the one PEM block in b.
-func block(op string, b []byte, kind string) ([]byte, error) {
+// pemBlock returns the bytes of the one PEM block in b.
+func pemBlock(op string, b []byte, kind string) ([]byte, error) {
 	const most = 16 << 10
 	if len(b) > most {
 		return nil, fault.New(fault.TooLarge, op, "a key file has at most %d bytes, this one has %d", most, len(b))
@@ -116,7 +116,7 @@ func block(op string, b []byte, kind string) ([]byte, error) {
 	return p.Bytes, nil
 }
 
-// signES256 signs as RFC 7518 section 3.4 does: R and S, 32 bytes each. A nil source of randomness asks
+// signES256 signs as RFC 7518 section 3.4 does: R and the lower S, 32 bytes each. A nil source of randomness asks
 // for the deterministic nonce of RFC 6979, which keys of crypto/ecdsa obey.
 func signES256(key crypto.Signer, data []byte) ([]byte, error) {
 	digest := sha256.Sum256(data)
@@ -129,10 +129,20 @@ func signES256(key crypto.Signer, data []byte) ([]byte, error) {
 	if !in.ReadASN1(&in, asn1.SEQUENCE) || !in.ReadASN1Integer(&r) || !in.ReadASN1Integer(&s) || r.BitLen() > 256 || s.BitLen() > 256 {
 		return nil, fault.New(fault.Other, "sign", "the signer gave no ECDSA P-256 signature")
 	}
+	// (R, S) and (R, n-S) sign the same. The lower S is the only form that is read, so that nobody but the signer can make
+	// another signature of this one.
+	if n := elliptic.P256().Params().N; s.Cmp(new(big.Int).Rsh(n, 1)) > 0 {
+		s.Sub(n, &s)
+	}
 	var sig [64]byte
 	r.FillBytes(sig[:32])
 	s.FillBytes(sig[32:])
 	return sig[:], nil
+}
+
+// lowS reports whether S of a signature of 64 bytes is in the lower half of the order.
+func lowS(sig []byte) bool {
+	return new(big.Int).SetBytes(sig[32:]).Cmp(new(big.Int).Rsh(elliptic.P256().Params().N, 1)) <= 0
 }
 
 // verifyES256 reports whether sig is an ES256 signature of data by pub.

@@ -45,10 +45,12 @@ func lines(r io.Reader, name string, most int, fn func(n int, line []byte) error
 	}
 }
 
-// checkDepth fails when arrays and objects in the JSON text b are nested deeper than most. It counts
-// brackets outside strings, so it is right for valid JSON and harmless for anything else.
-func checkDepth(b []byte, most int) error {
-	depth, inString := 0, false
+// checkShape fails when the JSON text b is nested deeper, has more arrays and objects, or more commas than lim allows: what
+// decodes it takes memory for each of them. It counts outside strings, so it is right for valid JSON and harmless
+// for anything else.
+func checkShape(b []byte, lim Limits) error {
+	const op = "read bundle"
+	depth, nodes, values, inString := 0, 0, 0, false
 	for i := 0; i < len(b); i++ {
 		c := b[i]
 		switch {
@@ -61,14 +63,34 @@ func checkDepth(b []byte, most int) error {
 		case c == '"':
 			inString = true
 		case c == '{' || c == '[':
-			if depth++; depth > most {
-				return fault.New(fault.TooLarge, "read bundle", "JSON is nested deeper than %d", most)
+			if depth++; depth > lim.Depth {
+				return fault.New(fault.TooLarge, op, "JSON is nested deeper than %d", lim.Depth)
+			}
+			if nodes++; nodes > lim.Nodes {
+				return fault.New(fault.TooLarge, op, "JSON has more than %d arrays and objects", lim.Nodes)
 			}
 		case c == '}' || c == ']':
 			depth--
+		case c == ',':
+			if values++; values > lim.Values {
+				return fault.New(fault.TooLarge, op, "JSON has more than %d values", lim.Values)
+			}
 		}
 	}
 	return nil
+}
+
+// encodeLine returns the index of the part that c belongs to, and its line with the newline.
+func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
+	if c.Advisory == nil {
+		b, err := model.Encode(deletion{AdvisoryKey: c.Key, Cursor: c.Cursor})
+		return 1, append(b, '\n'), err
+	}
+	r := record{Advisory: *c.Advisory, Canonical: c.Canonical}
+	// Whose bundle brought a record is each server's own affair.
+	r.AdvisoryKey, r.Cursor, r.Origin = c.Key, c.Cursor, model.NodeID{}
+	b, err := model.Encode(r)
+	return 0, append(b, '\n'), err
 }
 
 // decodeLine turns line n of a part into a change and judges it: key, and cursor in (from, to].
@@ -77,16 +99,17 @@ func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (model.
 		args = append([]any{part, n}, args...)
 		return model.AdvisoryChange{}, fault.New(fault.Corrupt, "read bundle", "%s: line %d: "+format, args...)
 	}
-	if err := checkDepth(line, lim.Depth); err != nil {
+	if err := checkShape(line, lim); err != nil {
 		return model.AdvisoryChange{}, fault.Wrap(part, err)
 	}
 	var c model.AdvisoryChange
 	if part == advisoriesName {
-		c.Advisory = new(model.Advisory)
-		if err := model.Decode(line, c.Advisory); err != nil {
+		var r record
+		if err := model.Decode(line, &r); err != nil {
 			return bad("not an advisory: %w", err)
 		}
-		c.Key, c.Cursor = c.Advisory.AdvisoryKey, c.Advisory.Cursor
+		r.Origin = model.NodeID{}
+		c = model.AdvisoryChange{Key: r.AdvisoryKey, Cursor: r.Cursor, Advisory: &r.Advisory, Canonical: r.Canonical}
 	} else {
 		var d deletion
 		if err := model.Decode(line, &d); err != nil {
@@ -107,6 +130,9 @@ func changeFault(c model.AdvisoryChange, m Manifest) string {
 	}
 	if c.Cursor.Compare(m.From) <= 0 || c.Cursor.Compare(m.To) > 0 {
 		return fmt.Sprintf("%s has the cursor %q, outside the bundle's range from %q to %q", c.Key, c.Cursor, m.From, m.To)
+	}
+	if len(c.Canonical) > maxName {
+		return fmt.Sprintf("the canonical of %s has more than %d bytes", c.Key, maxName)
 	}
 	return ""
 }

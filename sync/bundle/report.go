@@ -23,14 +23,18 @@ type Report struct {
 	Cursor     model.Cursor `json:"cursor,omitzero"`
 	CreatedAt  model.Time   `json:"created_at,omitzero"`
 	ExpiresAt  model.Time   `json:"expires_at,omitzero"`
+	More       bool         `json:"more,omitzero"` // the origin had changes after Cursor when it wrote this
 	Counts     Counts       `json:"counts"`
-	Signers    []string     `json:"signers,omitzero"` // trusted keys whose signatures hold
+	Split      *Split       `json:"split,omitzero"`     // which part of which set it is
+	Signers    []string     `json:"signers,omitzero"`   // trusted keys whose signatures hold
+	Announced  []string     `json:"announced,omitzero"` // ids of the keys that the origin announces
 
 	Hash      Check `json:"hash"`      // every part is what the manifest says
 	Signature Check `json:"signature"` // trusted keys signed the manifest
 	Format    Check `json:"format"`    // entries, limits, manifest and every line
 	Expiry    Check `json:"expiry"`
-	Ready     bool  `json:"ready"` // all four hold
+	// Ready says that all four hold, or all but a signature that was not asked for.
+	Ready bool `json:"ready"`
 }
 
 // Check is one thing that was verified.
@@ -67,11 +71,18 @@ func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig
 		m := x.manifest
 		r.Version, r.Origin, r.Site, r.Counts = m.Format, m.Origin.String(), m.OriginName, m.Counts
 		r.From, r.Cursor, r.CreatedAt, r.ExpiresAt = m.From, m.To, m.CreatedAt, m.ExpiresAt
+		r.More, r.Split = m.More, m.Split
+		for _, k := range signerKeys(m.Keys) {
+			r.Announced = append(r.Announced, k.ID)
+		}
 	}
 	if r.Format.OK && (x.signErr != nil || x.hashErr != nil) {
 		r.Format = Check{Reason: "not checked: the lines are read only where signature and hash hold"}
 	}
-	r.Ready = r.Hash.OK && r.Signature.OK && r.Format.OK && r.Expiry.OK
+	r.Ready = x.err() == nil
+	if c.SkipSignature && r.Signature.OK {
+		r.Signature = Check{Reason: "not checked, as was asked for: nobody vouches for this bundle"}
+	}
 	return r
 }
 
@@ -103,10 +114,23 @@ func (r Report) String() string {
 	}
 	line("Cursor:", r.Cursor.String())
 	line("From:", r.From.String())
+	if r.More {
+		line("More:", "the origin had changes after the cursor")
+	}
+	if s := r.Split; s != nil {
+		line("Part:", fmt.Sprintf("%d of %d of the set %s", s.Index, s.Of, s.Set))
+	}
 	line("Expires:", r.ExpiresAt.String())
+	for _, id := range r.Announced {
+		line("New key:", id+claimed)
+	}
 	if r.Version != "" {
-		fmt.Fprintf(&b, "Counts%s:\n  Advisories: %s\n  Deletions:  %s\n  Total:      %s\n", claimed,
-			grouped(r.Counts.Advisories), grouped(r.Counts.Deletions), grouped(r.Counts.Total()))
+		canonicals, total := grouped(r.Counts.Canonicals), grouped(r.Counts.Total())
+		if r.Version == formatOne {
+			canonicals = "not counted"
+		}
+		fmt.Fprintf(&b, "Counts%s:\n  Canonicals: %s\n  Edges:      %s\n  Deletions:  %s\n  Total:      %s\n", claimed,
+			canonicals, grouped(r.Counts.Edges), grouped(r.Counts.Deletions), total)
 	}
 	b.WriteString("Verification:\n")
 	signed := ""
@@ -123,9 +147,12 @@ func (r Report) String() string {
 			fmt.Fprintf(&b, "  %-10s ✗ %s\n", c.name, fault.Printable(c.Reason))
 		}
 	}
-	if r.Ready {
+	switch {
+	case r.Ready && r.Split != nil:
+		b.WriteString("Ready for import, with the other parts.\n")
+	case r.Ready:
 		b.WriteString("Ready for import.\n")
-	} else {
+	default:
 		b.WriteString("Not to be imported.\n")
 	}
 	return b.String()

@@ -1,7 +1,7 @@
 package bundle
 
 import (
-	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,65 +17,67 @@ import (
 type visit func(name string, r io.Reader) error
 
 // walk reads src from its start to its end as a bundle: exactly the entries of entryNames in that
-// order, nothing behind them, and never more than the limits. Every error names what is wrong;
+// order, nothing behind them, and never more than the limits. Src is a zstd file of a tar stream, or that stream itself;
+// the seal, where it is not nil, learns which, and whether it holds. Every error names what is wrong;
 // its kind is Corrupt, TooLarge, Denied (no signature), or Other where src itself could not be read.
-func walk(ctx context.Context, src io.ReadSeeker, lim Limits, fn visit) error {
+func walk(ctx context.Context, src io.ReadSeeker, lim Limits, s *seal, fn visit) error {
 	const op = "read bundle"
 	if _, err := src.Seek(0, io.SeekStart); err != nil {
 		return fault.New(fault.Other, op, "%w", err)
 	}
 	in := &source{ctx: ctx, r: src, most: lim.Compressed}
-	z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
-	if err != nil {
-		return fault.New(fault.Corrupt, op, "it is not a zstd file: %w", err)
+	var head [block]byte
+	n, err := io.ReadFull(in, head[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return in.explain(err)
 	}
-	defer z.Close()
-	out := &expander{r: z, in: in, lim: lim}
+	out := &expander{in: in, lim: lim}
+	if n == block && string(head[257:262]) == "ustar" {
+		in.most = lim.Expanded
+		out.r = io.MultiReader(bytes.NewReader(head[:]), in)
+		if s != nil {
+			s.plain = true
+		}
+	} else {
+		if s != nil {
+			s.add(head[:n])
+			in.seal = s
+		}
+		z, err := zstd.NewReader(io.MultiReader(bytes.NewReader(head[:n]), in), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+		if err != nil {
+			return in.explain(err)
+		}
+		defer z.Close()
+		out.r = z
+	}
 	// Errors of the two counters pass through the decoders, which may dress them up; the counters know best.
 	explain := func(err error) error {
-		switch {
-		case out.err != nil:
+		if out.err != nil {
 			return out.err
-		case in.err != nil:
-			return in.err
-		case fault.KindOf(err) != fault.Other:
-			return err
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return fault.New(fault.Corrupt, op, "the file ends early: copy or download it again")
 		}
-		return fault.New(fault.Corrupt, op, "the file is damaged or no bundle: %w", err)
+		return in.explain(err)
 	}
-	t := tar.NewReader(out)
+	t := &tape{r: out}
 	for i, want := range entryNames {
-		h, err := t.Next()
+		name, err := t.next()
 		if err == io.EOF {
 			if want == signatureName {
-				return fault.New(fault.Denied, op, "the bundle is not signed: %s is missing", signatureName)
+				return fault.New(fault.Denied, op, "Signature verification failed: the bundle is not signed: %s is missing", signatureName)
 			}
 			return fault.New(fault.Corrupt, op, "the entry %s is missing", want)
 		}
 		if err != nil {
 			return explain(err)
 		}
-		if h.Name != want {
-			return fault.New(fault.Corrupt, op, "entry %d is %q; a bundle has %q there", i+1, fault.Clip(h.Name, maxQuote), want)
-		}
-		// Sparse files and PAX records could make a reader see other bytes than another reader does.
-		if h.Typeflag != tar.TypeReg || h.Format != tar.FormatUSTAR || len(h.PAXRecords) > 0 {
-			return fault.New(fault.Corrupt, op, "the entry %s is not a plain USTAR file", want)
+		if name != want {
+			return fault.New(fault.Corrupt, op, "entry %d is %q; a bundle has %q there", i+1, fault.Clip(name, maxQuote), want)
 		}
 		if err := fn(want, t); err != nil {
 			return explain(err)
 		}
 	}
-	if h, err := t.Next(); err == nil {
-		return fault.New(fault.Corrupt, op, "there is an entry %q behind %s", fault.Clip(h.Name, maxQuote), signatureName)
-	} else if err != io.EOF {
-		return explain(err)
-	}
-	var rest [1]byte
-	if n, err := io.ReadFull(out, rest[:]); n > 0 {
-		return fault.New(fault.Corrupt, op, "there are bytes behind the last entry")
+	if name, err := t.next(); err == nil {
+		return fault.New(fault.Corrupt, op, "there is an entry %q behind %s", fault.Clip(name, maxQuote), signatureName)
 	} else if err != io.EOF {
 		return explain(err)
 	}
@@ -88,7 +90,22 @@ type source struct {
 	r    io.Reader
 	n    int64
 	most int64
+	seal *seal // nil: none is looked for
 	err  error
+}
+
+// explain returns what stopped the reading, where something that reads from s failed with err.
+func (s *source) explain(err error) error {
+	const op = "read bundle"
+	switch {
+	case s.err != nil:
+		return s.err
+	case fault.KindOf(err) != fault.Other:
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fault.New(fault.Corrupt, op, "the file ends early: copy or download it again")
+	}
+	return fault.New(fault.Corrupt, op, "the file is damaged or no bundle: %w", err)
 }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -102,11 +119,14 @@ func (s *source) Read(p []byte) (int, error) {
 	s.n += int64(n)
 	switch {
 	case s.n > s.most:
-		s.err = fault.New(fault.TooLarge, "read bundle", "the file has more than %d bytes", s.most)
+		s.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: the file has more than %d bytes", s.most)
 		return 0, s.err
 	case err != nil && err != io.EOF:
 		s.err = fault.New(fault.Other, "read bundle", "%w", err)
 		return n, s.err
+	}
+	if s.seal != nil {
+		s.seal.add(p[:n])
 	}
 	return n, err
 }
@@ -128,9 +148,9 @@ func (e *expander) Read(p []byte) (int, error) {
 	e.n += int64(n)
 	switch {
 	case e.n > e.lim.Expanded:
-		e.err = fault.New(fault.TooLarge, "read bundle", "the bundle expands to more than %d bytes", e.lim.Expanded)
+		e.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it expands to more than %d bytes", e.lim.Expanded)
 	case e.n > ratioFree && e.n-ratioFree > e.in.n*e.lim.Ratio:
-		e.err = fault.New(fault.TooLarge, "read bundle", "the bundle expands to more than %d times its size", e.lim.Ratio)
+		e.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it expands to more than %d times its size", e.lim.Ratio)
 	default:
 		return n, err
 	}
@@ -142,13 +162,15 @@ type seen struct {
 	manifest []byte
 	parts    []Part // as they really are
 	envelope []byte
+	seal     seal
 }
 
 // scan is the first pass: every byte is read, counted and hashed, nothing is parsed. What it learned
 // until an error is returned with it.
 func scan(ctx context.Context, src io.ReadSeeker, lim Limits) (seen, error) {
 	var s seen
-	err := walk(ctx, src, lim, func(name string, r io.Reader) (err error) {
+	left := lim.Lines
+	err := walk(ctx, src, lim, &s.seal, func(name string, r io.Reader) (err error) {
 		switch name {
 		case manifestName:
 			s.manifest, err = short(r, name, lim.Manifest)
@@ -158,10 +180,14 @@ func scan(ctx context.Context, src io.ReadSeeker, lim Limits) (seen, error) {
 			p := Part{Name: name}
 			sum := newHashing(r)
 			err = lines(sum, name, lim.Line, func(n int, line []byte) error {
+				if n > left {
+					return fault.New(fault.TooLarge, "read bundle", "Bundle too large: it has more than %d lines", lim.Lines)
+				}
 				p.Lines = n
 				p.Size += int64(len(line)) + 1
 				return nil
 			})
+			left -= p.Lines
 			p.SHA256 = sum.hex()
 			s.parts = append(s.parts, p)
 		}

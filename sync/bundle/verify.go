@@ -3,24 +3,26 @@ package bundle
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"encoding/base64"
 	"errors"
 	"io"
 	"os"
 	"slices"
 
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
 // VerifyConfig says whom to believe.
 type VerifyConfig struct {
-	Trusted   []model.SignerKey // pinned keys; revoked ones are refused, their ids are not believed
-	Threshold int               // distinct trusted keys that must have signed; below 1: one
-	Now       model.Time        // an expired bundle is refused; zero: expiry is not judged
-	Limits    *Limits           // nil: DefaultLimits
+	// Trusted are pinned keys; their ids are not believed. One that is revoked, retired at Now, or not for federation counts
+	// for nothing.
+	Trusted   []model.SignerKey
+	Threshold int        // distinct trusted keys that must have signed; below 1: one
+	Now       model.Time // an expired bundle is refused; zero: neither expiry nor retirement is judged
+	Limits    *Limits    // nil: DefaultLimits
+	// SkipSignature asks that signatures are not judged, whatever stands there: Signers and Announced are empty then.
+	// All else is judged as ever. Whether that is allowed is the caller's policy.
+	SkipSignature bool
 }
 
 func (c VerifyConfig) limits() Limits {
@@ -30,46 +32,72 @@ func (c VerifyConfig) limits() Limits {
 	return DefaultLimits()
 }
 
-// Reader is a bundle whose signature, digests, expiry and every line have been verified.
+// Reader is a bundle, or a whole set of parts, whose signature, digests, expiry and every line have been verified.
 type Reader struct {
-	src      io.ReadSeeker
 	lim      Limits
-	raw      []byte
+	files    []file
 	manifest Manifest
+	hash     string
 	signers  []string
+}
+
+// file is one verified bundle file.
+type file struct {
+	src      io.ReadSeeker
+	raw      []byte // of its manifest
+	manifest Manifest
 }
 
 // Verify reads all of src, twice, and returns a Reader only if everything about it holds: first
 // the signature, then the digests, the expiry and every single line. The kinds of its errors:
 // Denied (not signed, or not by enough trusted keys), Expired, Corrupt, TooLarge, Version.
 //
+// Src is a zstd file, or a tar stream or folder as OpenAny gives it. It may be one part of a set: then Manifest has Split, and
+// what it holds is a part of the changes after From through To only.
+//
 // Src must not change until the Reader is done with: a file on removable media or an upload belongs
 // into a private file first, see Spool.
 func Verify(ctx context.Context, src io.ReadSeeker, c VerifyConfig) (*Reader, error) {
 	x := examine(ctx, src, c)
-	for _, err := range []error{x.readErr, x.signErr, x.manifestErr, x.hashErr, x.expiryErr, x.linesErr} {
-		if err != nil {
-			return nil, err
-		}
+	if err := x.err(); err != nil {
+		return nil, err
 	}
-	return &Reader{src: src, lim: c.limits(), raw: x.seen.manifest, manifest: x.manifest, signers: x.signers}, nil
+	return &Reader{
+		lim: c.limits(), files: []file{{src: src, raw: x.seen.manifest, manifest: x.manifest}},
+		manifest: x.manifest, hash: hashOf(x.seen.manifest), signers: x.signers,
+	}, nil
 }
 
-// Manifest returns the verified manifest.
+// Manifest returns the verified manifest; of a set, that of the whole set, which has no Parts and no Split.
 func (r *Reader) Manifest() Manifest { return r.manifest }
 
-// Hash returns the identity of the bundle: "sha256:" and the hex digest of its manifest.
-func (r *Reader) Hash() string { return hashOf(r.raw) }
+// Hash returns the identity of the bundle: "sha256:" and the hex digest of its manifest; of a set, Split.Set.
+func (r *Reader) Hash() string { return r.hash }
 
-// Signers returns the ids of the trusted keys that signed, sorted.
+// Signers returns the ids of the trusted keys that signed (of a set: every part), sorted. It is empty where SkipSignature
+// was asked for.
 func (r *Reader) Signers() []string { return slices.Clone(r.signers) }
 
-// Each calls fn with every change: the advisories in the order of their cursors, then the deletions.
-// It stops at the first error of fn and returns it. It may be called again.
+// Announced returns the keys that the origin announces, in the order of their ids; AddedAt is not set. There are
+// none where nobody who is trusted signed.
+func (r *Reader) Announced() []model.SignerKey {
+	if len(r.signers) == 0 {
+		return nil
+	}
+	return signerKeys(r.manifest.Keys)
+}
+
+// Each calls fn with every change: the advisories in the order of their cursors, then the deletions; in a set, so part after
+// part. It stops at the first error of fn and returns it. It may be called again.
 //
 // It reads the source once more and fails with kind Corrupt if that is no longer what was verified.
 func (r *Reader) Each(ctx context.Context, fn func(model.AdvisoryChange) error) error {
-	return eachLine(ctx, r.src, r.lim, r.raw, r.manifest, fn)
+	for _, f := range r.files {
+		if err := eachLine(ctx, f.src, r.lim, f.raw, f.manifest, fn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachLine reads src, whose manifest has the bytes raw, and calls fn with the changes.
@@ -78,7 +106,7 @@ func eachLine(ctx context.Context, src io.ReadSeeker, lim Limits, raw []byte, m 
 	moved := fault.New(fault.Corrupt, op, "the file changed while it was read: copy it to this machine first")
 	part := 0
 	var fnErr error // errors of fn are the caller's and go back untouched
-	err := walk(ctx, src, lim, func(name string, r io.Reader) error {
+	err := walk(ctx, src, lim, nil, func(name string, r io.Reader) error {
 		switch name {
 		case manifestName:
 			b, err := short(r, name, lim.Manifest)
@@ -137,112 +165,81 @@ type examined struct {
 	linesErr    error
 }
 
+// err returns the first of what is wrong.
+func (x examined) err() error {
+	for _, err := range []error{x.readErr, x.signErr, x.manifestErr, x.hashErr, x.expiryErr, x.linesErr} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // examine does everything that Verify does and keeps the errors apart. Lines are parsed only where
 // signature and digests hold.
 func examine(ctx context.Context, src io.ReadSeeker, c VerifyConfig) examined {
+	const op = "verify bundle"
 	lim := c.limits()
 	var x examined
 	x.seen, x.readErr = scan(ctx, src, lim)
-	x.signers, x.signErr = verifySignature(x.seen, c)
+	var v verdict
+	if !c.SkipSignature {
+		v, x.signErr = verifySignature(x.seen, c)
+	}
 	if x.manifestErr = x.readErr; x.seen.manifest != nil {
 		x.manifest, x.manifestErr = decodeManifest(x.seen.manifest, lim)
 	}
+	if x.signErr == nil && !c.SkipSignature {
+		x.signers, x.signErr = v.enough(c, x.manifestErr == nil && x.manifest.Format == formatOne)
+	}
 	if x.manifestErr == nil && c.Now != 0 && c.Now >= x.manifest.ExpiresAt {
-		x.expiryErr = fault.New(fault.Expired, "verify bundle", "the bundle expired at %s: export a new one", x.manifest.ExpiresAt)
+		x.expiryErr = fault.New(fault.Expired, op, "the bundle expired at %s: export a new one", x.manifest.ExpiresAt)
 	}
 	if x.readErr != nil || x.manifestErr != nil {
 		return x
 	}
+	if x.manifest.Format != formatOne && !x.seen.seal.plain && !x.seen.seal.holds() {
+		x.hashErr = fault.New(fault.Corrupt, op, "the file was damaged on its way, or packed anew: its seal does not hold; copy or download it again")
+	}
 	for i, p := range x.seen.parts {
 		if p != x.manifest.Parts[i] {
-			x.hashErr = fault.New(fault.Corrupt, "verify bundle", "%s is not what the manifest says (sha256 %s, not %s): the bundle was damaged or altered", p.Name, fault.Clip(p.SHA256, maxQuote), fault.Clip(x.manifest.Parts[i].SHA256, maxQuote))
+			x.hashErr = fault.New(fault.Corrupt, op, "%s is not what the manifest says (sha256 %s, not %s): the bundle was damaged or altered", p.Name, fault.Clip(p.SHA256, maxQuote), fault.Clip(x.manifest.Parts[i].SHA256, maxQuote))
 			break
 		}
 	}
 	if x.signErr == nil && x.hashErr == nil {
-		x.linesErr = eachLine(ctx, src, lim, x.seen.manifest, x.manifest, func(model.AdvisoryChange) error { return nil })
+		x.linesErr = checkLines(ctx, src, lim, x)
 	}
 	return x
 }
 
-// verifySignature returns the ids of the trusted keys whose signatures over the manifest hold. The key
-// ids in the envelope are not even looked at: every trusted key is tried on every signature.
-func verifySignature(s seen, c VerifyConfig) ([]string, error) {
-	const op, most = "verify bundle", 16
-	if s.envelope == nil {
-		return nil, fault.New(fault.Denied, op, "the bundle has no signature")
+// checkLines judges every line, and the count that depends on what is in them.
+func checkLines(ctx context.Context, src io.ReadSeeker, lim Limits, x examined) error {
+	m := x.manifest
+	canonicals := newDistinct(m.Counts.Edges)
+	err := eachLine(ctx, src, lim, x.seen.manifest, m, func(c model.AdvisoryChange) error {
+		canonicals.add(c.Canonical)
+		return nil
+	})
+	if n := canonicals.count(); err == nil && m.Format != formatOne && n != m.Counts.Canonicals {
+		err = fault.New(fault.Corrupt, "read bundle", "the counts of the manifest (%d canonicals) are not those of its lines (%d)", m.Counts.Canonicals, n)
 	}
-	var e dsse.Envelope
-	if err := checkDepth(s.envelope, 8); err != nil {
-		return nil, err
+	return err
+}
+
+// enough returns the keys that count, and an error where they are too few. Signatures of the first version were made in
+// either form.
+func (v verdict) enough(c VerifyConfig, one bool) ([]string, error) {
+	good := v.good
+	if one {
+		good = slices.Concat(v.good, v.loose)
+		slices.Sort(good)
 	}
-	if err := model.Decode(s.envelope, &e); err != nil {
-		return nil, fault.New(fault.Corrupt, op, "%s is not a DSSE envelope: %w", signatureName, err)
-	}
-	payload, err := base64.StdEncoding.DecodeString(e.Payload)
-	switch {
-	case e.PayloadType != PayloadType:
-		return nil, fault.New(fault.Denied, op, "the signature is for %q, not for %q", fault.Clip(e.PayloadType, maxQuote), PayloadType)
-	case err != nil || !bytes.Equal(payload, s.manifest):
-		return nil, fault.New(fault.Denied, op, "Signature verification failed: it signs another manifest; the bundle was altered")
-	case len(e.Signatures) == 0:
-		return nil, fault.New(fault.Denied, op, "the bundle is not signed")
-	case len(e.Signatures) > most:
-		return nil, fault.New(fault.TooLarge, op, "the bundle has more than %d signatures", most)
-	}
-	pae := dsse.PAE(e.PayloadType, payload)
-	var good []string
-	revoked := ""
-	for _, k := range c.Trusted {
-		pub, err := ParsePublic([]byte(k.Public))
-		if err != nil {
-			continue // a key of another kind cannot have made an ES256 signature
-		}
-		id := KeyID(pub)
-		if slices.Contains(good, id) || !signedBy(pub, pae, e.Signatures) {
-			continue
-		}
-		if k.Revoked {
-			revoked = id
-			continue
-		}
-		good = append(good, id)
-	}
-	slices.Sort(good)
 	if want := max(1, c.Threshold); len(good) < want {
-		switch {
-		case revoked != "":
-			return good, fault.New(fault.Denied, op, "Signature verification failed: the key %s was revoked here", revoked)
-		case want > 1:
-			return good, fault.New(fault.Denied, op, "Signature verification failed: %d trusted keys signed, %d must", len(good), want)
-		}
-		return good, fault.New(fault.Denied, op, "Signature verification failed: no trusted key signed this bundle (it names %s); if you know that key, trust it with `skerry keys trust`", claimed(e.Signatures))
+		v.good = good
+		return good, v.refusal(want)
 	}
 	return good, nil
-}
-
-func signedBy(pub *ecdsa.PublicKey, pae []byte, sigs []dsse.Signature) bool {
-	for _, s := range sigs {
-		sig, err := base64.StdEncoding.DecodeString(s.Sig)
-		if err == nil && verifyES256(pub, pae, sig) {
-			return true
-		}
-	}
-	return false
-}
-
-// claimed returns the first key id that an envelope claims, for the text of an error.
-func claimed(sigs []dsse.Signature) string {
-	const full = len("sha256:") + 64
-	if id := sigs[0].KeyID; len(id) == full {
-		for _, c := range []byte(id[len("sha256:"):]) {
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-				return "no key"
-			}
-		}
-		return id
-	}
-	return "no key"
 }
 
 // Spool copies r into a private file in dir (empty: the system's folder for temporary files) that has
