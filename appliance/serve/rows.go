@@ -24,6 +24,11 @@ func (r Rows) View() (api.View, func()) {
 	return v, func() { _ = v.Close() }
 }
 
+// Try shows the API the rows as they would be after changes, which are thrown away.
+func (r Rows) Try(changes []model.Change, fn func(api.View) error) error {
+	return r.Store.Try(changes, func(v *index.View) error { return fn(v) })
+}
+
 // look reads through a snapshot of its own.
 func look[T any](r Rows, read func(*index.View) (T, error)) (T, error) {
 	v := r.Store.View()

@@ -171,6 +171,9 @@ func (s *shelving) finish(c model.Commit, action string) error {
 		i.Skipped += done.Skipped
 		i.CanonicalCreated, i.CanonicalUpdated, i.CanonicalDeleted, i.EdgesAdded = done.CanonicalCreated, done.CanonicalUpdated, done.CanonicalDeleted, done.EdgesAdded
 		done.Skipped = i.Skipped
+		if i.Forced { // what came after it is to come again: parts of it were overwritten
+			delete(s.shelf.Imported, i.Origin.String())
+		}
 		raise(&s.shelf, i.Origin, i.To)
 		if err := s.tx.PutImport(i, c.At); err != nil {
 			return err

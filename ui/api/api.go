@@ -64,6 +64,11 @@ type Config struct {
 	Clock   Clock           // site only; nil: this server goes by its machine's
 	Ready   func() []string // why this server is not ready; nil: it is ready once it serves
 
+	// Federation is what goes for all bundles.
+	Federation Federation
+	// Controller is the controller of this site, whose bundles are always allowed; zero: there is none.
+	Controller model.NodeID
+
 	// Damaged says which of the stores is damaged, and what to do. Nothing is changed then; and where Store is nil, because
 	// it is the rows that are damaged, nothing but that is answered. nil: all is well.
 	Damaged error
@@ -109,6 +114,7 @@ type Server struct {
 	siteList  siteList
 	readings  readings
 	pace      pace
+	sets      sets
 	ending    context.Context // ends when the server is asked to stop
 	end       context.CancelFunc
 	conns     int // see maxConns

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/engine/query"
 	"github.com/skerryhq/skerry/ui/schema"
@@ -15,6 +16,7 @@ import (
 type View interface {
 	DirectoryView
 	ShelfView
+	CanonicalView
 	WorkView
 	PeopleView
 	AlertView
@@ -70,6 +72,24 @@ type ShelfView interface {
 	Imports(limit int) ([]model.ImportRecord, error) // newest first
 }
 
+// CanonicalView is the part of View about which records are one vulnerability, and what is allowed of others.
+type CanonicalView interface {
+	Having(identity string, most int) ([]merge.Record, error)
+	Canonical(id string) (model.Canonical, bool, error)         // in whatever case
+	CanonicalHashed(hash string) (model.Canonical, bool, error) // by its merge hash
+	CanonicalOf(key model.AdvisoryKey) (id string, ok bool, err error)
+	// EachCanonical calls fn with every canonical by folded id, from the first after that id on.
+	EachCanonical(after string, fn func(model.Canonical) error) error
+	AdvisoriesFor(ecosystem, pkg string, fn func(model.Advisory) error) error
+	Events(after model.Seq, limit int) ([]model.CanonicalEvent, error)
+	EventBounds() (oldest, newest model.Seq, err error) // 0, 0: there are none
+	OpenRun() (apply.Run, bool, error)
+	RunResult(run string) (apply.RunResult, bool, error) // of one of the newest few
+	Partners() ([]model.Partner, error)                  // by name
+	Partner(name string) (model.Partner, bool, error)
+	Authorities() (map[string][]string, error)
+}
+
 // WorkView is the part of View about commands.
 type WorkView interface {
 	Command(id model.CommandID) (model.Command, bool, error)
@@ -91,6 +111,8 @@ type Store interface {
 	Version() uint64      // rises with every commit of this process
 	// Wait blocks until Version exceeds after.
 	Wait(ctx context.Context, after uint64) (uint64, error)
+	// Try applies changes, hands fn the rows as they would be, and throws all of it away.
+	Try(changes []model.Change, fn func(View) error) error
 }
 
 // Proposer makes changes durable and applied before it returns. It is safe for concurrent use.

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/feed"
@@ -50,8 +52,16 @@ func (r *rig) ingest(body []byte) schema.Ingested {
 	return read[schema.Ingested](r, r.do("POST", "/api/v1/advisories/ingest", body, "Content-Type", "application/zstd"), 200)
 }
 
+func newHQ(t *testing.T, change ...func(*Config)) *rowRig {
+	return newRowRig(t, model.RoleController, group, "hq", change...)
+}
+
+func newBerlin(t *testing.T, change ...func(*Config)) *rowRig {
+	return newRowRig(t, model.RoleSite, model.NodeID(berlin), "berlin", change...)
+}
+
 func TestIngest(t *testing.T) {
-	r := newRig(t)
+	r := newHQ(t)
 	files := records(3, "8.0")
 	files["broken.json"] = `{"id":`
 	got := r.ingest(packed(t, files))
@@ -61,11 +71,11 @@ func TestIngest(t *testing.T) {
 	if m := got.Malformed[0]; m.Name != "debian-dsa/broken.json" || m.Reason == "" {
 		t.Errorf("malformed %+v", m)
 	}
-	if r.mem.shelf.Generation != 1 {
-		t.Errorf("generation %d: what was stored would not be matched", r.mem.shelf.Generation)
+	if g := r.shelf().Generation; g != 1 {
+		t.Errorf("generation %d: what was stored would not be matched", g)
 	}
 	again := r.ingest(packed(t, records(3, "8.0")))
-	if again.Unchanged != 3 || again.Created+again.Updated != 0 || again.Cursor != got.Cursor {
+	if again.Unchanged != 3 || again.Created+again.Updated != 0 || again.Cursor != got.Cursor || r.shelf().Generation != 1 {
 		t.Errorf("the same again: %+v", again)
 	}
 	changed := records(3, "8.0")
@@ -73,41 +83,83 @@ func TestIngest(t *testing.T) {
 	if got := r.ingest(packed(t, changed)); got.Updated != 1 || got.Unchanged != 2 {
 		t.Errorf("one changed: %+v", got)
 	}
-	list := read[[]schema.Advisory](r, r.do("GET", "/api/v1/advisories/CVE-2026-2", nil), 200)
-	if len(list) != 1 || list[0].Source != "debian-dsa" || list[0].Affected[0].Ranges[0] != ">= 0, < 8.1" {
-		t.Errorf("%+v", list)
+	if audit := r.audited("advisories.ingest"); len(audit) != 3 || !audit[0].OK || audit[0].Detail["updated"] != "1" || audit[2].Detail["malformed"] != "1" {
+		t.Errorf("audited as %+v", audit)
 	}
-	r.refused(r.do("GET", "/api/v1/advisories/CVE-1999-1", nil), 404, fault.NotFound, "CVE-1999-1")
 }
 
-func TestIngestKeepsWhatCameBeforeTheDamage(t *testing.T) {
-	r := newRig(t)
-	body := packed(t, records(40, "8.0"))
-	r.refused(r.do("POST", "/api/v1/advisories/ingest", body[:len(body)-20], "Content-Type", "application/zstd"), 400, fault.Corrupt, "broken off after")
+// TestAnIngestIsWholeOrNothing: what broke off leaves nothing behind, and does not stand in the way of the next.
+func TestAnIngestIsWholeOrNothing(t *testing.T) {
+	r := newHQ(t)
+	body := packed(t, records(9000, "8.0"))
+	r.refused(r.do("POST", "/api/v1/advisories/ingest", body[:len(body)-20], "Content-Type", "application/zstd"), 400, fault.Corrupt, "nothing of them was stored")
 	r.refused(r.do("POST", "/api/v1/advisories/ingest", "garbage", "Content-Type", "application/zstd"), 400, fault.Corrupt, "")
-	if got := r.ingest(body); got.AdvisoryN != 40 {
+	staged := 0
+	for _, c := range r.rows.proposed {
+		if _, ok := c.(model.Stage); ok {
+			staged++
+		}
+	}
+	if s := r.shelf(); staged == 0 || s.AdvisoryN != 0 || s.Generation != 0 {
+		t.Errorf("%d parts were staged, and %d advisories are there in generation %d", staged, s.AdvisoryN, s.Generation)
+	}
+	if _, open := look2(r, func(v View) (apply.Run, bool, error) { return v.OpenRun() }); open {
+		t.Error("a run is open")
+	}
+	if audit := r.audited("advisories.ingest"); len(audit) != 2 || audit[0].OK || audit[1].Reason == "" {
+		t.Errorf("audited as %+v", audit)
+	}
+	if got := r.ingest(body); got.AdvisoryN != 9000 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestARunOfACrash is dropped by the server that began it, and by no other.
+func TestARunOfACrash(t *testing.T) {
+	r := newHQ(t)
+	begin := func(id string) {
+		r.Helper()
+		if err := r.rows.Propose(t.Context(), model.Stage{Stamp: model.Stamp{Actor: "x", At: model.TimeOf(r.clock())}, Run: id,
+			Put: []model.Advisory{{AdvisoryKey: model.AdvisoryKey{Source: "x", ID: "X-1"}}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin("another-server-1")
+	r.refused(r.do("POST", "/api/v1/advisories/ingest", packed(t, records(1, "8.0")), "Content-Type", "application/zstd"), 409, fault.Conflict, "")
+	r.pass(model.RunPatience + time.Second)
+	begin(r.server.ownRuns() + "1")
+	if got := r.ingest(packed(t, records(1, "8.0"))); got.AdvisoryN != 1 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestIngestInChunks(t *testing.T) {
-	r := newRig(t)
+	r := newHQ(t)
 	const n = 6000
-	if got := r.ingest(packed(t, records(n, "8.0"))); got.Created != n {
+	if got := r.ingest(packed(t, records(n, "8.0"))); got.Created != n || got.AdvisoryN != n {
 		t.Fatalf("%+v", got)
 	}
-	chunks := 0
-	for _, c := range r.mem.proposed {
-		if a, ok := c.(model.Advisories); ok {
-			chunks++
-			raw, err := model.Encode(a)
-			if err != nil || len(raw) > maxChunk+maxChunk/10 {
-				t.Errorf("a chunk of %d bytes, %v", len(raw), err)
+	parts, commits := 0, 0
+	for _, c := range r.rows.proposed {
+		switch c := c.(type) {
+		case model.Stage:
+			raw, err := model.Encode(c)
+			if err != nil || len(raw) > maxChunk || c.Part != parts {
+				t.Errorf("part %d of %d bytes, %v", c.Part, len(raw), err)
+			}
+			parts++
+		case model.Commit:
+			if commits++; c.Parts != parts || c.Kind != model.RunIngest {
+				t.Errorf("%+v after %d parts", c, parts)
 			}
 		}
 	}
-	if chunks < 2 {
-		t.Errorf("%d chunks: the test's records are too few", chunks)
+	if parts < 2 || commits != 1 {
+		t.Errorf("%d parts and %d commits", parts, commits)
+	}
+	small := r.ingest(packed(t, records(n, "8.0")))
+	if small.Unchanged != n {
+		t.Errorf("%+v", small)
 	}
 }
 
@@ -126,52 +178,58 @@ func (r *rig) imports(body []byte, query string) *httptest.ResponseRecorder {
 	return r.do("POST", "/api/v1/federation/import?"+query, body, "Content-Type", "application/zstd")
 }
 
+// trusts makes r accept what a key of other signed.
+func (r *rig) trusts(other *rig, key string) {
+	r.Helper()
+	pem := other.do("GET", "/api/v1/keys/"+key+"/public", nil).Body.String()
+	read[schema.Key](r, r.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "of-" + key, Public: pem}), 200)
+}
+
 func TestBundleFromAControllerToASite(t *testing.T) {
-	hq := newRig(t)
+	hq := newHQ(t)
 	hq.ingest(packed(t, records(3, "8.0")))
-	hq.refused(hq.do("GET", "/api/v1/federation/export", nil), 404, fault.NotFound, "generate one first")
-	key := read[schema.Key](hq, hq.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
-	if !key.Private {
-		t.Errorf("%+v", key)
+	full := hq.exported("") // with a key that it made by itself
+	if keys := read[[]schema.Key](hq.rig, hq.do("GET", "/api/v1/keys", nil), 200); len(keys) != 1 || keys[0].Name != "federation" || !keys[0].Private {
+		t.Fatalf("%+v", keys)
 	}
-	hq.refused(hq.do("POST", "/api/v1/keys", `{"name":"signer"}`), 409, fault.Exists, "signer")
-	full := hq.exported("")
+	hq.refused(hq.do("POST", "/api/v1/keys", `{"name":"federation"}`), 409, fault.Exists, "federation")
 	if !bytes.Equal(full, hq.exported("")) {
 		t.Error("the same state gave other bytes")
 	}
-	pem := hq.do("GET", "/api/v1/keys/signer/public", nil).Body.String()
 
-	site := newRig(t, func(c *Config) { c.Role = model.RoleSite })
-	site.mem.self = model.Found{Self: model.NodeID(berlin), Role: model.RoleSite, Name: "berlin"}
-	site.refused(site.imports(full, ""), 403, fault.Denied, "")
-	if n := len(site.mem.audit); n != 1 || site.mem.audit[0].OK || site.mem.audit[0].Action != "bundle.import" {
-		t.Errorf("the refusal was not audited: %+v", site.mem.audit)
+	site := newBerlin(t)
+	site.refused(site.imports(full, ""), 403, fault.Denied, "Signature verification failed")
+	if audit := site.audited("bundle.import"); len(audit) != 1 || audit[0].OK {
+		t.Errorf("the refusal was not audited: %+v", audit)
 	}
-	read[schema.Key](site, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "hq", Public: pem}), 200)
+	site.trusts(hq.rig, "federation")
 
-	dry := read[schema.ImportResult](site, site.imports(full, "dry_run=true"), 200)
-	if !dry.DryRun || dry.Counts.Created != 3 || len(site.mem.advisories) != 0 || len(site.mem.imports) != 0 {
-		t.Errorf("a dry run: %+v, %d advisories", dry, len(site.mem.advisories))
+	dry := read[schema.ImportResult](site.rig, site.imports(full, "dry_run=true"), 200)
+	if !dry.DryRun || dry.Counts.Created != 3 || dry.Counts.CanonicalCreated != 3 || dry.Counts.EdgesAdded != 3 || site.shelf().AdvisoryN != 0 || len(site.audited("bundle.import")) != 1 {
+		t.Errorf("a dry run: %+v, %d advisories", dry, site.shelf().AdvisoryN)
 	}
-	done := read[schema.ImportResult](site, site.imports(full, ""), 200)
-	if !done.Success || done.Counts.Created != 3 || len(site.mem.advisories) != 3 || site.mem.shelf.Generation != 1 {
+	preview := read[schema.ImportResult](site.rig, site.do("POST", "/api/v1/federation/preview", full, "Content-Type", "application/zstd"), 200)
+	if !preview.DryRun || preview.Counts != dry.Counts {
+		t.Errorf("a preview: %+v", preview)
+	}
+	done := read[schema.ImportResult](site.rig, site.imports(full, ""), 200)
+	if !done.Success || done.Counts != dry.Counts || site.shelf().AdvisoryN != 3 || site.shelf().Generation != 1 || done.Conflicts == nil {
 		t.Errorf("%+v", done)
 	}
-	for k, a := range hq.mem.advisories {
-		if site.mem.advisories[k].Cursor != a.Cursor {
-			t.Errorf("%s has cursor %s at the site and %s at its origin", k, site.mem.advisories[k].Cursor, a.Cursor)
+	for _, e := range look(hq, func(v View) (all []model.Advisory, _ error) {
+		err := v.AdvisoriesAfter(model.Cursor{}, func(c model.AdvisoryChange) error { all = append(all, *c.Advisory); return nil })
+		return all, err
+	}) {
+		here, ok := look2(site, func(v View) (model.Advisory, bool, error) { return v.Advisory(e.AdvisoryKey) })
+		if !ok || here.Origin != group {
+			t.Errorf("%s at the site: %+v", e.AdvisoryKey, here)
 		}
 	}
 	site.refused(site.imports(full, ""), 409, fault.Conflict, "Cursor not after current")
-	if again := read[schema.ImportResult](site, site.imports(full, "force=true"), 200); again.Counts.Skipped != 3 {
+	again := read[schema.ImportResult](site.rig, site.imports(full, "force=true"), 200)
+	if again.Counts.Skipped != 3 || again.Counts.CanonicalSkipped != 3 || again.Counts.CanonicalUpdated != 0 || site.shelf().Generation != 1 {
 		t.Errorf("forced: %+v", again)
 	}
-
-	// Another origin's log has no order with the one held: mixing them would lose changes silently.
-	held := site.mem.shelf.Imported
-	site.mem.shelf.Imported = map[string]model.Cursor{model.NodeID(oslo).String(): {At: 1, Seq: 1}}
-	site.refused(site.imports(full, ""), 409, fault.Conflict, "another origin")
-	site.mem.shelf.Imported = held
 
 	cursor := done.ImportedCursor
 	if w := hq.do("GET", "/api/v1/federation/export?from="+escape(cursor), nil); w.Code != 204 || w.Body.Len() != 0 {
@@ -180,20 +238,23 @@ func TestBundleFromAControllerToASite(t *testing.T) {
 	hq.refused(hq.do("GET", "/api/v1/federation/export?from="+escape("2030-01-01T00:00:00Z#9999"), nil), 400, fault.Invalid, "another server")
 	hq.refused(hq.do("GET", "/api/v1/federation/export?from=yesterday", nil), 400, fault.Invalid, "is not a cursor")
 	hq.ingest(packed(t, records(4, "9.0")))
-	between := hq.mem.shelf.Cursor.String()
+	between := hq.shelf().Cursor.String()
 	hq.ingest(packed(t, records(5, "9.0")))
-	site.refused(site.imports(hq.exported(escape(between)), "force=true"), 409, fault.Conflict, "skerry bundle export")
-	delta := read[schema.ImportResult](site, site.imports(hq.exported(escape(cursor)), ""), 200)
-	if delta.Counts.Created != 2 || delta.Counts.Updated != 3 {
+	site.refused(site.imports(hq.exported(escape(between)), "force=true"), 409, fault.Conflict, "gap")
+	delta := read[schema.ImportResult](site.rig, site.imports(hq.exported(escape(cursor)), ""), 200)
+	if delta.Counts.Created != 2 || delta.Counts.Updated != 3 || delta.Counts.CanonicalCreated != 2 || delta.Counts.CanonicalUpdated != 3 || delta.ConflictN != 0 {
 		t.Errorf("delta: %+v", delta)
 	}
-	status := read[schema.SyncStatus](site, site.do("GET", "/api/v1/federation/sync/status", nil), 200)
-	if len(status.Sites) != 1 || status.Sites[0].BundlesN != 3 || status.Sites[0].LastCursor != delta.ImportedCursor || status.Sites[0].Name != "hq" {
+	status := read[schema.SyncStatus](site.rig, site.do("GET", "/api/v1/federation/sync/status", nil), 200)
+	if len(status.Sites) != 1 || status.Sites[0].BundlesN != 3 || status.Sites[0].LastCursor != delta.ImportedCursor || status.Sites[0].Name != "hq" || !status.Sites[0].Enabled {
 		t.Errorf("%+v", status)
+	}
+	if status.LocalCursor != site.shelf().Cursor.String() {
+		t.Errorf("local cursor %s, and the site's log goes to %s", status.LocalCursor, site.shelf().Cursor)
 	}
 	altered := bytes.Clone(full)
 	altered[len(altered)/2] ^= 1
-	p := read[schema.Problem](site, site.imports(altered, "force=true"), 400)
+	p := read[schema.Problem](site.rig, site.imports(altered, "force=true"), 400)
 	if p.Kind != "corrupt" && p.Kind != "denied" {
 		t.Errorf("%+v", p)
 	}
@@ -205,9 +266,9 @@ func escape(cursor string) string {
 
 // TestSigningKeyThatOthersCanRead is not signed with.
 func TestSigningKeyThatOthersCanRead(t *testing.T) {
-	r := newRig(t)
+	r := newHQ(t)
 	r.ingest(packed(t, records(1, "8.0")))
-	read[schema.Key](r, r.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
+	read[schema.Key](r.rig, r.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
 	if err := os.Chmod(filepath.Join(r.server.c.Data, "keys", "signer.pem"), 0o644); err != nil {
 		t.Fatal(err)
 	}

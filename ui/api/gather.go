@@ -37,17 +37,17 @@ type sited[R any] struct {
 	row  R
 }
 
-// merge brings the pages of several sites into one order and keeps the first rows, however many sites there are.
+// joining brings the pages of several sites into one order and keeps the first rows, however many sites there are.
 //
 // What a page does not reach is not known: where a site has more rows behind its last one, no row behind that place, of
 // whichever site, may come yet. The next page begins there.
-type merge[R any, P fleetRow[R]] struct {
+type joining[R any, P fleetRow[R]] struct {
 	limit int
 	rows  []sited[R]
 	end   string // the last place that is whole; empty: all of it
 }
 
-func (m *merge[R, P]) add(site *place, rows []R, more bool) {
+func (m *joining[R, P]) add(site *place, rows []R, more bool) {
 	at := ""
 	for i := range rows {
 		at = P(&rows[i]).Place()
@@ -63,7 +63,7 @@ func (m *merge[R, P]) add(site *place, rows []R, more bool) {
 	}
 }
 
-func (m *merge[R, P]) trim() {
+func (m *joining[R, P]) trim() {
 	slices.SortFunc(m.rows, func(a, b sited[R]) int {
 		return cmp.Or(strings.Compare(a.at, b.at), strings.Compare(a.site.ID.String(), b.site.ID.String()))
 	})
@@ -96,7 +96,7 @@ type survey[R any, P fleetRow[R]] struct {
 	local func(any) (sheet[R], bool)         // of a site's own answer
 
 	mu    sync.Mutex // guards what follows
-	merge merge[R, P]
+	merge joining[R, P]
 	out   schema.Gathered
 }
 

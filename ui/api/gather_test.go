@@ -42,7 +42,7 @@ func TestMergePages(t *testing.T) {
 			if pages > len(all)+1 {
 				t.Fatalf("seed %d, round %d: it does not end", seed, round)
 			}
-			m := merge[model.PackageAt, *model.PackageAt]{limit: limit}
+			m := joining[model.PackageAt, *model.PackageAt]{limit: limit}
 			for _, i := range r.Perm(len(sites)) {
 				var rows []model.PackageAt
 				for _, row := range sites[i] {

@@ -79,35 +79,45 @@ func TestNetworkOfAnAddress(t *testing.T) {
 	}
 }
 
-// A forced bundle that is older than what is held adds nothing that is newer here, and so must take
-// away nothing that is newer here.
-func TestForcedOldBundleTakesNothingAway(t *testing.T) {
-	hq := newRig(t)
-	read[schema.Key](hq, hq.do("POST", "/api/v1/keys", `{"name":"signer"}`), 201)
-	pem := hq.do("GET", "/api/v1/keys/signer/public", nil).Body.String()
+// TestAForcedOldBundleGoesBack: it is what its origin said then, and so is the cursor, so that what came after it comes again.
+func TestAForcedOldBundleGoesBack(t *testing.T) {
+	hq := newHQ(t)
 	hq.ingest(packed(t, records(2, "8.0")))
-	first, begun := hq.exported(""), hq.mem.shelf.Cursor
+	first, begun := hq.exported(""), hq.shelf().Cursor
 	gone := model.AdvisoryKey{Source: "debian-dsa", ID: "DSA-1-1"}
-	if err := hq.mem.Propose(t.Context(), model.Advisories{Stamp: model.Stamp{At: model.TimeOf(noon)}, Delete: []model.AdvisoryKey{gone}}); err != nil {
+	if err := hq.rows.Propose(t.Context(), model.Stage{Stamp: model.Stamp{Actor: "x", At: model.TimeOf(noon)}, Run: "r", Delete: []model.AdvisoryKey{gone}},
+		model.Commit{Stamp: model.Stamp{Actor: "x", At: model.TimeOf(noon)}, Run: "r", Parts: 1, Kind: model.RunIngest}); err != nil {
 		t.Fatal(err)
 	}
-	second, deleted := hq.exported(escape(begun.String())), hq.mem.shelf.Cursor
+	second, deleted := hq.exported(escape(begun.String())), hq.shelf().Cursor
 	hq.ingest(packed(t, records(2, "8.0")))
 	third := hq.exported(escape(deleted.String()))
 
-	site := newRig(t, func(c *Config) { c.Role = model.RoleSite })
-	site.mem.self = model.Found{Self: model.NodeID(berlin), Role: model.RoleSite, Name: "berlin"}
-	read[schema.Key](site, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "hq", Public: pem}), 200)
+	site := newBerlin(t)
+	site.trusts(hq.rig, "federation")
+	there := func() bool {
+		_, ok := look2(site, func(v View) (model.Advisory, bool, error) { return v.Advisory(gone) })
+		return ok
+	}
 	for i, b := range [][]byte{first, second, third} {
-		read[schema.ImportResult](site, site.imports(bytes.Clone(b), ""), 200)
-		if _, there := site.mem.advisories[gone]; there != (i != 1) {
-			t.Fatalf("after bundle %d: %v", i+1, there)
+		read[schema.ImportResult](site.rig, site.imports(bytes.Clone(b), ""), 200)
+		if there() != (i != 1) {
+			t.Fatalf("after bundle %d: %v", i+1, there())
 		}
 	}
-	again := read[schema.ImportResult](site, site.imports(second, "force=true"), 200)
-	if _, there := site.mem.advisories[gone]; !there || again.Counts.Deleted != 0 || again.Counts.Skipped != 1 {
-		t.Errorf("a newer record was taken away: %+v", again.Counts)
+	again := read[schema.ImportResult](site.rig, site.imports(second, "force=true"), 200)
+	if there() || again.Counts.Deleted != 1 || site.shelf().Imported[group.String()] != deleted {
+		t.Errorf("%+v, held through %s", again.Counts, site.shelf().Imported[group.String()])
 	}
+	if audit := site.audited("bundle.import"); audit[0].Detail["forced"] != "yes" || audit[1].Detail["forced"] != "no" {
+		t.Errorf("audited as %+v", audit[:2])
+	}
+	if read[schema.ImportResult](site.rig, site.imports(third, ""), 200); !there() {
+		t.Error("what came after it did not come again")
+	}
+	strict := newBerlin(t, func(c *Config) { c.Federation.NoForce = true })
+	strict.trusts(hq.rig, "federation")
+	strict.refused(strict.imports(first, "force=true"), 403, fault.Denied, "does not allow to force")
 }
 
 // What kind of error a site's answer is, is the site's word. It must not log out whoever asked here.

@@ -2,25 +2,63 @@ package api
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
+// What is done where a record here and one of a bundle do not agree, and the one here is not of the bundle's origin.
+const (
+	preferRemote = "prefer_remote" // the bundle's takes its place
+	preferLocal  = "prefer_local"  // the one here stays
+	failConflict = "fail"          // nothing of the bundle is imported
+)
+
+// TakeIn says how a bundle is to be taken in.
+type TakeIn struct {
+	DryRun        bool   // do it all, show what came of it, and throw it away
+	SkipSignature bool   // where the policy of its origin allows that
+	Force         bool   // also where it is not newer than what is held
+	OnConflict    string // prefer_remote, prefer_local or fail; "": prefer_remote
+}
+
 type importInput struct {
 	stream
-	DryRun bool `query:"dry_run" doc:"verify and count, change nothing"`
-	Force  bool `query:"force" doc:"import also where the bundle is not newer than what is held (audited); a gap is never imported"`
+	DryRun        bool   `query:"dry_run" doc:"do everything, show what came of it and throw it away"`
+	SkipSignature bool   `query:"skip_signature" doc:"import it without a signature that holds, where the policy of its origin allows that (audited)"`
+	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail" default:"prefer_remote" doc:"what becomes of a record that is here from another origin and says something else"`
+	Force         bool   `query:"force" doc:"import also where the bundle is not newer than what is held (audited); a gap is never imported"`
+}
+
+func (in *importInput) how() TakeIn {
+	return TakeIn{DryRun: in.DryRun, SkipSignature: in.SkipSignature, Force: in.Force, OnConflict: in.OnConflict}
 }
 
 // importBundle takes nothing in before all of the bundle has been verified.
 func (s *Server) importBundle(ctx context.Context, in *importInput) (*out[schema.ImportResult], error) {
+	return s.uploadedBundle(ctx, &in.stream, in.how())
+}
+
+type previewInput struct {
+	stream
+	SkipSignature bool   `query:"skip_signature" doc:"as for import"`
+	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail" default:"prefer_remote"`
+	Force         bool   `query:"force" doc:"as for import"`
+}
+
+// previewBundle is an import that is thrown away.
+func (s *Server) previewBundle(ctx context.Context, in *previewInput) (*out[schema.ImportResult], error) {
+	return s.uploadedBundle(ctx, &in.stream, TakeIn{DryRun: true, SkipSignature: in.SkipSignature, Force: in.Force, OnConflict: in.OnConflict})
+}
+
+func (s *Server) uploadedBundle(ctx context.Context, in *stream, how TakeIn) (*out[schema.ImportResult], error) {
 	body, err := in.zstd()
 	if err != nil {
 		return nil, err
@@ -34,95 +72,309 @@ func (s *Server) importBundle(ctx context.Context, in *importInput) (*out[schema
 		return nil, sent{err}
 	}
 	defer func() { _ = f.Close() }()
-	release, err := s.hold(ctx)
+	result, err := s.TakeBundle(ctx, f, how)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	started := s.c.Now()
-	result, err := s.takeIn(ctx, f, in)
-	if err != nil {
-		if !in.DryRun {
-			s.note(ctx, model.Note{
-				Action: "bundle.import", Object: result.BundleHash, Reason: oneLine(err.Error()),
-				Detail: map[string]string{"origin": result.Origin, "cursor": result.ImportedCursor},
-			}, actorOf(ctx).name)
-		}
-		return nil, err
-	}
-	result.Success, result.DryRun = true, in.DryRun
-	result.DurationMS = s.c.Now().Sub(started).Milliseconds()
 	return &out[schema.ImportResult]{Body: result}, nil
 }
 
-func (s *Server) takeIn(ctx context.Context, f *os.File, in *importInput) (schema.ImportResult, error) {
-	const op = "import bundle"
-	var result schema.ImportResult
-	signers, err := s.signers()
+// TakeBundle verifies a bundle, judges it by the policy of its origin and imports it in one run: all of it becomes visible at once, or
+// nothing. The file must not change meanwhile; see bundle.Spool. What was refused is in the audit record. Kinds of its errors beside those
+// of bundle.Verify and bundle.Admit: Denied and TooLarge for what the policy does not allow, Conflict where another run is at
+// work, or the records do not agree and that was to end it.
+func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema.ImportResult, error) {
+	release, err := s.hold(ctx)
 	if err != nil {
-		return result, err
+		return schema.ImportResult{}, err
 	}
-	r, err := bundle.Verify(ctx, f, bundle.VerifyConfig{Trusted: signers, Now: model.TimeOf(s.c.Now())})
+	defer release()
+	started := s.c.Now()
+	if how.OnConflict == "" {
+		how.OnConflict = preferRemote
+	}
+	t := &taking{s: s, how: how}
+	err = t.do(ctx, f)
+	result := t.result
 	if err != nil {
-		return result, sent{err}
-	}
-	m := r.Manifest()
-	result.BundleHash, result.Origin, result.ImportedCursor = r.Hash(), m.Origin.String(), m.To.String()
-	self, shelf, err := s.held()
-	if err != nil {
-		return result, err
-	}
-	have, known := shelf.Imported[m.Origin.String()]
-	if s.c.Role == model.RoleSite && !known && len(shelf.Imported) > 0 {
-		return result, fault.New(fault.Conflict, op, "this site holds advisories of another origin than %s (%s), and the logs of two have no common order: "+
-			"import the bundle at the controller, which hands it on", m.OriginName, m.Origin)
-	}
-	if m.Origin == self {
-		have = shelf.Cursor
-	}
-	if err := bundle.Admit(have, m, in.Force); err != nil {
-		return result, err
-	}
-	// A site keeps the cursors of its controller's log. A controller has a log of its own, in which
-	// what it learns from another takes a new place: cursors of two origins have no common order.
-	w := &shelver{s: s, stamp: s.stamp(ctx), dry: in.DryRun, keep: s.c.Role == model.RoleSite || m.Origin == self}
-	err = r.Each(ctx, func(c model.AdvisoryChange) error {
-		if c.Advisory == nil {
-			return w.drop(ctx, c.Key, c.Cursor)
+		if !how.DryRun {
+			by := actorOf(ctx).name
+			if by == "" {
+				by = "system"
+			}
+			s.note(ctx, model.Note{
+				Action: "bundle.import", Object: result.BundleHash, Reason: oneLine(err.Error()),
+				Detail: map[string]string{"origin": result.Origin, "cursor": result.ImportedCursor},
+			}, by)
 		}
-		return w.add(ctx, *c.Advisory)
-	})
-	if err == nil {
-		err = w.flush(ctx)
-	}
-	result.Counts = schema.ImportCounts{Created: w.created, Updated: w.updated, Skipped: w.same, Deleted: w.deleted}
-	if in.DryRun {
 		return result, err
 	}
-	end := model.Generation{Stamp: w.stamp}
-	if err == nil {
-		end.Imported = &model.Imported{
-			BundleHash: r.Hash(), Origin: m.Origin, OriginName: m.OriginName, From: m.From, To: m.To,
-			Forced: in.Force && m.To.Compare(have) <= 0, Signer: strings.Join(r.Signers(), " "),
-			Created: w.created, Updated: w.updated, Skipped: w.same, Deleted: w.deleted,
-		}
-	}
-	if err == nil || w.changed() {
-		err = errors.Join(err, s.c.Proposer.Propose(context.WithoutCancel(ctx), end))
-	}
-	if err != nil {
-		return result, fault.Wrap(op+" (broken off; importing it again is safe)", err)
-	}
+	result.Success, result.DryRun = result.Waiting == nil, how.DryRun
+	result.DurationMS = s.c.Now().Sub(started).Milliseconds()
 	return result, nil
 }
 
-func (s *Server) held() (model.NodeID, apply.Shelf, error) {
-	v, done := s.c.Store.View()
+// taking is one import.
+type taking struct {
+	s      *Server
+	how    TakeIn
+	result schema.ImportResult
+
+	m       bundle.Manifest
+	self    model.NodeID
+	have    model.Cursor
+	may     permit
+	run     *run
+	differs []model.Difference
+	n       int // all differences
+}
+
+func (t *taking) do(ctx context.Context, f *os.File) error {
+	r, err := t.verify(ctx, f)
+	if err != nil {
+		return err
+	}
+	if t.how.OnConflict == failConflict { // on the first one, before anything is staged
+		if err := t.gather(ctx, r, true); err != nil {
+			return err
+		}
+	}
+	if err := t.gather(ctx, r, false); err != nil {
+		return t.broken(ctx, err)
+	}
+	commit, err := t.run.end(ctx)
+	if err != nil {
+		return t.broken(ctx, err)
+	}
+	commit.Imported = &model.Imported{
+		BundleHash: r.Hash(), Origin: t.m.Origin, OriginName: t.m.OriginName, From: t.m.From, To: t.m.To,
+		Forced: t.how.Force && t.m.To.Compare(t.have) <= 0, Signer: strings.Join(r.Signers(), " "),
+		Created: t.run.created, Updated: t.run.updated, Skipped: t.run.same, Deleted: t.run.deleted,
+		Unsigned: len(r.Signers()) == 0, OnConflict: t.how.OnConflict, Differences: t.differs, DifferenceN: t.n,
+	}
+	changes := []model.Change{commit}
+	keys, err := t.announced(r, commit.Stamp)
+	if err != nil {
+		return t.broken(ctx, err)
+	}
+	for _, k := range keys {
+		changes = append(changes, k)
+		t.result.TrustedKeys = append(t.result.TrustedKeys, k.Key.Name)
+	}
+	if t.how.DryRun {
+		return t.s.c.Store.Try(append(t.run.changes, changes...), func(v View) error { return t.tell(ctx, v) })
+	}
+	if err := t.s.c.Proposer.Propose(context.WithoutCancel(ctx), changes...); err != nil {
+		return t.broken(ctx, err)
+	}
+	v, done := t.s.c.Store.View()
 	defer done()
+	return t.tell(ctx, v)
+}
+
+// verify believes the bundle, or says why not.
+func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error) {
+	const op = "import bundle"
+	v, done := t.s.c.Store.View()
+	defer done()
+	signers, err := v.Signers()
+	if err != nil {
+		return nil, err
+	}
 	self, _, err := v.Self()
 	if err != nil {
-		return model.NodeID{}, apply.Shelf{}, err
+		return nil, err
+	}
+	t.self = self.Self
+	r, err := bundle.Verify(ctx, f, bundle.VerifyConfig{
+		Trusted: signers, Now: model.TimeOf(t.s.c.Now()), SkipSignature: t.how.SkipSignature,
+	})
+	if err != nil {
+		if fault.Is(err, fault.Denied) && !strings.Contains(err.Error(), "Signature verification failed") {
+			err = fault.New(fault.Denied, op, "Signature verification failed: %w", err)
+		}
+		return nil, sent{err}
+	}
+	t.m = r.Manifest()
+	t.result = schema.ImportResult{
+		BundleHash: r.Hash(), Origin: t.m.Origin.String(), OriginName: t.m.OriginName, ImportedCursor: t.m.To.String(),
+		Conflicts: []schema.Conflict{}, Unsigned: len(r.Signers()) == 0,
+	}
+	if t.may, err = t.s.permitted(v, t.self, t.m); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fault.New(fault.Other, op, "%w", err)
+	}
+	if err := t.may.check(t.m, info.Size(), len(r.Signers()) == 0, t.how); err != nil {
+		return nil, err
 	}
 	shelf, err := v.Shelf()
-	return self.Self, shelf, err
+	if err != nil {
+		return nil, err
+	}
+	t.have = t.heldOf(shelf)
+	return r, bundle.Admit(t.have, t.m, t.how.Force)
+}
+
+// heldOf is how far this server holds what the bundle's origin changed.
+func (t *taking) heldOf(shelf apply.Shelf) model.Cursor {
+	if t.m.Origin == t.self {
+		return shelf.Cursor
+	}
+	return shelf.Imported[t.m.Origin.String()]
+}
+
+// gather reads the changes of the bundle into a run; with probe only to find what does not agree.
+func (t *taking) gather(ctx context.Context, r *bundle.Reader, probe bool) error {
+	run, err := t.s.newRun(ctx, model.RunImport, t.how.DryRun)
+	if err != nil {
+		return err
+	}
+	t.run = run
+	if t.m.Origin != t.self {
+		run.origin = t.m.Origin
+	}
+	run.probe, run.differs, run.kept = probe, t.conflict, map[model.AdvisoryKey]struct{}{}
+	t.result.LeftOut = map[string]int{}
+	err = r.Each(ctx, func(c model.AdvisoryChange) error {
+		switch {
+		case !t.may.speaks(c.Key.Source):
+			t.result.LeftOut[c.Key.Source]++
+			return nil
+		case c.Advisory == nil:
+			return run.drop(ctx, c.Key)
+		}
+		return run.add(ctx, *c.Advisory)
+	})
+	if err == nil && probe {
+		err = run.compare(ctx)
+	}
+	return err
+}
+
+// conflict decides between a record that is here from another origin and the bundle's.
+func (t *taking) conflict(was model.Advisory, now *model.Advisory) (stays bool, err error) {
+	found := []model.Difference{{AdvisoryKey: was.AdvisoryKey, Field: "record", Local: "held", Remote: "removed"}}
+	if now != nil {
+		if found = merge.FieldDifferences(was, *now); len(found) == 0 {
+			return false, nil // only what this server adds is not the same
+		}
+	}
+	if t.how.OnConflict == failConflict {
+		d := found[0]
+		more := ""
+		if len(found) > 1 {
+			more = fmt.Sprintf(" (and %d more fields)", len(found)-1)
+		}
+		return false, fault.New(fault.Conflict, "import bundle", "a conflict: %s of %s is %q here and %q in the bundle%s; nothing was imported. Choose which of them is to win",
+			d.Field, d.AdvisoryKey, d.Local, d.Remote, more)
+	}
+	t.n += len(found)
+	if room := model.MaxDifferences - len(t.differs); room > 0 {
+		hash, err := t.hashOf(was.AdvisoryKey)
+		if err != nil {
+			return false, err
+		}
+		for _, d := range found[:min(room, len(found))] {
+			d.MergeHash, d.Resolution = hash, t.how.OnConflict
+			t.differs = append(t.differs, d)
+		}
+	}
+	return t.how.OnConflict == preferLocal, nil
+}
+
+// hashOf is the merge hash of the canonical that a record belongs to.
+func (t *taking) hashOf(key model.AdvisoryKey) (string, error) {
+	v, done := t.s.c.Store.View()
+	defer done()
+	id, ok, err := v.CanonicalOf(key)
+	if err != nil || !ok {
+		return "", err
+	}
+	return merge.Hash(id), nil
+}
+
+// broken drops what was staged.
+func (t *taking) broken(ctx context.Context, err error) error {
+	if t.run != nil {
+		t.run.abandon(ctx)
+	}
+	return fault.Wrap("import bundle (broken off; nothing of it was imported)", err)
+}
+
+// tell reads off what came of it.
+func (t *taking) tell(ctx context.Context, v View) error {
+	imports, err := v.Imports(1)
+	if err != nil {
+		return err
+	}
+	if len(imports) == 0 {
+		return fault.New(fault.Other, "import bundle", "its record is missing")
+	}
+	t.result.Counts = importCounts(imports[0].Imported)
+	if t.result.Counts.CanonicalSkipped, err = t.skipped(v); err != nil {
+		return err
+	}
+	t.result.Conflicts, t.result.ConflictN = conflictRows(t.differs), t.n
+	if len(t.result.LeftOut) == 0 {
+		t.result.LeftOut = nil
+	}
+	if t.how.DryRun && t.s.c.Role == model.RoleSite {
+		t.result.Findings, err = t.s.previewFindings(ctx, v, t.run)
+	}
+	return err
+}
+
+// skipped counts the canonicals of the bundle that are as they were.
+func (t *taking) skipped(v View) (int, error) {
+	ids := map[string]struct{}{}
+	for key := range t.run.kept {
+		id, ok, err := v.CanonicalOf(key)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			ids[id] = struct{}{}
+		}
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	for key, there := range t.run.touched {
+		if !there {
+			continue
+		}
+		id, ok, err := v.CanonicalOf(key)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			delete(ids, id)
+		}
+	}
+	return len(ids), nil
+}
+
+func importCounts(i model.Imported) schema.ImportCounts {
+	return schema.ImportCounts{
+		CanonicalCreated: i.CanonicalCreated, CanonicalUpdated: i.CanonicalUpdated, EdgesAdded: i.EdgesAdded,
+		Deleted: i.Deleted, Created: i.Created, Updated: i.Updated, Skipped: i.Skipped,
+	}
+}
+
+func conflictRows(all []model.Difference) []schema.Conflict {
+	rows := make([]schema.Conflict, 0, len(all))
+	for _, d := range all {
+		rows = append(rows, schema.Conflict{
+			Source: d.Source, ID: d.ID, MergeHash: d.MergeHash, Field: d.Field, Local: d.Local, Remote: d.Remote, Resolution: d.Resolution,
+		})
+	}
+	return rows
+}
+
+// previewFindings says what an import would change about the findings of this site.
+func (s *Server) previewFindings(context.Context, View, *run) (*schema.FindingsPreview, error) {
+	return nil, nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/canonical"
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/feed"
 	"github.com/skerryhq/skerry/ui/schema"
@@ -44,7 +44,8 @@ func (in *stream) zstd() (io.Reader, error) {
 
 type ingestInput struct {
 	stream
-	Source string `query:"source" maxLength:"64" doc:"the records' source, where it is not the folder that each lies in"`
+	Source  string `query:"source" maxLength:"64" doc:"the records' source, where it is not the folder that each lies in"`
+	Changes bool   `query:"changes" doc:"each file is a set of changes: lines that put or delete a record"`
 }
 
 func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Ingested], error) {
@@ -55,63 +56,153 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 	if err != nil {
 		return nil, err
 	}
-	if in.Source != "" {
-		if err := canonical.CheckSource(in.Source); err != nil {
-			return nil, fault.Wrap("ingest advisories", err)
+	done, err := s.IngestFrom(ctx, model.RunIngest, in.Source, func(fn func(string, []byte) error) error {
+		return feed.Unpack(ctx, body, fn)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out[schema.Ingested]{Body: done}, nil
+}
+
+// IngestFrom stores what each hands over, by name, as one run: all of it becomes visible at once, or nothing. The bytes are a file of
+// any form that engine/canonical reads. An empty source is guessed from each name. Kind is model.RunIngest or model.RunPull; without
+// an account in ctx the system has done it. Bad records are named and counted, and stop nothing. An error of each ends the run and
+// drops it; kind Conflict says that another one is at work.
+func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(fn func(name string, raw []byte) error) error) (schema.Ingested, error) {
+	const op = "ingest advisories"
+	var done schema.Ingested
+	if source != "" {
+		if err := canonical.CheckSource(source); err != nil {
+			return done, fault.Wrap(op, err)
 		}
 	}
 	release, err := s.hold(ctx)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	defer release()
 	started := s.c.Now()
-	w := &shelver{s: s, stamp: s.stamp(ctx)}
-	var done schema.Ingested
+	r, err := s.newRun(ctx, kind, false)
+	if err != nil {
+		return done, fault.Wrap(op, err)
+	}
+	named := map[string]struct{}{}
+	r.wanted = func(v View, now, was *model.Advisory) (bool, error) { return worth(v, now, was, named) }
 	var storing error
-	err = feed.Unpack(ctx, body, func(name string, raw []byte) error {
-		done.Read++
-		a, err := canonical.DecodeFile(in.Source, name, raw)
-		if err != nil {
-			done.MalformedN++
-			if len(done.Malformed) < shownMalformed {
-				done.Malformed = append(done.Malformed, schema.Malformed{Name: name, Reason: oneLine(err.Error())})
-			}
-			return nil
-		}
-		storing = w.add(ctx, a)
+	err = each(func(name string, raw []byte) error {
+		storing = s.take(ctx, r, source, name, raw, &done)
 		return storing
 	})
 	if err != nil && storing == nil {
 		err = sent{err}
 	}
 	if err == nil {
-		err = w.flush(ctx)
-	}
-	// Whatever was stored is matched, also where the rest did not arrive, and also where a run that
-	// broke off earlier had stored it.
-	if err == nil || w.changed() {
-		end := model.Generation{Stamp: w.stamp}
-		note := model.Note{Stamp: w.stamp, Action: "advisories.ingest", OK: err == nil, Detail: map[string]string{
-			"read": strconv.Itoa(done.Read), "created": strconv.Itoa(w.created), "updated": strconv.Itoa(w.updated), "malformed": strconv.Itoa(done.MalformedN),
-		}}
-		if err != nil {
-			note.Reason = oneLine(err.Error())
-		}
-		err = errors.Join(err, s.c.Proposer.Propose(context.WithoutCancel(ctx), end, note))
+		err = s.store(ctx, r, source, &done)
 	}
 	if err != nil {
-		return nil, fault.Wrap(fmt.Sprintf("ingest advisories (broken off after %d records; %d created and %d updated are stored, "+
-			"and ingesting again is safe)", done.Read, w.created, w.updated), err)
+		r.abandon(ctx)
+		if kind == model.RunIngest {
+			s.note(ctx, model.Note{Action: "advisories.ingest", Reason: oneLine(err.Error()), Detail: detailOf(r, source, &done)}, r.by)
+		}
+		return done, fault.Wrap(fmt.Sprintf("%s (broken off after %d records; nothing of them was stored)", op, done.Read), err)
 	}
-	done.Created, done.Updated, done.Unchanged = w.created, w.updated, w.same
 	v, closeView := s.c.Store.View()
 	defer closeView()
 	shelf, err := v.Shelf()
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	done.AdvisoryN, done.Cursor = shelf.AdvisoryN, shelf.Cursor.String()
 	done.DurationMS = s.c.Now().Sub(started).Round(time.Millisecond).Milliseconds()
-	return &out[schema.Ingested]{Body: done}, nil
+	return done, nil
+}
+
+// take adds what one file holds to the run.
+func (s *Server) take(ctx context.Context, r *run, source, name string, raw []byte, done *schema.Ingested) error {
+	found := decode(source, name, raw)
+	done.Read += len(found.Records) + len(found.Bad)
+	for _, b := range found.Bad {
+		done.MalformedN++
+		if len(done.Malformed) < shownMalformed {
+			done.Malformed = append(done.Malformed, schema.Malformed{Name: b.Name, Reason: oneLine(b.Reason)})
+		}
+	}
+	for _, a := range found.Records {
+		if err := r.add(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// store takes the run in.
+func (s *Server) store(ctx context.Context, r *run, source string, done *schema.Ingested) error {
+	commit, err := r.end(ctx)
+	if err != nil {
+		return err
+	}
+	done.Created, done.Updated, done.Unchanged, done.Deleted = r.created, r.updated, r.same, r.deleted
+	done.PassedOver, done.OutsideN = r.passed, r.outside
+	commit.Detail = detailOf(r, source, done)
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case r.part > 0:
+		return s.c.Proposer.Propose(ctx, commit)
+	case r.kind == model.RunIngest: // a pull that brings nothing is not worth an entry
+		return s.c.Proposer.Propose(ctx, model.Note{Stamp: commit.Stamp, Action: "advisories.ingest", OK: true, Detail: commit.Detail})
+	}
+	return nil
+}
+
+// detailOf is what the audit record says of a run.
+func detailOf(r *run, source string, done *schema.Ingested) map[string]string {
+	d := map[string]string{
+		"read": strconv.Itoa(done.Read), "created": strconv.Itoa(r.created), "updated": strconv.Itoa(r.updated), "deleted": strconv.Itoa(r.deleted),
+		"malformed": strconv.Itoa(done.MalformedN),
+	}
+	if source != "" {
+		d["source"] = source
+	}
+	return d
+}
+
+// The least by which an exploit prediction score must have moved for it to be stored again: a tenth of itself, or this much.
+const leastMove = 0.01
+
+// worth reports whether a record is to be held. A score of EPSS is, where another record here names the vulnerability, and where it
+// moved since it was stored: there are a quarter of a million scores, which all change a little every day. named gathers
+// the vulnerabilities that the run itself names.
+func worth(v View, now, was *model.Advisory, named map[string]struct{}) (bool, error) {
+	x := now.Exploit
+	if x == nil || x.ScoredAt.IsZero() || !x.Known.IsZero() || len(now.Affected) > 0 {
+		for _, id := range merge.Identities(*now) {
+			if merge.IsCVE(id) {
+				named[id] = struct{}{}
+			}
+		}
+		return true, nil
+	}
+	if was != nil && was.Exploit != nil {
+		before, by := was.Exploit.Probability, x.Probability-was.Exploit.Probability
+		if by < 0 {
+			by = -by
+		}
+		return by >= leastMove || by > 0 && by >= before/10, nil
+	}
+	for _, id := range merge.Identities(*now) {
+		if _, ok := named[id]; ok {
+			return true, nil
+		}
+		others, err := v.Having(id, 3)
+		if err != nil {
+			return false, err
+		}
+		for _, o := range others {
+			if o.Source != now.Source {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }

@@ -85,28 +85,4 @@ func (k KeyFolder) All() (map[string]*ecdsa.PrivateKey, error) {
 	return keys, nil
 }
 
-// signer returns the named key, or the only one.
-func (s *Server) signer(name string) (*ecdsa.PrivateKey, error) {
-	const op = "choose signing key"
-	keys, err := s.c.Keys.All()
-	if err != nil {
-		return nil, err
-	}
-	if name != "" {
-		if key, ok := keys[name]; ok {
-			return key, nil
-		}
-		return nil, fault.New(fault.NotFound, op, "this server holds no private key %q; the list of keys has those it holds", name)
-	}
-	switch len(keys) {
-	case 0:
-		return nil, fault.New(fault.NotFound, op, "this server holds no signing key: generate one first")
-	case 1:
-		for _, key := range keys {
-			return key, nil
-		}
-	}
-	return nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say in key which one, by its name", len(keys))
-}
-
 func (k KeyFolder) path(name string) string { return filepath.Join(k.Dir, name+".pem") }

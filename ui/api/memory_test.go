@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -15,8 +14,7 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// memory is the rows that the handlers see, in maps. This floor may not see the real store; the
-// command line's scripts drive the handlers over that one. What it does with a change is the least
+// memory is the rows that the handlers see, in maps; what has to do with advisories is tested over the real ones (see rowStore). What it does with a change is the least
 // that the handlers' answers depend on.
 type memory struct {
 	mu       sync.Mutex
@@ -32,7 +30,6 @@ type memory struct {
 	counts     map[model.SiteID]model.SiteCounts
 	shelf      apply.Shelf
 	advisories map[model.AdvisoryKey]model.Advisory
-	removed    map[model.AdvisoryKey]model.Cursor
 	exposures  map[model.SiteID]model.Exposure
 	signers    []model.SignerKey
 	imports    []model.ImportRecord
@@ -57,7 +54,6 @@ func newMemory() *memory {
 		version: 1, changed: make(chan struct{}),
 		members: map[model.NodeID]model.Member{}, sites: map[model.SiteID]model.Site{}, hosts: map[model.HostID]model.Host{},
 		counts: map[model.SiteID]model.SiteCounts{}, advisories: map[model.AdvisoryKey]model.Advisory{},
-		removed:   map[model.AdvisoryKey]model.Cursor{},
 		exposures: map[model.SiteID]model.Exposure{}, commands: map[model.CommandID]model.Command{},
 		tasks: map[model.CommandID][]model.Task{}, accounts: map[string]model.Account{}, sessions: map[model.SessionID]model.Session{},
 		searches: map[string]model.SavedSearch{}, trends: map[trendOf][]model.TrendSlot{}, guidance: newGuidance(),
@@ -169,29 +165,6 @@ func (m *memory) apply(c model.Change) error {
 		for _, id := range c.Hosts {
 			delete(m.hosts, id)
 		}
-	case model.Advisories:
-		for _, a := range c.Put {
-			if !c.Keep {
-				m.shelf.Cursor = model.Cursor{At: c.At, Seq: m.shelf.Cursor.Seq + 1}
-				a.Cursor = m.shelf.Cursor
-			}
-			m.advisories[a.AdvisoryKey] = a
-		}
-		for _, k := range c.Delete {
-			m.shelf.Cursor = model.Cursor{At: c.At, Seq: m.shelf.Cursor.Seq + 1}
-			delete(m.advisories, k)
-			m.removed[k] = m.shelf.Cursor
-		}
-		m.shelf.AdvisoryN = len(m.advisories)
-	case model.Generation:
-		m.shelf.Generation++
-		if c.Imported != nil {
-			if m.shelf.Imported == nil {
-				m.shelf.Imported = map[string]model.Cursor{}
-			}
-			m.shelf.Imported[c.Imported.Origin.String()] = c.Imported.To
-			m.imports = slices.Insert(m.imports, 0, model.ImportRecord{Imported: *c.Imported, At: c.At})
-		}
 	case model.Dispatch:
 		if _, ok := m.commands[c.Command.ID]; ok {
 			return nil
@@ -295,24 +268,7 @@ func (r rows) AdvisoriesNaming(id string) ([]model.Advisory, error) {
 	return all, nil
 }
 
-func (r rows) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
-	var all []model.AdvisoryChange
-	for k, a := range r.m.advisories {
-		all = append(all, model.AdvisoryChange{Key: k, Cursor: a.Cursor, Advisory: &a})
-	}
-	for k, at := range r.m.removed {
-		all = append(all, model.AdvisoryChange{Key: k, Cursor: at})
-	}
-	slices.SortFunc(all, func(a, b model.AdvisoryChange) int { return cmp.Compare(a.Cursor.Seq, b.Cursor.Seq) })
-	for _, x := range all {
-		if x.Cursor.Compare(c) > 0 {
-			if err := fn(x); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
+func (r rows) AdvisoriesAfter(model.Cursor, func(model.AdvisoryChange) error) error { return nil }
 
 func (r rows) Exposure(id model.SiteID) (model.Exposure, bool, error) {
 	return found(r.m.exposures, id)

@@ -168,7 +168,7 @@ func limits(next http.Handler) http.Handler {
 		switch r.URL.Path {
 		case base + "/advisories/ingest":
 			size, d = maxIngest, lengthy
-		case base + "/federation/import":
+		case base + "/federation/import", base + "/federation/preview":
 			size, d = maxBundle, lengthy
 		case base + "/federation/export", base + "/cluster/backup":
 			d = lengthy

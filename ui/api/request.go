@@ -44,7 +44,7 @@ func (s *Server) keyed(next http.Handler) http.Handler {
 			return
 		}
 		switch r.URL.Path {
-		case base + "/login", base + "/advisories/ingest", base + "/federation/import":
+		case base + "/login", base + "/advisories/ingest", base + "/federation/import", base + "/federation/preview":
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -43,17 +43,10 @@ func (s *Server) routes() {
 
 	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
 	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
-	op(s, http.MethodPost, "/advisories/ingest", "ingest-advisories", "Store OSV records (a tar.zst of JSON files)", s.ingest, takes("application/zstd"))
+	op(s, http.MethodPost, "/advisories/ingest", "ingest-advisories", "Store what sources publish (a tar.zst of files)", s.ingest, takes("application/zstd"))
 
-	op(s, http.MethodGet, "/keys", "list-keys", "Keys that bundles may be signed with", s.listKeys)
-	op(s, http.MethodPost, "/keys", "generate-key", "Make a signing key that stays on this server", s.generateKey)
-	op(s, http.MethodPost, "/keys/trust", "trust-key", "Accept bundles that a key signed", s.trustKey)
-	op(s, http.MethodGet, "/keys/{name}/public", "get-public-key", "A key's public half as PEM", s.publicKey, gives("application/x-pem-file"))
-
-	op(s, http.MethodGet, "/federation/export", "export-bundle", "A signed bundle of the advisory changes after a cursor", s.exportBundle, gives("application/zstd"))
-	op(s, http.MethodPost, "/federation/import", "import-bundle", "Take in a signed bundle", s.importBundle, takes("application/zstd"))
-	op(s, http.MethodGet, "/federation/sync/status", "sync-status", "How far each origin's bundles were imported", s.syncStatus)
-	op(s, http.MethodPost, "/federation/enroll", "federation-enroll", "Enroll this site at a controller", s.federationEnroll)
+	s.keyRoutes()
+	s.federationRoutes()
 
 	op(s, http.MethodPost, "/commands", "dispatch-command", "Dispatch a command to hosts of one site", s.dispatch)
 	op(s, http.MethodGet, "/commands", "list-commands", "Commands, newest first", s.listCommands)

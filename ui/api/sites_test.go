@@ -207,7 +207,7 @@ func TestSiteShowsItselfAlone(t *testing.T) {
 		t.Errorf("%+v", agents)
 	}
 	r.refused(r.do("POST", "/api/v1/sites", `{"name":"oslo"}`), 409, fault.Conflict, "this server is a site: sites are enrolled on a controller")
-	r.refused(r.do("GET", "/api/v1/federation/export", nil), 409, fault.Conflict, "on a controller")
+	r.refused(r.do("GET", "/api/v1/federation/export", nil), 404, fault.NotFound, "generate one first") // its own, signed with its own
 }
 
 // TestJudgedHostsAreAsOfTheJudgement: rows that did not change hold as of when their site last judged all.

@@ -261,49 +261,6 @@ type TopEntry struct {
 	Hosts         int    `json:"hosts"`
 }
 
-// Advisory is one record of one source.
-type Advisory struct {
-	Source    string     `json:"source"`
-	ID        string     `json:"id"`
-	Aliases   []string   `json:"aliases,omitempty"`
-	Upstream  []string   `json:"upstream,omitempty"`
-	Related   []string   `json:"related,omitempty"`
-	Published *time.Time `json:"published,omitempty"`
-	Modified  *time.Time `json:"modified,omitempty"`
-	Withdrawn *time.Time `json:"withdrawn,omitempty"`
-	Summary   string     `json:"summary,omitempty"`
-	Severity  string     `json:"severity"`
-	Affected  []Affected `json:"affected,omitempty"`
-	Cursor    string     `json:"cursor"`
-}
-
-// Affected names a package and the versions of it that are vulnerable.
-type Affected struct {
-	Ecosystem string   `json:"ecosystem"`
-	Package   string   `json:"package"`
-	Ranges    []string `json:"ranges,omitempty" doc:"as text, as in: >= 0, < 7.88.1-10+deb12u5"`
-	Versions  []string `json:"versions,omitempty"`
-}
-
-// Ingested says what an ingest did. Good records are stored even where others are malformed.
-type Ingested struct {
-	Read       int         `json:"read"`
-	Created    int         `json:"created"`
-	Updated    int         `json:"updated"`
-	Unchanged  int         `json:"unchanged"`
-	MalformedN int         `json:"malformed_n"`
-	Malformed  []Malformed `json:"malformed,omitempty" doc:"the first 100"`
-	AdvisoryN  int         `json:"advisory_n" doc:"advisories held afterwards"`
-	Cursor     string      `json:"cursor"`
-	DurationMS int64       `json:"duration_ms"`
-}
-
-// Malformed names a record that was not stored, and why.
-type Malformed struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"`
-}
-
 // Dispatch asks for a command. The caller makes the id, so that asking twice dispatches once.
 type Dispatch struct {
 	ID     string   `json:"id,omitempty" doc:"a UUID; made here if absent"`
@@ -357,46 +314,6 @@ type Commands struct {
 	Next     string    `json:"next,omitempty"`
 }
 
-// KeyGenerate asks the server to make a signing key that stays with it.
-type KeyGenerate struct {
-	Name string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
-}
-
-// KeyTrust asks the server to accept bundles that this key signed.
-type KeyTrust struct {
-	Name   string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-z0-9][a-z0-9._-]*$"`
-	Public string `json:"public" doc:"PEM, ECDSA P-256" maxLength:"4096"`
-}
-
-// Key is a public key that bundles may be signed with.
-type Key struct {
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Public  string    `json:"public"`
-	AddedAt time.Time `json:"added_at"`
-	Private bool      `json:"private" doc:"this server holds the private half and can sign with it"`
-	Revoked bool      `json:"revoked,omitempty"`
-}
-
-// ImportResult says what a bundle import did, or with dry_run would do.
-type ImportResult struct {
-	Success        bool         `json:"success"`
-	DryRun         bool         `json:"dry_run,omitempty"`
-	BundleHash     string       `json:"bundle_hash"`
-	Origin         string       `json:"origin"`
-	ImportedCursor string       `json:"imported_cursor"`
-	Counts         ImportCounts `json:"counts"`
-	DurationMS     int64        `json:"duration_ms"`
-}
-
-// ImportCounts counts what an import did to the advisories.
-type ImportCounts struct {
-	Created int `json:"advisories_created"`
-	Updated int `json:"advisories_updated"`
-	Skipped int `json:"advisories_skipped"`
-	Deleted int `json:"deletions_processed"`
-}
-
 // AuditEntry is one line of the audit record.
 type AuditEntry struct {
 	Seq    uint64            `json:"seq"`
@@ -439,22 +356,6 @@ type Overview struct {
 	AdvisoryN int              `json:"advisory_n"`
 	Cursor    string           `json:"cursor" doc:"how far the advisories here reach"`
 	Alerts    SiteAlerts       `json:"alerts" doc:"over all sites, as each last said; newest is that of any"`
-}
-
-// SyncStatus says how far the bundles of each origin were imported here.
-type SyncStatus struct {
-	Sites       []SyncOrigin `json:"sites"`
-	LocalCursor string       `json:"local_cursor" doc:"how far the advisories here reach"`
-}
-
-// SyncOrigin is one origin whose bundles were imported.
-type SyncOrigin struct {
-	SiteID     string     `json:"site_id"`
-	Name       string     `json:"name"`
-	LastSyncAt *time.Time `json:"last_sync_at,omitempty"`
-	LastCursor string     `json:"last_cursor"`
-	BundlesN   int        `json:"bundles_imported"`
-	ItemsN     int        `json:"total_items_imported"`
 }
 
 // FederationEnroll asks a site to enroll at a controller.

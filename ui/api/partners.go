@@ -1,0 +1,288 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/skerryhq/skerry/engine/canonical"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// The words for what is allowed of an origin.
+const (
+	partnerEnabled  = "enabled"
+	partnerDisabled = "disabled"
+	partnerUnknown  = "not_allowed"
+)
+
+func (s *Server) federationRoutes() {
+	op(s, http.MethodGet, "/federation/export", "export-bundle", "A signed bundle of the advisory changes after a cursor, or one part of several", s.exportBundle, gives("application/zstd"))
+	op(s, http.MethodPost, "/federation/import", "import-bundle", "Take in a signed bundle, or one part of several", s.importBundle, takes("application/zstd"))
+	op(s, http.MethodPost, "/federation/preview", "preview-bundle", "What an import would do; nothing is changed", s.previewBundle, takes("application/zstd"))
+	op(s, http.MethodGet, "/federation/sync/status", "sync-status", "How far each origin's bundles were imported", s.syncStatus)
+	op(s, http.MethodGet, "/federation/sites", "list-partners", "The origins of bundles, and what is allowed of each", s.listPartners)
+	op(s, http.MethodGet, "/federation/sites/{name}", "get-partner", "One origin of bundles", s.getPartner)
+	op(s, http.MethodPut, "/federation/sites/{name}", "put-partner", "Say what is allowed of the bundles of an origin", s.putPartner)
+	op(s, http.MethodDelete, "/federation/sites/{name}", "drop-partner", "Forget what was said of an origin", s.dropPartner)
+	op(s, http.MethodGet, "/federation/sites/{name}/history", "partner-history", "The bundles of an origin that were imported, newest first", s.partnerHistory)
+	op(s, http.MethodPost, "/federation/enroll", "federation-enroll", "Enroll this site at a controller", s.federationEnroll)
+}
+
+// maxImports bounds how many imports the status looks back on.
+const maxImports = 10_000
+
+// partners returns every origin that was imported from or that somebody named, by name.
+func (s *Server) partners(v View) ([]schema.Partner, error) {
+	self, _, err := v.Self()
+	if err != nil {
+		return nil, err
+	}
+	shelf, err := v.Shelf()
+	if err != nil {
+		return nil, err
+	}
+	imports, err := v.Imports(maxImports)
+	if err != nil {
+		return nil, err
+	}
+	said, err := v.Partners()
+	if err != nil {
+		return nil, err
+	}
+	by := map[string]*schema.Partner{} // by the id of the origin
+	origins := map[string]model.NodeID{}
+	for _, i := range imports {
+		id := i.Imported.Origin.String()
+		o := by[id]
+		if o == nil { // the newest comes first
+			o = &schema.Partner{SyncOrigin: schema.SyncOrigin{SiteID: id, Name: i.Imported.OriginName, LastSyncAt: at(i.At), LastCursor: shelf.Imported[id].String()}}
+			by[id], origins[id] = o, i.Imported.Origin
+		}
+		o.BundlesN++
+		o.ItemsN += i.Imported.Created + i.Imported.Updated + i.Imported.Deleted
+	}
+	var all []schema.Partner
+	seen := map[string]bool{}
+	for id, o := range by {
+		p := s.permitOf(said, self.Self, origins[id], o.Name)
+		o.Enabled, o.Reason = p.why == "", p.why
+		for _, x := range said {
+			if x.Name == o.Name || x.Name == id {
+				seen[x.Name] = true
+				policyOf(o, x)
+			}
+		}
+		all = append(all, *o)
+	}
+	named := slices.Clone(said)
+	for _, name := range s.c.Federation.AllowedSites {
+		if !slices.ContainsFunc(said, func(x model.Partner) bool { return x.Name == name }) && !slices.ContainsFunc(all, func(o schema.Partner) bool { return o.Name == name || o.SiteID == name }) {
+			all = append(all, schema.Partner{SyncOrigin: schema.SyncOrigin{SiteID: name, Name: name, Enabled: true}})
+		}
+	}
+	for _, x := range named {
+		if seen[x.Name] {
+			continue
+		}
+		o := schema.Partner{SyncOrigin: schema.SyncOrigin{SiteID: x.Name, Name: x.Name, Enabled: x.Enabled}}
+		if !x.Enabled {
+			o.Reason = "imports of it are disabled here"
+		}
+		policyOf(&o, x)
+		all = append(all, o)
+	}
+	for i := range all {
+		switch o := &all[i]; {
+		case o.Enabled:
+			o.Status = partnerEnabled
+		case o.Policy:
+			o.Status = partnerDisabled
+		default:
+			o.Status = partnerUnknown
+		}
+	}
+	slices.SortFunc(all, func(a, b schema.Partner) int { return strings.Compare(a.Name+"\x00"+a.SiteID, b.Name+"\x00"+b.SiteID) })
+	return all, nil
+}
+
+func policyOf(o *schema.Partner, x model.Partner) {
+	o.Policy, o.DisplayName, o.MaxBundle, o.AllowedSources, o.SkipSignature = true, x.DisplayName, x.MaxBundle, x.Sources, x.SkipSignature
+	o.ChangedAt = at(x.At)
+}
+
+func (s *Server) listPartners(_ context.Context, _ *none) (*out[[]schema.Partner], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	all, err := s.partners(v)
+	if err != nil {
+		return nil, err
+	}
+	if all == nil {
+		all = []schema.Partner{}
+	}
+	return &out[[]schema.Partner]{Body: all}, nil
+}
+
+func (s *Server) syncStatus(_ context.Context, _ *none) (*out[schema.SyncStatus], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	shelf, err := v.Shelf()
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.partners(v)
+	if err != nil {
+		return nil, err
+	}
+	status := schema.SyncStatus{Sites: []schema.SyncOrigin{}, LocalCursor: shelf.Cursor.String()}
+	for _, o := range all {
+		status.Sites = append(status.Sites, o.SyncOrigin)
+	}
+	return &out[schema.SyncStatus]{Body: status}, nil
+}
+
+type partnerInput struct {
+	Name string `path:"name" maxLength:"256" doc:"the name or id that its bundles carry"`
+}
+
+// partner finds one by its name or id.
+func (s *Server) partner(v View, name string) (schema.Partner, error) {
+	all, err := s.partners(v)
+	if err != nil {
+		return schema.Partner{}, err
+	}
+	for _, o := range all {
+		if o.Name == name || o.SiteID == name {
+			return o, nil
+		}
+	}
+	return schema.Partner{}, fault.New(fault.NotFound, "", "no bundle of %q was imported here, and nobody said what is allowed of it; the list of partners has those there are", name)
+}
+
+func (s *Server) getPartner(_ context.Context, in *partnerInput) (*out[schema.Partner], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	o, err := s.partner(v, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &out[schema.Partner]{Body: o}, nil
+}
+
+type putPartnerInput struct {
+	Name string `path:"name" minLength:"1" maxLength:"256" doc:"the name or id that its bundles carry"`
+	Body schema.PartnerPut
+}
+
+func (s *Server) putPartner(ctx context.Context, in *putPartnerInput) (*out[schema.Partner], error) {
+	const op = "put partner"
+	if strings.ContainsFunc(in.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(in.Name) != in.Name {
+		return nil, fault.New(fault.Invalid, op, "name: it has characters that no name has")
+	}
+	row, err := func() (model.Partner, error) {
+		v, done := s.c.Store.View()
+		defer done()
+		row, ok, err := v.Partner(in.Name)
+		if !ok {
+			row = model.Partner{Name: in.Name, Enabled: true}
+		}
+		return row, err
+	}()
+	if err != nil {
+		return nil, err
+	}
+	b := in.Body
+	if b.AllowedSources != nil {
+		row.Sources = nil
+		for _, source := range *b.AllowedSources {
+			if err := canonical.CheckSource(source); err != nil {
+				return nil, fault.Wrap(op+": allowed_sources", err)
+			}
+			row.Sources = append(row.Sources, source)
+		}
+		slices.Sort(row.Sources)
+		row.Sources = slices.Compact(row.Sources)
+	}
+	set(&row.DisplayName, b.DisplayName)
+	set(&row.Enabled, b.Enabled)
+	set(&row.MaxBundle, b.MaxBundle)
+	set(&row.SkipSignature, b.SkipSignature)
+	if err := s.c.Proposer.Propose(ctx, model.PutPartner{Stamp: s.stamp(ctx), Partner: row}); err != nil {
+		return nil, fault.Wrap(op, err)
+	}
+	return s.getPartner(ctx, &partnerInput{Name: in.Name})
+}
+
+// set takes what was given.
+func set[T any](to, given *T) {
+	if given != nil {
+		*to = *given
+	}
+}
+
+func (s *Server) dropPartner(ctx context.Context, in *partnerInput) (*none, error) {
+	v, done := s.c.Store.View()
+	_, ok, err := v.Partner(in.Name)
+	done()
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.New(fault.NotFound, "", "nobody said what is allowed of %q; the list of partners has those there are", in.Name)
+	}
+	return nil, s.c.Proposer.Propose(ctx, model.DropPartner{Stamp: s.stamp(ctx), Name: in.Name})
+}
+
+type partnerHistoryInput struct {
+	Name  string `path:"name" maxLength:"256" doc:"the name or id that its bundles carry"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"20"`
+}
+
+func (s *Server) partnerHistory(_ context.Context, in *partnerHistoryInput) (*out[[]schema.ImportRecord], error) {
+	v, done := s.c.Store.View()
+	defer done()
+	o, err := s.partner(v, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	imports, err := v.Imports(maxImports)
+	if err != nil {
+		return nil, err
+	}
+	rows := []schema.ImportRecord{}
+	for _, i := range imports {
+		if i.Origin.String() != o.SiteID && i.OriginName != o.Name {
+			continue
+		}
+		if len(rows) == in.Limit {
+			break
+		}
+		rows = append(rows, schema.ImportRecord{
+			At: i.At.Std(), BundleHash: i.BundleHash, Origin: i.Origin.String(), OriginName: i.OriginName, From: i.From.String(), Cursor: i.To.String(),
+			Signer: i.Signer, Forced: i.Forced, Unsigned: i.Unsigned, OnConflict: i.OnConflict, Counts: importCounts(i.Imported),
+			Conflicts: conflictRows(i.Differences), ConflictN: i.DifferenceN,
+		})
+	}
+	return &out[[]schema.ImportRecord]{Body: rows}, nil
+}
+
+type federationEnrollInput struct{ Body schema.FederationEnroll }
+
+func (s *Server) federationEnroll(ctx context.Context, in *federationEnrollInput) (*out[schema.Enrolled], error) {
+	const op = "enroll at controller"
+	if err := s.only(model.RoleSite, "enrolling at a controller is done"); err != nil {
+		return nil, err
+	}
+	if s.c.Upper == nil {
+		return nil, fault.New(fault.Conflict, op, "this site cannot enroll while it runs: stop it, enroll, and start it again")
+	}
+	done, err := s.c.Upper.Enroll(ctx, in.Body.Controller, in.Body.Token)
+	if err != nil {
+		return nil, fault.Wrap(op, err)
+	}
+	return &out[schema.Enrolled]{Body: done}, nil
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"slices"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/bundle"
+)
+
+// Federation is what goes for all bundles. The zero value: every origin whose signature is trusted, of any size, and signed.
+type Federation struct {
+	// AllowedSites are origins, by the name or id that their bundles carry, whose bundles are imported beside those that have a
+	// model.Partner. Where there are neither, those of every origin are.
+	AllowedSites []string
+	MaxBundle    int64 // bytes of a file; zero: the limit of the format
+	// Unsigned lets any bundle be imported without a signature that holds, where that is asked for.
+	Unsigned bool
+	// UnsignedTrusted lets bundles of the named origins be.
+	UnsignedTrusted bool
+	// NoForce refuses bundles that are not newer than what is held, also where it is asked for.
+	NoForce bool
+	// MaxItems is how many changes an export holds at the most where nobody says how many; zero: all.
+	MaxItems int
+}
+
+// permit is what is allowed of the bundles of one origin.
+type permit struct {
+	name    string // of the origin, for people
+	why     string // why nothing is; empty: it is
+	max     int64  // bytes; zero: no bound of its own
+	sources []string
+	// unsigned says that a signature need not hold, where that is asked for.
+	unsigned, force bool
+}
+
+// permitted returns what is allowed of an origin, by its name or id. What this server or its controller made is always allowed.
+func (s *Server) permitted(v View, self model.NodeID, m bundle.Manifest) (permit, error) {
+	partners, err := v.Partners()
+	if err != nil {
+		return permit{}, err
+	}
+	return s.permitOf(partners, self, m.Origin, m.OriginName), nil
+}
+
+func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, name string) permit {
+	f := s.c.Federation
+	p := permit{name: name, max: f.MaxBundle, unsigned: f.Unsigned, force: !f.NoForce}
+	if p.name == "" {
+		p.name = origin.String()
+	}
+	own := origin == self || !s.c.Controller.IsZero() && origin == s.c.Controller
+	i := slices.IndexFunc(partners, func(x model.Partner) bool { return x.Name == name || x.Name == origin.String() })
+	named := slices.Contains(f.AllowedSites, name) || slices.Contains(f.AllowedSites, origin.String())
+	switch {
+	case i >= 0:
+		x := partners[i]
+		if x.MaxBundle > 0 {
+			p.max = x.MaxBundle
+		}
+		p.sources = x.Sources
+		p.unsigned = p.unsigned || x.SkipSignature || f.UnsignedTrusted
+		if !x.Enabled && !own {
+			p.why = "imports of it are disabled here"
+		}
+	case named:
+		p.unsigned = p.unsigned || f.UnsignedTrusted
+	case own:
+	case len(partners)+len(f.AllowedSites) > 0:
+		p.why = "it is not among the sites whose bundles are imported here"
+	}
+	return p
+}
+
+// check judges a bundle by what is allowed of its origin.
+func (p permit) check(m bundle.Manifest, size int64, unsigned bool, how TakeIn) error {
+	const op = "import bundle"
+	switch {
+	case p.why != "":
+		return fault.New(fault.Denied, op, "Site not allowed: the bundle is of %s (%s), and %s; add or enable that site first", p.name, m.Origin, p.why)
+	case p.max > 0 && size > p.max:
+		return fault.New(fault.TooLarge, op, "Bundle too large: it has %d bytes, and at most %d are taken of %s; raise that bound, or export a smaller delta or parts", size, p.max, p.name)
+	case unsigned && !p.unsigned:
+		return fault.New(fault.Denied, op, "Signature verification failed: no trusted key signed the bundle, and the policy of %s does not allow to import it all the same", p.name)
+	case how.Force && !p.force:
+		return fault.New(fault.Denied, op, "the configuration of this server does not allow to force imports")
+	}
+	return nil
+}
+
+// speaks reports whether the origin may speak for a source.
+func (p permit) speaks(source string) bool {
+	return len(p.sources) == 0 || slices.Contains(p.sources, source)
+}

@@ -1,0 +1,297 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"io"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
+	"github.com/skerryhq/skerry/engine/model"
+)
+
+// maxChunk is how many bytes of encoded advisories are proposed at once: one entry of the log.
+const maxChunk = 1 << 20
+
+// maxCompared is how many records are held against the stored ones through one view.
+const maxCompared = 256
+
+// hold waits until no other ingest or import runs: their counts would otherwise be of both.
+func (s *Server) hold(ctx context.Context) (release func(), err error) {
+	select {
+	case s.writing <- struct{}{}:
+		return func() { <-s.writing }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.Conflict, "", "another ingest or import is still running: try again when it has ended")
+	}
+}
+
+// run is a run of advisory changes on its way into the rows: parts that are staged, and one commit that takes them all in.
+// Records that are equal to the stored ones are not staged. Whoever makes one holds Server.hold.
+type run struct {
+	s    *Server
+	id   string
+	kind string // model.RunIngest, model.RunPull or model.RunImport
+	by   string
+	dry  bool // keep the changes in place of proposing them
+	// origin is whose bundle the records come from; zero: they were made here.
+	origin model.NodeID
+	// differs is called with each record that is there from another origin and says something else, and with the one in its
+	// place (nil: it is removed). It returns whether the one that is there stays. nil: it never does.
+	differs func(was model.Advisory, now *model.Advisory) (stays bool, err error)
+
+	// wanted is asked whether a record is to be held here at all, with the stored one of its key, if there is one. nil: all are.
+	wanted func(v View, now, was *model.Advisory) (bool, error)
+	probe  bool // forget what would be staged: only differs is to be called
+
+	authorities map[string][]string
+
+	passed, created, updated, same, deleted, outside int
+
+	waiting []taken                        // not yet held against what is stored
+	put     []model.Advisory               // of the part that is being made
+	remove  []model.AdvisoryKey            //
+	size    int                            // bytes of them, about
+	inPart  map[model.AdvisoryKey]bool     // the keys of them
+	part    int                            // parts made so far
+	touched map[model.AdvisoryKey]bool     // staged so far; whether there is such a record then
+	kept    map[model.AdvisoryKey]struct{} // records that are as they were, where somebody asks (see keeping)
+	changes []model.Change                 // of a dry run
+}
+
+// taken is one record or removal that was taken.
+type taken struct {
+	key model.AdvisoryKey
+	now *model.Advisory // nil: removed
+	raw []byte          // now without what this server adds
+}
+
+// newRun begins a run. Nothing is proposed before there is something to change.
+func (s *Server) newRun(ctx context.Context, kind string, dry bool) (*run, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(s.c.Rand, b[:]); err != nil {
+		return nil, fault.New(fault.Other, "name the run", "%w", err)
+	}
+	r := &run{s: s, id: s.ownRuns() + hex.EncodeToString(b[:]), kind: kind, by: actorOf(ctx).name, dry: dry, touched: map[model.AdvisoryKey]bool{}, inPart: map[model.AdvisoryKey]bool{}}
+	if r.by == "" { // nobody asked: it is on schedule, or came over the link
+		r.by = "system"
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	var err error
+	r.authorities, err = v.Authorities()
+	return r, err
+}
+
+// ownRuns begins the ids of the runs of this server, so that it knows one that a crash left open.
+func (s *Server) ownRuns() string {
+	return merge.Hash(s.c.URL + " " + s.c.Data)[len("sha256:"):][:12] + "-"
+}
+
+func (r *run) stamp() model.Stamp { return model.Stamp{Actor: r.by, At: model.TimeOf(r.s.c.Now())} }
+
+// bare is a record without what this server adds to it, in bytes that are equal where records are.
+func bare(a model.Advisory) ([]byte, error) {
+	a.Cursor, a.Origin = model.Cursor{}, model.NodeID{}
+	raw, err := model.Encode(a)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "store advisory "+a.AdvisoryKey.String(), "%w", err)
+	}
+	return raw, nil
+}
+
+// add takes one record.
+func (r *run) add(ctx context.Context, a model.Advisory) error {
+	a = merge.Judge(a, r.authorities)
+	for _, f := range a.Affected {
+		if f.Outside {
+			r.outside++
+			break
+		}
+	}
+	a.Cursor, a.Origin = model.Cursor{}, r.origin
+	raw, err := bare(a)
+	if err != nil {
+		return err
+	}
+	return r.take(ctx, taken{key: a.AdvisoryKey, now: &a, raw: raw})
+}
+
+// drop takes one removal.
+func (r *run) drop(ctx context.Context, key model.AdvisoryKey) error {
+	return r.take(ctx, taken{key: key})
+}
+
+func (r *run) take(ctx context.Context, t taken) error {
+	r.waiting = append(r.waiting, t)
+	if len(r.waiting) < maxCompared {
+		return nil
+	}
+	return r.compare(ctx)
+}
+
+// compare holds what was taken against what is stored, and stages what is something else.
+func (r *run) compare(ctx context.Context) error {
+	if len(r.waiting) == 0 {
+		return nil
+	}
+	stored := make([]*model.Advisory, len(r.waiting))
+	v, done := r.s.c.Store.View()
+	for i, t := range r.waiting {
+		a, ok, err := v.Advisory(t.key)
+		if err != nil {
+			done()
+			return err
+		}
+		if ok {
+			stored[i] = &a
+		}
+		if r.wanted == nil || t.now == nil {
+			continue
+		}
+		if ok, err = r.wanted(v, t.now, stored[i]); err != nil {
+			done()
+			return err
+		} else if !ok {
+			r.waiting[i].key = model.AdvisoryKey{}
+		}
+	}
+	done()
+	for i, t := range r.waiting {
+		if t.key.ID == "" {
+			r.passed++
+			continue
+		}
+		if r.size > 0 && (r.size+len(t.raw)+64 > maxChunk-4096 || r.inPart[t.key]) {
+			if err := r.stage(ctx); err != nil {
+				return err
+			}
+		}
+		if err := r.judge(t, stored[i]); err != nil {
+			return err
+		}
+	}
+	r.waiting = r.waiting[:0]
+	return ctx.Err()
+}
+
+// judge puts t into the part that is being made, if it changes anything. was is the stored record, nil if there is none.
+func (r *run) judge(t taken, was *model.Advisory) error {
+	there := was != nil
+	staged, again := r.touched[t.key]
+	if again {
+		there = staged
+	}
+	if !again && there {
+		same := false
+		if t.now != nil {
+			raw, err := bare(*was)
+			if err != nil {
+				return err
+			}
+			same = bytes.Equal(raw, t.raw)
+		}
+		stays := same
+		if !same && r.differs != nil && was.Origin != r.origin {
+			var err error
+			if stays, err = r.differs(*was, t.now); err != nil {
+				return err
+			}
+		}
+		if stays {
+			r.same++
+			if r.kept != nil {
+				r.kept[t.key] = struct{}{}
+			}
+			return nil
+		}
+	}
+	switch {
+	case t.now == nil && !there:
+		return nil
+	case t.now == nil:
+		r.remove = append(r.remove, t.key)
+		r.size += len(t.key.Source) + len(t.key.ID) + 32
+		r.deleted++
+	default:
+		r.put = append(r.put, *t.now)
+		r.size += len(t.raw) + 64
+		switch {
+		case !there:
+			r.created++
+		case !again:
+			r.updated++
+		}
+	}
+	r.touched[t.key], r.inPart[t.key] = t.now != nil, true
+	return nil
+}
+
+// stage proposes the part that was made. A part never has a record twice, nor one that it removes as well: the order within a
+// part is not that of the run.
+func (r *run) stage(ctx context.Context) error {
+	if len(r.put)+len(r.remove) == 0 {
+		return nil
+	}
+	c := model.Stage{Stamp: r.stamp(), Run: r.id, Part: r.part, Put: r.put, Delete: r.remove}
+	r.put, r.remove, r.size = nil, nil, 0
+	clear(r.inPart)
+	if r.probe {
+		return nil
+	}
+	r.part++
+	if r.dry {
+		r.changes = append(r.changes, c)
+		return nil
+	}
+	err := r.s.c.Proposer.Propose(ctx, c)
+	if fault.Is(err, fault.Conflict) && c.Part == 0 && r.s.dropLeftover(ctx) {
+		err = r.s.c.Proposer.Propose(ctx, c)
+	}
+	return fault.Wrap("store advisories", err)
+}
+
+// dropLeftover ends a run that a crash of this server left open, and reports whether there was one. Of another server's nobody
+// knows here whether it is still at work.
+func (s *Server) dropLeftover(ctx context.Context) bool {
+	v, done := s.c.Store.View()
+	open, ok, err := v.OpenRun()
+	done()
+	if err != nil || !ok || !s.mine(open.ID) {
+		return false
+	}
+	if err := s.c.Proposer.Propose(ctx, model.Abandon{Stamp: s.stamp(ctx), Run: open.ID}); err != nil {
+		s.c.Log.Warn("a run that was left open stays", "run", open.ID, "err", err)
+		return false
+	}
+	return true
+}
+
+// mine reports whether a run is of this server. A site is alone.
+func (s *Server) mine(id string) bool {
+	return s.c.Role == model.RoleSite || len(id) > 13 && id[:13] == s.ownRuns()
+}
+
+// changed reports whether the run has anything to change.
+func (r *run) changed() bool { return r.created+r.updated+r.deleted > 0 }
+
+// end stages the rest and returns the change that takes the whole run in.
+func (r *run) end(ctx context.Context) (model.Commit, error) {
+	err := r.compare(ctx)
+	if err == nil {
+		err = r.stage(ctx)
+	}
+	return model.Commit{Stamp: r.stamp(), Run: r.id, Parts: r.part, Kind: r.kind}, err
+}
+
+// abandon drops what was staged. Where that fails the next run takes its place in time.
+func (r *run) abandon(ctx context.Context) {
+	if r.dry || r.part == 0 {
+		return
+	}
+	ctx = unkeyed(context.WithoutCancel(ctx))
+	if err := r.s.c.Proposer.Propose(ctx, model.Abandon{Stamp: r.stamp(), Run: r.id}); err != nil {
+		r.s.c.Log.Warn("what an unfinished run staged is not dropped yet", "run", r.id, "err", err)
+	}
+}
