@@ -19,7 +19,7 @@ import (
 
 // world is a site's store with hosts, and the recalculation on it, one drain at a time.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	store  *index.Store
 	r      *recalc
 	n      uint64
@@ -32,7 +32,7 @@ type world struct {
 	parts  int // matches proposed with their parts
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, now: 1_800_000_000_000, bodies: map[string]model.Inventory{}, self: model.NodeID(id(1)), seq: map[model.HostID]model.Seq{}}
 	var err error

@@ -113,7 +113,9 @@ func (t *Tx) PutMatchHead(m model.Match) error {
 }
 
 // PutJudged implements apply.Tx.
-func (t *Tx) PutJudged(j model.Judged) error { return t.putFindings(findings{Digest: judgedMark + j.ID, Judged: &j}) }
+func (t *Tx) PutJudged(j model.Judged) error {
+	return t.putFindings(findings{Digest: judgedMark + j.ID, Judged: &j})
+}
 
 // DeleteJudged implements apply.Tx.
 func (t *Tx) DeleteJudged(id string) error { return t.remove(key.Findings(judgedMark + id)) }

@@ -217,7 +217,7 @@ func TestLargeMatch(t *testing.T) {
 	if !found || string(back) != string(plain) {
 		t.Fatal("the match changed on the way")
 	}
-	packed, err := s.rows.encode(findings{m.Digest, m.Findings}, true)
+	packed, err := s.rows.encode(findings{Digest: m.Digest, Findings: m.Findings}, true)
 	ok(t, err)
 	if len(packed) > len(plain)/5 {
 		t.Errorf("%d bytes are stored as %d", len(plain), len(packed))
