@@ -1,8 +1,9 @@
 // Package canonical turns what sources publish about vulnerabilities into model.Advisory.
 //
-// It owns the reading of OSV records (ossf.github.io/osv-schema, version 1.7), the bounds that one
-// must keep, and how a record is named. It keeps facts only: identifiers, packages, version ranges,
-// severities, dates and one line of summary. It never matches versions, never merges records of
+// It owns the reading of OSV records (ossf.github.io/osv-schema, version 1.7) and lists of them, CISA's catalog of known
+// exploited vulnerabilities, exploit prediction scores, the NVD's API 2.0, CSAF 2.0 and OpenVEX 0.2.0 documents and
+// change sets; the bounds that each must keep; and how a record is named. It keeps facts only: identifiers, packages, version
+// ranges, severities, weaknesses, dates, statements and one line of summary. It never matches versions, never merges records of
 // different sources, and never reads files: it is given bytes.
 package canonical
 

@@ -23,17 +23,17 @@ const TypeWord = "Word"
 // The members of an OSV record that are facts. Everything else is skipped while reading.
 type (
 	record struct {
-		ID        string         `json:"id"`
-		Modified  string         `json:"modified"`
-		Published string         `json:"published"`
-		Withdrawn string         `json:"withdrawn"`
-		Aliases   []string       `json:"aliases"`
-		Upstream  []string       `json:"upstream"`
-		Related   []string       `json:"related"`
-		Summary   string         `json:"summary"`
-		Severity  []score        `json:"severity"`
-		Affected  []affected     `json:"affected"`
-		Word      severityMember `json:"database_specific"`
+		ID        string     `json:"id"`
+		Modified  string     `json:"modified"`
+		Published string     `json:"published"`
+		Withdrawn string     `json:"withdrawn"`
+		Aliases   []string   `json:"aliases"`
+		Upstream  []string   `json:"upstream"`
+		Related   []string   `json:"related"`
+		Summary   string     `json:"summary"`
+		Severity  []score    `json:"severity"`
+		Affected  []affected `json:"affected"`
+		More      freeForm   `json:"database_specific"`
 	}
 	score struct {
 		Type  string `json:"type"`
@@ -44,8 +44,8 @@ type (
 		Ranges    []versionRange `json:"ranges"`
 		Versions  []string       `json:"versions"`
 		Severity  []score        `json:"severity"`
-		Database  severityMember `json:"database_specific"`
-		Ecosystem severityMember `json:"ecosystem_specific"`
+		Database  freeForm       `json:"database_specific"`
+		Ecosystem freeForm       `json:"ecosystem_specific"`
 	}
 	pkg struct {
 		Ecosystem string `json:"ecosystem"`
@@ -63,40 +63,6 @@ type (
 	}
 )
 
-// severityMember reads the member "severity" of a free-form object, and nothing else of it.
-type severityMember string
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. Whatever is not an object with a text in
-// "severity" is left empty: these objects have no schema.
-func (w *severityMember) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	*w = ""
-	if dec.PeekKind() != '{' {
-		return dec.SkipValue()
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return err
-	}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		if name.String() != "severity" || dec.PeekKind() != '"' {
-			if err := dec.SkipValue(); err != nil {
-				return err
-			}
-			continue
-		}
-		v, err := dec.ReadToken()
-		if err != nil {
-			return err
-		}
-		*w = severityMember(v.String())
-	}
-	_, err := dec.ReadToken()
-	return err
-}
-
 // DecodeOSV reads one OSV record of source and reduces it to its facts. GIT ranges are dropped: no
 // package manager reports commits. An affected package that is left without ranges and versions
 // stays: the source does say that it is concerned. An affected entry without a package is dropped.
@@ -110,7 +76,7 @@ func DecodeOSV(source string, raw []byte) (model.Advisory, error) {
 	if len(raw) > MaxRaw {
 		return model.Advisory{}, fault.New(fault.TooLarge, opRead, "it has %d bytes; the bound is %d", len(raw), MaxRaw)
 	}
-	if err := scan(raw); err != nil {
+	if err := scanTo(raw, opRead, maxValues); err != nil {
 		return model.Advisory{}, err
 	}
 	var r record
@@ -124,9 +90,9 @@ func DecodeOSV(source string, raw []byte) (model.Advisory, error) {
 	return a, nil
 }
 
-// scan bounds the depth and the number of values of raw in one pass, before any of it is decoded. It
+// scanTo bounds the depth and the number of values of raw in one pass, before any of it is decoded. It
 // need not be right about malformed JSON, only never lower than what the decoder will see.
-func scan(raw []byte) error {
+func scanTo(raw []byte, op string, most int) error {
 	depth, values, text := 0, 0, false
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
@@ -146,7 +112,7 @@ func scan(raw []byte) error {
 			depth++
 			values++
 			if depth > maxDepth {
-				return fault.New(fault.TooLarge, opRead, "values are nested more than %d deep at byte %d", maxDepth, i)
+				return fault.New(fault.TooLarge, op, "values are nested more than %d deep at byte %d", maxDepth, i)
 			}
 		case '}', ']':
 			depth--
@@ -154,8 +120,8 @@ func scan(raw []byte) error {
 			values++
 		}
 	}
-	if values > maxValues {
-		return fault.New(fault.TooLarge, opRead, "it has more than %d values", maxValues)
+	if values > most {
+		return fault.New(fault.TooLarge, op, "it has more than %d values", most)
 	}
 	return nil
 }
@@ -186,11 +152,8 @@ func (r *record) advisory(source string) (a model.Advisory, err error) {
 	if r.ID == "" {
 		return a, fault.New(fault.Invalid, opRead, "it has no id, so it is no OSV record")
 	}
-	if len(r.ID) > maxID {
-		return a, fault.New(fault.TooLarge, opRead, "the id %s is longer than %d bytes", quote(r.ID), maxID)
-	}
-	if strings.ContainsFunc(r.ID, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return a, fault.New(fault.Invalid, opRead, "the id %s has characters outside printable ASCII", quote(r.ID))
+	if err := checkID(r.ID); err != nil {
+		return a, fault.Wrap(opRead, err)
 	}
 	if r.Modified == "" {
 		return a, fault.New(fault.Invalid, opRead, "%s has no modified time, so it is no OSV record", r.ID)
@@ -218,11 +181,40 @@ func (r *record) advisory(source string) (a model.Advisory, err error) {
 		return a, err
 	}
 	a.Summary = oneLine(r.Summary, maxSummary)
-	if a.Severity, err = scores(r.Severity, r.Word, erratumWord(r.ID, a.Summary)); err != nil {
+	if a.Severity, err = scores(r.Severity, r.More.severity, erratumWord(r.ID, a.Summary)); err != nil {
 		return a, err
 	}
-	a.Affected, err = r.affected()
-	return a, err
+	if a.Affected, err = r.affected(); err != nil {
+		return a, err
+	}
+	cwes := r.More.cwes
+	for i := range r.Affected {
+		cwes = append(cwes, r.Affected[i].Database.cwes...)
+	}
+	a.CWEs = weaknesses(cwes...)
+	a.Exploit = r.More.exploit()
+	a.Statements = r.More.statements(cmp.Or(a.Published, a.Modified))
+	if streams := modules(a.Summary); streams != nil {
+		for i := range a.Affected {
+			if ofModule(&a.Affected[i]) {
+				a.Affected[i].Modules = streams
+			}
+		}
+	}
+	return a, nil
+}
+
+// checkID says whether id can be that of a record: 1 to 128 characters of printable ASCII.
+func checkID(id string) error {
+	switch {
+	case id == "":
+		return fault.New(fault.Invalid, "", "it has no id")
+	case len(id) > maxID:
+		return fault.New(fault.TooLarge, "", "the id %s is longer than %d bytes", quote(id), maxID)
+	case strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }):
+		return fault.New(fault.Invalid, "", "the id %s has characters outside printable ASCII", quote(id))
+	}
+	return nil
 }
 
 func (r *record) affected() ([]model.Affected, error) {
@@ -247,7 +239,7 @@ func (r *record) affected() ([]model.Affected, error) {
 			}
 		}
 		var err error
-		if to.Severity, err = scores(in.Severity, in.Database, in.Ecosystem); err != nil {
+		if to.Severity, err = scores(in.Severity, in.Database.severity, in.Ecosystem.severity); err != nil {
 			return nil, err
 		}
 		versionN += len(in.Versions)
@@ -328,13 +320,18 @@ func identifiers(what string, ids []string) ([]string, error) {
 			out = append(out, id)
 		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	return sortedOnce(out), nil
+}
+
+// sortedOnce sorts list, each text once.
+func sortedOnce(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // scores returns the severity statements, and the first of words that says something where there
 // are none.
-func scores(in []score, words ...severityMember) ([]model.Score, error) {
+func scores(in []score, words ...string) ([]model.Score, error) {
 	if len(in) > maxScores {
 		return nil, fault.New(fault.TooLarge, opRead, "severity has more than %d entries", maxScores)
 	}
@@ -352,7 +349,7 @@ func scores(in []score, words ...severityMember) ([]model.Score, error) {
 	}
 	for _, w := range words {
 		// "none" here is how a missing value is often printed, not somebody's judgement.
-		if s := model.SeverityNamed(strings.ToLower(string(w))); s != model.SeverityUnknown && s != model.SeverityNone {
+		if s := model.SeverityNamed(strings.ToLower(w)); s != model.SeverityUnknown && s != model.SeverityNone {
 			return []model.Score{{Type: TypeWord, Score: s.String()}}, nil
 		}
 	}
@@ -361,12 +358,12 @@ func scores(in []score, words ...severityMember) ([]model.Score, error) {
 
 // erratumWord returns the rating that Red Hat and the distributions built from its sources put in
 // front of a security erratum's title, as in "Moderate: expat security update".
-func erratumWord(id, summary string) severityMember {
+func erratumWord(id, summary string) string {
 	for _, prefix := range []string{"RHSA-", "ALSA-", "RLSA-", "ELSA-"} {
 		if strings.HasPrefix(id, prefix) {
 			word, _, found := strings.Cut(summary, ":")
 			if found && len(word) < 16 {
-				return severityMember(word)
+				return word
 			}
 		}
 	}

@@ -53,18 +53,16 @@ func RecordOf(a model.Advisory) Record {
 			r.IDs = append(r.IDs, id)
 		}
 	}
-	if a.Exploit != nil && len(a.Affected) == 0 {
+	// A record whose own id is the CVE is one about the vulnerability, whatever it leaves out.
+	if a.Exploit != nil && len(a.Affected) == 0 && len(a.Severity) == 0 && len(a.Statements) == 0 && !IsCVE(own) {
 		r.Fact = aboutOne(r.IDs, a.Upstream, a.Related)
 	}
 	return r
 }
 
-// aboutOne returns the CVE that a record of facts is about: its own id, or the only one in the first of lists that has any.
-// Empty: there is none, or there are several.
+// aboutOne returns the CVE that a record of facts is about: the only one in the first of lists that has any. Empty: there is
+// none, or there are several.
 func aboutOne(lists ...[]string) string {
-	if own := lists[0]; len(own) > 0 && IsCVE(own[0]) {
-		return Fold(own[0])
-	}
 	for _, list := range lists {
 		var cves []string
 		for _, id := range list {
