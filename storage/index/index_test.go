@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -71,6 +72,23 @@ func recount(t interface{ Fatal(...any) }, tx *Tx) {
 	for _, n := range sums {
 		check(tx.PutCounts(*n))
 	}
+}
+
+// regroup writes the canonicals as engine/apply would have kept them.
+func regroup(t testing.TB, tx *Tx) {
+	t.Helper()
+	var old []string
+	ok(t, tx.EachCanonical("", func(c model.Canonical) error { old = append(old, c.ID); return nil }))
+	for _, id := range old {
+		ok(t, tx.DeleteCanonical(id))
+	}
+	all := newIdentities()
+	ok(t, tx.EachAdvisory(func(a model.Advisory) error { all.add(a); return nil }))
+	ok(t, all.each(func(g merge.Group) error {
+		members, err := tx.members(g)
+		ok(t, err)
+		return tx.PutCanonical(model.Canonical{ID: g.ID, Hash: merge.Hash(g.ID), Members: g.Members, Head: merge.Head(g.ID, members)})
+	}))
 }
 
 // eachCounts calls fn with the counts of every site that has some.

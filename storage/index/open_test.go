@@ -73,7 +73,7 @@ func TestSchema(t *testing.T) {
 	ok(t, s.Close())
 	for range 2 { // refused, and left as it is
 		_, err = Open(testDir, Options{Disk: disk})
-		kind(t, err, fault.Version, "has schema 4", "reads up to 3")
+		kind(t, err, fault.Version, "has schema 5", "reads up to 4")
 	}
 
 	disk = NewMemDisk()

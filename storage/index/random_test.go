@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/compact"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/key"
 )
@@ -72,11 +74,11 @@ func step(t *testing.T, tx *Tx, rng *rand.Rand, n int) {
 		to := pick(rng, model.NodeID{}, model.NodeID{1}, model.NodeID{2})
 		switch rng.IntN(3) {
 		case 0:
-			ok(t, tx.PutDirective(to, pick(rng, model.ItemAdvisory, model.ItemAdvisoryGone), randomAdvisoryKey(rng).String(), 1))
+			ok(t, tx.PutDirective(to, pick(rng, model.ItemAcceptance, model.ItemAcceptGone), "acceptance:"+randomAdvisoryKey(rng).String(), 1))
 		case 1:
 			ok(t, tx.PutDirective(to, model.ItemOrder, model.CommandID(smallID(rng)).String(), 1))
 		case 2:
-			ok(t, tx.RemoveDirective(to, pick(rng, randomAdvisoryKey(rng).String(), model.CommandID(smallID(rng)).String())))
+			ok(t, tx.RemoveDirective(to, pick(rng, "acceptance:"+randomAdvisoryKey(rng).String(), model.CommandID(smallID(rng)).String())))
 		}
 	case 10:
 		ok(t, tx.PutMatch(model.Match{Digest: pick(rng, "d", "dd", "e")}))
@@ -105,6 +107,7 @@ func indexesEqualRows(t *testing.T, s *Store) {
 			n++
 			step(t, tx, rng, n)
 		}
+		regroup(t, tx)
 		if rng.IntN(5) == 0 {
 			compareQueries(t, &tx.Reader) // a transaction sees its own writes in every query
 			tx.Discard()
@@ -249,7 +252,18 @@ func compareAdvisories(t *testing.T, r *Reader, same func(string, any, any)) {
 	}
 	var want []model.AdvisoryChange
 	for _, a := range rows {
-		want = append(want, model.AdvisoryChange{Key: a.AdvisoryKey, Cursor: a.Cursor, Advisory: &a})
+		id := ""
+		ok(t, r.EachCanonical("", func(c model.Canonical) error {
+			if slices.ContainsFunc(c.Members, func(e model.Edge) bool { return e.AdvisoryKey == a.AdvisoryKey }) {
+				id = c.ID
+				got, found, err := r.CanonicalHashed(c.Hash)
+				ok(t, err)
+				same("canonical with the hash of "+c.ID, got, c)
+				same("canonical with the hash of "+c.ID, found, true)
+			}
+			return nil
+		}))
+		want = append(want, model.AdvisoryChange{Key: a.AdvisoryKey, Cursor: a.Cursor, Advisory: &a, Canonical: id})
 	}
 	for _, g := range gone {
 		want = append(want, model.AdvisoryChange{Key: g.AdvisoryKey, Cursor: g.Cursor})
@@ -330,6 +344,24 @@ func TestCheckFinds(t *testing.T) {
 		"stale command":  {func(tx *Tx) error { return tx.mark(key.CommandOpen(model.CommandID{1})) }, "no row asks for it"},
 		"stale name":     {func(tx *Tx) error { return tx.mark(key.AdvisoryIdentifier("cve-9", a.AdvisoryKey)) }, "no row asks for it"},
 		"stale package":  {func(tx *Tx) error { return tx.mark(key.AdvisoryPackage("npm", "left-pad", a.AdvisoryKey)) }, "no row asks for it"},
+		"stale identity": {func(tx *Tx) error { return tx.mark(key.AdvisoryIdentity("CVE-9", a.AdvisoryKey)) }, "no row asks for it"},
+		"stale hash":     {func(tx *Tx) error { return tx.mark(key.CanonicalHash("sha256:aa", "ID-1")) }, "no row asks for it"},
+		"lost canonical": {func(tx *Tx) error { return tx.DeleteCanonical("ID-1") }, "there is no canonical ID-1"},
+		"stale canonical": {func(tx *Tx) error {
+			return tx.PutCanonical(model.Canonical{ID: "ID-9", Hash: merge.Hash("ID-9"), Members: []model.Edge{{AdvisoryKey: a.AdvisoryKey}}})
+		}, "there are 2 canonicals, and the records make 1"},
+		"other head": {func(tx *Tx) error {
+			c, _, err := tx.Canonical("ID-1")
+			c.Head.Summary = "x"
+			return errors.Join(err, tx.PutCanonical(c))
+		}, "and its records make"},
+		"other reason": {func(tx *Tx) error {
+			c, _, err := tx.Canonical("ID-1")
+			c.Members[0].Reason = model.EdgeGuard
+			return errors.Join(err, tx.PutCanonical(c))
+		}, "and its records make"},
+		"stage of none":  {func(tx *Tx) error { _, err := tx.PutPart("r", 0, apply.Part{}); return err }, "is of no run that is open"},
+		"lost part":      {func(tx *Tx) error { return tx.PutRun(apply.Run{ID: "r", Parts: 1}) }, "0 of the 1 parts"},
 		"lost directive": {func(tx *Tx) error { return tx.remove(key.Directive(model.NodeID{}, 1)) }, "no row asks for it"},
 		"wrong key":      {func(tx *Tx) error { return tx.put(key.Host(hostID(2)), h) }, "holds the row of host "},
 		"both": {func(tx *Tx) error {
@@ -344,7 +376,8 @@ func TestCheckFinds(t *testing.T) {
 			write(t, s, func(tx *Tx) {
 				ok(t, tx.PutHost(h))
 				ok(t, tx.PutAdvisory(a))
-				ok(t, tx.PutDirective(model.NodeID{}, model.ItemAdvisory, a.String(), 1))
+				regroup(t, tx)
+				ok(t, tx.PutDirective(model.NodeID{}, model.ItemShelf, "shelf", 1))
 			})
 			sound(t, s)
 			write(t, s, func(tx *Tx) { ok(t, c.damage(tx)) })

@@ -1,32 +1,8 @@
 package storagetest
 
 import (
-	"strings"
-
 	"github.com/skerryhq/skerry/engine/model"
 )
-
-func advisories(s suite) {
-	k := model.AdvisoryKey{Source: "debian", ID: "DSA-1"}
-	a := model.Advisory{
-		AdvisoryKey: k, Aliases: []string{"CVE-1"}, Summary: strings.Repeat("é", 500), Cursor: model.Cursor{At: 1, Seq: 1},
-		Affected: []model.Affected{{Ecosystem: "Debian:12", Name: "zlib"}, {Ecosystem: "Debian:12", Name: "zlib"}},
-	}
-	other := model.AdvisoryKey{Source: "debian-x", ID: "DSA-1"}
-	s.twice(func(tx Tx) { s.ok(tx.PutAdvisory(a)) }, func(tx Tx) {
-		row(s, a, true)(tx.Advisory(k))
-		row(s, a, false)(tx.Advisory(other))
-	})
-	a.Aliases, a.Affected, a.Cursor.Seq = []string{"CVE-1", "cve-1", "DSA-1"}, nil, 2
-	s.twice(func(tx Tx) { s.ok(tx.PutAdvisory(a)) }, func(tx Tx) { row(s, a, true)(tx.Advisory(k)) })
-	s.twice(func(tx Tx) {
-		s.ok(tx.DeleteAdvisory(k, model.Cursor{At: 1, Seq: 3}))
-		s.ok(tx.DeleteAdvisory(other, model.Cursor{At: 1, Seq: 3}))
-	}, func(tx Tx) { row(s, a, false)(tx.Advisory(k)) })
-	s.write(func(tx Tx) { s.ok(tx.DeleteAdvisory(k, model.Cursor{At: 1, Seq: 4})) })
-	a.Cursor.Seq = 5
-	s.twice(func(tx Tx) { s.ok(tx.PutAdvisory(a)) }, func(tx Tx) { row(s, a, true)(tx.Advisory(k)) })
-}
 
 func matches(s suite) {
 	m := model.Match{Digest: "d", Generation: 1, Counts: model.SeverityCounts{High: 1}}
@@ -127,12 +103,12 @@ func directives(s suite) {
 	to := model.NodeID{1}
 	s.write(func(tx Tx) {
 		for range 3 {
-			s.ok(tx.PutDirective(to, model.ItemAdvisory, "debian/DSA-1", 1))
-			s.ok(tx.PutDirective(model.NodeID{}, model.ItemAdvisoryGone, "debian/DSA-1", 1))
+			s.ok(tx.PutDirective(to, model.ItemSigner, "sha256:aa", 1))
+			s.ok(tx.PutDirective(model.NodeID{}, model.ItemShelf, "shelf", 1))
 			s.ok(tx.PutDirective(to, model.ItemOrder, model.CommandID{7}.String(), 1))
 		}
-		s.ok(tx.RemoveDirective(to, "debian/DSA-1"))
-		s.ok(tx.RemoveDirective(to, "debian/absent"))
+		s.ok(tx.RemoveDirective(to, "sha256:aa"))
+		s.ok(tx.RemoveDirective(to, "absent"))
 	})
 	s.write(func(tx Tx) { s.ok(tx.RemoveDirective(to, model.CommandID{7}.String())) })
 }
