@@ -79,6 +79,9 @@ func (c Config) check() error {
 	if err := c.Log.check(); err != nil {
 		return err
 	}
+	if err := c.Advisories.check(c.Role); err != nil {
+		return err
+	}
 	switch {
 	case c.Web.CertFile != "" && c.Web.KeyFile == "":
 		return wrong("web.cert_file", "it is set without web.key_file: want both or neither")

@@ -47,6 +47,8 @@ type Config struct {
 	Detail Detail `yaml:"detail,omitempty"`
 	// Uplink is the line to the controller; a site only.
 	Uplink Uplink `yaml:"uplink,omitempty"`
+	// Advisories is where advisories are fetched.
+	Advisories Advisories `yaml:"advisories,omitempty"`
 }
 
 // Log says what is logged, to standard error.

@@ -54,6 +54,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	for _, f := range files {
 		src.absolute(f)
 	}
+	src.sources(c.Advisories.Sources)
 	over.text("role", "SKERRY_ROLE", (*string)(&c.Role))
 	over.text("name", "SKERRY_NAME", &c.Name)
 	over.path("data", "SKERRY_DATA", &c.Data)
@@ -204,7 +205,7 @@ func (s *source) show(err error, v any) error {
 	return s.at(at.GetToken(), message)
 }
 
-// keys lists every key that can be set in a struct, or a pointer to one, as a and a.b.
+// keys lists every key that can be set in a struct, or a pointer to one, as a and a.b, and a[].b in a list.
 func keys(t reflect.Type) []string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -212,11 +213,15 @@ func keys(t reflect.Type) []string {
 	var all []string
 	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if f.Type.Kind() != reflect.Struct {
+		of := f.Type
+		if of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct {
+			name, of = name+"[]", of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
 			all = append(all, name)
 			continue
 		}
-		for _, below := range keys(f.Type) {
+		for _, below := range keys(of) {
 			all = append(all, name+"."+below)
 		}
 	}

@@ -108,9 +108,9 @@ func (p *Puller) attempt(ctx context.Context, i int, st State, part *partial) (f
 	s := p.Sources[i]
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	r, err := request(ctx, s, st)
 	if err != nil {
-		return false, fault.New(fault.Invalid, "", "%w", err)
+		return false, err
 	}
 	r.Header.Set("User-Agent", p.Agent)
 	r.Header.Set("Accept-Encoding", "identity")
@@ -135,13 +135,15 @@ func (p *Puller) attempt(ctx context.Context, i int, st State, part *partial) (f
 	}
 	defer resp.Body.Close()
 	head := partHead{
-		URL: s.URL, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Size: max(resp.ContentLength, 0),
+		URL: s.URL, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Cursor: resp.Header.Get(cursorHeader), Size: max(resp.ContentLength, 0),
 	}
 	switch resp.StatusCode {
 	case http.StatusNotModified:
 		if r.Header.Get("Range") != "" {
 			break
 		}
+		return false, nil
+	case http.StatusNoContent: // a Skerry server has nothing after the cursor
 		return false, nil
 	case http.StatusOK:
 		if err := wanted(resp); err != nil {
@@ -168,6 +170,39 @@ func (p *Puller) attempt(ctx context.Context, i int, st State, part *partial) (f
 		return false, brokenOff{err}
 	}
 	return false, err
+}
+
+// cursorHeader is where a Skerry server says up to where a bundle goes that it exports.
+const cursorHeader = "X-Skerry-Cursor"
+
+const maxToken = 4 << 10
+
+// request is what a source is asked for.
+func request(ctx context.Context, s Source, st State) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", "%w", err)
+	}
+	if s.Kind == KindBundle && st.Cursor != "" {
+		q := r.URL.Query()
+		q.Set("from", st.Cursor)
+		r.URL.RawQuery = q.Encode()
+	}
+	if s.TokenFile == "" {
+		return r, nil
+	}
+	f, err := os.Open(s.TokenFile)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", "token_file: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	token := strings.TrimSpace(string(raw))
+	if err != nil || token == "" || len(raw) > maxToken || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, fault.New(fault.Invalid, "", "token_file: %s is not one word of at most %d bytes", s.TokenFile, maxToken)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r, nil
 }
 
 // wanted refuses what is no file: the page of a login or of a proxy, and what is too large.

@@ -45,7 +45,9 @@ type Source struct {
 	Path string // a folder or a file, absolute
 	// CAFile has the certificates, as PEM, that the far server is trusted by; empty: those of the system.
 	CAFile string
-	Every  time.Duration // at least a minute
+	// TokenFile has a line that is sent to the far server as a bearer token, of at most 4 KiB; empty: none is.
+	TokenFile string
+	Every     time.Duration // at least a minute
 	// Of is the source that the records are of; empty: their folders say it.
 	Of string
 	// Ecosystems are those whose records are taken, without releases; empty: all. A record that names no package is taken.
@@ -255,13 +257,16 @@ func (p *Puller) once(ctx context.Context, i int) {
 	st.Tried = now
 	if err != nil {
 		st.Failures++
+		if fault.Is(err, fault.Conflict) {
+			st.Cursor = "" // what is held here is not what follows it: the whole is fetched
+		}
 		st.Failed, st.Reason = now, fault.Clip(oneLine(err.Error()), maxReason)
 		st.Next = model.TimeOf(p.Now().Add(p.pause(err, s, st.Failures)))
 	} else {
 		st.Failures, st.Reason, st.Checked = 0, "", now
 		st.Next = model.TimeOf(p.Now().Add(s.Every - s.Every/20 + p.Jitter(s.Every/10+1)))
 		if news.fresh {
-			st.Changed, st.ETag, st.LastModified, st.Digest = now, news.etag, news.lastModified, news.digest
+			st.Changed, st.ETag, st.LastModified, st.Digest, st.Cursor = now, news.etag, news.lastModified, news.digest, news.cursor
 			st.Taken = taken
 		}
 	}

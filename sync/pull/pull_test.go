@@ -297,6 +297,49 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// What a Skerry server exports is asked for from where the last bundle ended, with the token, until it does not join on.
+func TestExports(t *testing.T) {
+	far := newFar(t, nil)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	export := func(cursor, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Skerry-Cursor", cursor)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	const first, second = "2026-01-01T00:00:00.000Z#0041", "2026-01-02T00:00:00.000Z#0042"
+	far.next(export(first, "one"), status(204), export(second, "two"), export(second, "whole"))
+	b := newBench(t, t.TempDir(), far, Source{Kind: KindBundle, URL: far.URL + "/export?key=hq", TokenFile: token})
+	wantReason(t, b.pull(t), "")
+	wantReason(t, b.pull(t), "")
+	b.err = fault.New(fault.Conflict, "", "gap: the bundle starts too late")
+	wantReason(t, b.pull(t), "gap")
+	b.err = nil
+	wantReason(t, b.pull(t), "")
+	var from []string
+	for _, r := range far.asked {
+		from = append(from, r.URL.Query().Get("from"))
+		if r.Header.Get("Authorization") != "Bearer sesame" || r.URL.Query().Get("key") != "hq" {
+			t.Errorf("asked for %s with %v", r.URL, r.Header)
+		}
+	}
+	if want := []string{"", first, first, ""}; !slices.Equal(from, want) || b.opened[2] != "whole" {
+		t.Errorf("asked from %q, opened %q", from, b.opened)
+	}
+	for _, text := range []string{"", "two words", strings.Repeat("x", maxToken+1)} {
+		if err := os.WriteFile(token, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantReason(t, b.pull(t), "token_file: ")
+	}
+	if len(far.asked) != 4 {
+		t.Errorf("asked %d times", len(far.asked))
+	}
+}
+
 func TestEcosystems(t *testing.T) {
 	body := strings.Join([]string{
 		`{"id":"A","affected":[{"package":{"ecosystem":"Debian:12","name":"x"}}]}`,

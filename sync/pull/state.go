@@ -26,6 +26,7 @@ type State struct {
 	ETag         string `json:"etag,omitzero"`
 	LastModified string `json:"last_modified,omitzero"`
 	Digest       string `json:"digest,omitzero"` // of a folder: names, sizes and times
+	Cursor       string `json:"cursor,omitzero"` // of a bundle that a Skerry server made: what comes after it is asked for
 
 	warned time.Time // of its age
 }

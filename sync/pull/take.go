@@ -23,7 +23,7 @@ import (
 type edition struct {
 	fresh              bool // it is not the one that was taken in before
 	etag, lastModified string
-	digest             string
+	digest, cursor     string
 }
 
 // pull looks at a source and takes in what is new.
@@ -54,7 +54,7 @@ func (p *Puller) pull(ctx context.Context, i int) (edition, Taken, error) {
 	if err != nil {
 		return edition{}, taken, fault.Wrap("take in "+s.URL, err)
 	}
-	news := edition{fresh: true, etag: part.ETag, lastModified: part.LastModified}
+	news := edition{fresh: true, etag: part.ETag, lastModified: part.LastModified, cursor: part.Cursor}
 	return news, taken, part.drop()
 }
 
