@@ -119,7 +119,8 @@ func (p *purl) ecosystem(platform string) (ecosystem, name string, linear, ok bo
 // release returns the release that the distro qualifier names, as ecosystems write it; empty: it names none.
 func (p *purl) release(base string) string {
 	s := strings.ToLower(p.qualifiers["distro"])
-	for _, prefix := range []string{p.namespace + "-", strings.ReplaceAll(base, " ", "") + "-", base + "-", "v"} {
+	family, _, _ := strings.Cut(p.namespace, "-")
+	for _, prefix := range []string{p.namespace + "-", family + "-", strings.ReplaceAll(base, " ", "") + "-", base + "-", "v"} {
 		s = strings.TrimPrefix(s, strings.ToLower(prefix))
 	}
 	if n, ok := debian[s]; ok && base == "Debian" {
