@@ -121,7 +121,7 @@ func (b *bench) trust(ctx context.Context, g *local.Group) error {
 	if err := os.WriteFile(file, []byte(pem), 0o600); err != nil {
 		return err
 	}
-	_, err = g.Run(ctx, "alone", "skerry", "keys", "trust", file, "--name", "bench")
+	_, err = g.Run(ctx, "alone", "skerry", "keys", "trust", "bench", file)
 	return err
 }
 
@@ -138,7 +138,7 @@ func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Proce
 	}
 	began := time.Now()
 	var in schema.Ingested
-	r, err := g.CLI(ctx, "hq", "skerry", "advisories", "ingest", file)
+	r, err := g.CLI(ctx, "hq", "skerry", "advisories", "ingest", file, "-o", "json")
 	if err != nil {
 		return err
 	}
