@@ -41,6 +41,9 @@ func (d drill) answers() map[string]uplink.Answer {
 
 		model.RouteCertificatesExpiring: d.certificatesExpiring,
 		model.RoutePackagesWhere:        d.packagesWhere,
+		model.RouteHostExposure:         d.exposed,
+		model.RouteExposureCVE:          d.exposedWhere,
+		model.RouteExposureDiff:         d.exposureDiff,
 		model.RouteSiteAudit:            d.auditPage,
 		model.RouteSiteEvidence:         d.evidence,
 	}

@@ -1,6 +1,9 @@
 package index
 
 import (
+	"bytes"
+	"slices"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skerryhq/skerry/engine/exposure"
@@ -53,10 +56,35 @@ func (r *Reader) Judged(id string) (model.Judged, bool, error) {
 }
 
 // EachJudged calls fn with what is found of every Lookup, by id.
-func (r *Reader) EachJudged(fn func(model.Judged) error) error {
+func (r *Reader) EachJudged(fn func(model.Judged) error) error { return r.eachJudged(nil, fn) }
+
+// EachJudgedOf calls fn with what is found of every Lookup that has a finding of the vulnerability now, by id.
+func (r *Reader) EachJudgedOf(vulnerability string, fn func(model.Judged) error) error {
+	quoted, err := model.Encode(vulnerability)
+	if err != nil {
+		return fault.New(fault.Invalid, "read findings", "%w", err)
+	}
+	return r.eachJudged(quoted, func(j model.Judged) error {
+		if !slices.ContainsFunc(j.Findings, func(f model.Finding) bool { return f.Vulnerability == vulnerability }) {
+			return nil
+		}
+		return fn(j)
+	})
+}
+
+// eachJudged calls fn with the rows of Lookups in whose JSON the text stands: most are told apart by that without being decoded.
+func (r *Reader) eachJudged(text []byte, fn func(model.Judged) error) error {
 	lower := key.Findings(judgedMark)
 	lower = lower[:len(lower)-len(key.Findings(""))+1] // without what ends the text
-	return each(r, lower, func(f findings) error {
+	return r.scan(lower, func(k, v []byte) error {
+		b, err := r.rows.json(v)
+		var f findings
+		if err == nil && bytes.Contains(b, text) {
+			err = model.Decode(b, &f)
+		}
+		if err != nil {
+			return fault.New(fault.Corrupt, "read "+key.Describe(k), "%w", err)
+		}
 		if f.Judged == nil {
 			return nil
 		}

@@ -88,6 +88,8 @@ type CanonicalView interface {
 	Partners() ([]model.Partner, error)                  // by name
 	Partner(name string) (model.Partner, bool, error)
 	Authorities() (map[string][]string, error)
+	Acceptances() ([]model.Acceptance, error) // by id
+	Acceptance(id string) (model.Acceptance, bool, error)
 }
 
 // WorkView is the part of View about commands.

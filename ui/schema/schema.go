@@ -228,7 +228,8 @@ type Finding struct {
 	Version       string `json:"version"`
 	Fixed         string `json:"fixed,omitempty"`
 	Severity      string `json:"severity" enum:"unknown,none,low,medium,high,critical"`
-	Verdict       string `json:"verdict" enum:"affected,unknown"`
+	Verdict       string `json:"verdict" enum:"affected,unknown,suppressed" doc:"suppressed: a statement (VEX) closes it; it counts nowhere"`
+	Reason        string `json:"reason,omitempty" doc:"why it is unknown or suppressed"`
 }
 
 // Counts counts distinct vulnerabilities by severity.
@@ -256,9 +257,11 @@ type Exposure struct {
 
 // TopEntry is one vulnerability and how many hosts it concerns.
 type TopEntry struct {
-	Vulnerability string `json:"vulnerability"`
-	Severity      string `json:"severity"`
-	Hosts         int    `json:"hosts"`
+	Vulnerability  string  `json:"vulnerability"`
+	Severity       string  `json:"severity"`
+	Hosts          int     `json:"hosts"`
+	KnownExploited bool    `json:"known_exploited,omitempty" doc:"CISA lists it as exploited"`
+	EPSS           float64 `json:"epss,omitempty" doc:"the probability of an attack within 30 days, as EPSS scores it; absent: there is no score"`
 }
 
 // Dispatch asks for a command. The caller makes the id, so that asking twice dispatches once.
