@@ -115,6 +115,7 @@ type Server struct {
 	readings  readings
 	pace      pace
 	sets      sets
+	catalog   catalog
 	ending    context.Context // ends when the server is asked to stop
 	end       context.CancelFunc
 	conns     int // see maxConns

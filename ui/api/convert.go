@@ -79,14 +79,32 @@ func advisoryRow(a model.Advisory, severity model.Severity) schema.Advisory {
 	row := schema.Advisory{
 		Source: a.Source, ID: a.ID, Aliases: a.Aliases, Upstream: a.Upstream, Related: a.Related,
 		Published: at(a.Published), Modified: at(a.Modified), Withdrawn: at(a.Withdrawn), Summary: a.Summary,
-		Severity: severity.String(), Cursor: a.Cursor.String(),
+		Severity: severity.String(), CWEs: a.CWEs, Cursor: a.Cursor.String(),
+	}
+	if !a.Origin.IsZero() {
+		row.Origin = a.Origin.String()
+	}
+	for _, x := range a.Severity {
+		row.Scores = append(row.Scores, schema.Score(x))
+	}
+	if x := a.Exploit; x != nil {
+		row.Exploit = &schema.Exploit{
+			Known: at(x.Known), Due: at(x.Due), Ransomware: x.Ransomware, Probability: x.Probability, Percentile: x.Percentile, ScoredAt: at(x.ScoredAt),
+		}
 	}
 	for _, f := range a.Affected {
-		affected := schema.Affected{Ecosystem: f.Ecosystem, Package: f.Name, Versions: f.Versions}
+		affected := schema.Affected{
+			Ecosystem: f.Ecosystem, Package: f.Name, Purl: exposure.PackageURLOf(f.Ecosystem, f.Name), Versions: f.Versions, Modules: f.Modules, Outside: f.Outside,
+		}
 		for _, r := range f.Ranges {
 			affected.Ranges = append(affected.Ranges, rangeText(r))
 		}
 		row.Affected = append(row.Affected, affected)
+	}
+	for _, x := range a.Statements {
+		row.Statements = append(row.Statements, schema.Statement{
+			Products: x.Products, Status: string(x.Status), Justification: x.Justification, Note: x.Note, At: at(x.At),
+		})
 	}
 	return row
 }
@@ -130,11 +148,7 @@ func detailBody(d model.HostDetail, host schema.Host, site string) schema.HostDe
 		body.Certificates = append(body.Certificates, certificateRow(c))
 	}
 	for _, f := range d.Findings {
-		body.Findings = append(body.Findings, schema.Finding{
-			Vulnerability: f.Vulnerability, Source: f.Advisory.Source,
-			Advisory: f.Advisory.ID, Package: f.Package, SourcePackage: f.Source, Version: f.Version, Fixed: f.Fixed,
-			Severity: f.Severity.String(), Verdict: string(f.Verdict),
-		})
+		body.Findings = append(body.Findings, findingRow(f))
 	}
 	return body
 }

@@ -119,8 +119,10 @@ func TestARunOfACrash(t *testing.T) {
 	r := newHQ(t)
 	begin := func(id string) {
 		r.Helper()
-		if err := r.rows.Propose(t.Context(), model.Stage{Stamp: model.Stamp{Actor: "x", At: model.TimeOf(r.clock())}, Run: id,
-			Put: []model.Advisory{{AdvisoryKey: model.AdvisoryKey{Source: "x", ID: "X-1"}}}}); err != nil {
+		if err := r.rows.Propose(t.Context(), model.Stage{
+			Stamp: model.Stamp{Actor: "x", At: model.TimeOf(r.clock())}, Run: id,
+			Put: []model.Advisory{{AdvisoryKey: model.AdvisoryKey{Source: "x", ID: "X-1"}}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

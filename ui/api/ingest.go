@@ -44,8 +44,7 @@ func (in *stream) zstd() (io.Reader, error) {
 
 type ingestInput struct {
 	stream
-	Source  string `query:"source" maxLength:"64" doc:"the records' source, where it is not the folder that each lies in"`
-	Changes bool   `query:"changes" doc:"each file is a set of changes: lines that put or delete a record"`
+	Source string `query:"source" maxLength:"64" doc:"the records' source, where it is not the folder that each lies in"`
 }
 
 func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Ingested], error) {
@@ -120,16 +119,44 @@ func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(
 
 // take adds what one file holds to the run.
 func (s *Server) take(ctx context.Context, r *run, source, name string, raw []byte, done *schema.Ingested) error {
-	found := decode(source, name, raw)
-	done.Read += len(found.Records) + len(found.Bad)
-	for _, b := range found.Bad {
-		done.MalformedN++
-		if len(done.Malformed) < shownMalformed {
-			done.Malformed = append(done.Malformed, schema.Malformed{Name: b.Name, Reason: oneLine(b.Reason)})
+	bad := func(all ...canonical.BadRecord) {
+		for _, b := range all {
+			done.Read++
+			done.MalformedN++
+			if len(done.Malformed) < shownMalformed {
+				done.Malformed = append(done.Malformed, schema.Malformed{Name: b.Name, Reason: oneLine(b.Reason)})
+			}
 		}
 	}
+	put := func(a model.Advisory) error {
+		done.Read++
+		return r.add(ctx, a)
+	}
+	if canonical.Sniff(raw) == canonical.KindEPSS { // by the quarter of a million: one by one
+		var storing error
+		lines, err := canonical.EachEPSS(source, name, raw, func(a model.Advisory) error {
+			storing = put(a)
+			return storing
+		})
+		bad(lines...)
+		if err != nil && storing == nil {
+			bad(canonical.BadRecord{Name: name, Reason: err.Error()})
+		}
+		return storing
+	}
+	found, err := canonical.Decode(source, name, raw)
+	if err != nil {
+		found.Bad = append(found.Bad, canonical.BadRecord{Name: name, Reason: err.Error()})
+	}
+	bad(found.Bad...)
 	for _, a := range found.Records {
-		if err := r.add(ctx, a); err != nil {
+		if err := put(a); err != nil {
+			return err
+		}
+	}
+	for _, key := range found.Deleted {
+		done.Read++
+		if err := r.drop(ctx, key); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func compressed(next http.Handler) http.Handler {
 	packed := wrap(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case r.URL.Path == base+"/hosts/watch": // each event goes out at once
+		case r.URL.Path == base+"/hosts/watch", r.URL.Path == eventsPath: // each event goes out at once
 			next.ServeHTTP(w, r)
 		case r.Header["Accept-Encoding"] == nil: // nothing to decide
 			w.Header()["Vary"] = varyHeader
@@ -153,7 +153,7 @@ func contentPolicy(nonce string) string {
 		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }
 
-// untimed is for the one answer that has no end of its own. It sees to the time of each piece itself.
+// untimed is for answers that have no end of their own. They see to the time of each piece themselves.
 func untimed(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	r.Body = http.MaxBytesReader(w, r.Body, maxJSON)
@@ -174,7 +174,7 @@ func limits(next http.Handler) http.Handler {
 			d = lengthy
 		case base + "/hosts/export", base + "/storage/check":
 			d = lengthy
-		case base + "/hosts/watch":
+		case base + "/hosts/watch", eventsPath:
 			untimed(w, r, next)
 			return
 		default:

@@ -42,11 +42,11 @@ func (s *Server) routes() {
 	s.fleetRoutes()
 
 	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
-	op(s, http.MethodGet, "/advisories/{identifier}", "get-advisory", "Every record that has or names the identifier", s.getAdvisory)
-	op(s, http.MethodPost, "/advisories/ingest", "ingest-advisories", "Store what sources publish (a tar.zst of files)", s.ingest, takes("application/zstd"))
+	s.advisoryRoutes()
 
 	s.keyRoutes()
 	s.federationRoutes()
+	s.eventRoutes()
 
 	op(s, http.MethodPost, "/commands", "dispatch-command", "Dispatch a command to hosts of one site", s.dispatch)
 	op(s, http.MethodGet, "/commands", "list-commands", "Commands, newest first", s.listCommands)

@@ -185,3 +185,11 @@ type EventsReset struct {
 	Oldest uint64 `json:"oldest" doc:"the first event that is kept"`
 	Newest uint64 `json:"newest"`
 }
+
+// WebhookCall is the body of a request to a webhook.
+type WebhookCall struct {
+	Stream string              `json:"stream"`
+	Server string              `json:"server,omitempty"`
+	Reset  *EventsReset        `json:"reset,omitempty" doc:"set where events before these are missing"`
+	Events []CanonicalImported `json:"events"`
+}
