@@ -22,7 +22,7 @@ import (
 )
 
 func (a *app) advisories() *cobra.Command {
-	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesGet())
+	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesSources(), a.advisoriesGet())
 }
 
 func (a *app) advisoriesIngest() *cobra.Command {

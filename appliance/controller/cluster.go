@@ -237,6 +237,7 @@ func (k *controller) sources() serve.Sources {
 		Turned:       k.rows.Turned,
 		ReadOnly:     k.readOnly,
 		Hosts:        func() map[string]int64 { return k.rows.HostsByStatus(k.links.up) },
+		Ages:         k.pulls.Ages,
 	}
 }
 

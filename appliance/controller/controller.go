@@ -102,6 +102,8 @@ type controller struct {
 	sites   *hub.Hub
 	links   *links
 	tellers *tellers
+	bundles *bundles // that sites fetch
+	pulls   *serve.Pulls
 	reach   *serve.Reach
 	policy  node.Policy   // zero: the default; tests are quicker
 	clears  time.Duration // between two looks for what was removed; zero: clearEvery
@@ -271,12 +273,21 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		return err
 	}
 	k.reach = serve.NewReach(k.links.up, k.rows.Store.SetReach)
+	k.bundles = newBundles(filepath.Join(k.Data, "spool"), k.shelf, time.Now, k.log)
+	k.later(k.bundles.close)
+	k.pulls, err = serve.OpenPulls(serve.PullsConfig{
+		Config: k.Config, Version: k.opts.Version, Leads: k.leads, Room: func() error { return k.space.Err(space.Low) }, Now: time.Now, Log: k.log,
+	})
+	if err != nil {
+		return err
+	}
 	k.sites = hub.New(hub.Config{
 		Self: self.Self, Name: self.Name, Software: "skerry " + k.opts.Version,
 		Epoch:    k.rows.Epoch,
 		Proposer: n, Reader: k.rows, ToAll: true, Fresh: n.Fresh, Now: time.Now, Log: k.log,
 		Continues: true, Member: k.rows.Member,
-		Heard: func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
+		Heard:   func(m model.Member) { k.links.look(m.ID) }, // of its opening, and then of every frame
+		Bundles: k.bundles.give,
 	})
 	k.links.open(k.sites, func(site model.NodeID) { k.tellers.due(site) })
 	joins, err := enroll.NewServer(enroll.ServerConfig{
@@ -302,8 +313,11 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Role: model.RoleController, Asked: ledger.Asked, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
-		Cut: k.sites.End,
+		Cut: k.sites.End, Sources: k.pulls,
 	})
+	k.bundles.export = a.WriteBundle
+	k.pulls.Bind(a)
+	g.Go(func() error { return k.pulls.Run(ctx) })
 	g.Go(func() error { return k.clearRemoved(ctx) })
 	g.Go(func() error { return k.register(ctx) })
 	g.Go(func() error { return k.watch(ctx) })
@@ -320,6 +334,19 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		k.opts.Ready(k.door.URL(k.Config))
 	}
 	return nil
+}
+
+// leads reports whether this node leads its group.
+func (k *controller) leads() bool {
+	leads, _ := k.group.Load().Leader()
+	return leads
+}
+
+// shelf is the state of the advisories.
+func (k *controller) shelf() (apply.Shelf, error) {
+	v := k.rows.Store.View()
+	defer v.Close()
+	return v.Shelf()
 }
 
 // check reads everything that this node has of the group, its snapshots too.

@@ -47,6 +47,11 @@ type Sources struct {
 	Turned func() map[string]uint64
 	// RefusedLinks counts the links that were not let in since the start, by reason, of RefusedLinkReasons.
 	RefusedLinks func() map[string]uint64
+	// Drift is how long ago a site was last known to hold the advisories that its controller has, and how many changes it lacks;
+	// false: it never did.
+	Drift func() (age time.Duration, changes uint64, known bool)
+	// Ages is how old the sources are that are fetched here, by their configured names.
+	Ages func() map[string]time.Duration
 }
 
 // GroupState is what one node knows of its group.
@@ -198,12 +203,15 @@ var (
 	refused      = prometheus.NewDesc("skerry_refused_items_total", "Items of members that were refused since the start, by reason.", []string{"reason"}, nil)
 	turned       = prometheus.NewDesc("skerry_refused_when_applied_total", "Single items that were refused when they were applied, by who sent them (site, agent, controller) and kind of the refusal; kept over starts.", []string{"from", "reason"}, nil)
 	refusedLinks = prometheus.NewDesc("skerry_refused_links_total", "Links that were not let in since the start, or ended because of what came by them, by reason.", []string{"reason"}, nil)
+	behindFor    = prometheus.NewDesc("skerry_advisories_behind_seconds", "How long ago this site was last known to hold all advisories of its controller; 0 while it does.", nil, nil)
+	behindBy     = prometheus.NewDesc("skerry_advisories_behind_changes", "Changes of the controller's advisories that this site knows of and does not have, at most.", nil, nil)
+	sourceAge    = prometheus.NewDesc("skerry_advisory_source_age_seconds", "How long ago a source of advisories was last reached, by its configured name.", []string{"source"}, nil)
 	hosts        = prometheus.NewDesc("skerry_hosts", "Hosts by status; unknown where their site cannot be reached.", []string{"status"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, badBodies, clock, refused, turned, refusedLinks, hosts} {
+	for _, d := range []*prometheus.Desc{leader, term, commit, applied, contact, snapshotAge, lag, links, diskFree, diskLevel, readOnly, outbox, outboxBytes, badBodies, clock, refused, turned, refusedLinks, behindFor, behindBy, sourceAge, hosts} {
 		ch <- d
 	}
 }
@@ -266,6 +274,18 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	}
 	if from.RefusedLinks != nil {
 		collectRefused(refusedLinks, from.RefusedLinks(), RefusedLinkReasons, ch)
+	}
+	if from.Drift != nil {
+		age, changes, known := from.Drift()
+		if known {
+			put(behindFor, age.Seconds())
+		}
+		put(behindBy, float64(changes))
+	}
+	if from.Ages != nil {
+		for name, age := range from.Ages() {
+			put(sourceAge, age.Seconds(), name)
+		}
 	}
 	if from.Hosts != nil {
 		by := map[string]int64{string(model.HostUp): 0, string(model.HostLate): 0, string(model.HostDown): 0, string(model.HostUnknown): 0}

@@ -38,6 +38,11 @@ func (s *site) figuresNow(need map[alert.Metric]bool) alert.Figures {
 			f.Set(alert.CertificateDays, cert.NotAfter.Sub(now).Seconds())
 		}
 	}
+	if need[alert.AdvisoriesAge] && s.follow != nil {
+		if age, _, known := s.follow.drift(); known {
+			f.Set(alert.AdvisoriesAge, age.Seconds())
+		}
+	}
 	s.rowFigures(&f, need)
 	return f
 }

@@ -1,6 +1,8 @@
 package site
 
 import (
+	"time"
+
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/clock"
@@ -37,6 +39,18 @@ func (s *site) sources() serve.Sources {
 		n := s.door.Refused()
 		n[serve.RefusedCopy] = s.hub.Copies()
 		return n
+	}
+	out.Drift = func() (time.Duration, uint64, bool) {
+		if s.follow == nil {
+			return 0, 0, false
+		}
+		return s.follow.drift()
+	}
+	out.Ages = func() map[string]time.Duration {
+		if s.pulls == nil {
+			return nil
+		}
+		return s.pulls.Ages()
 	}
 	if s.rows.Store != nil {
 		out.Hosts = func() map[string]int64 { return s.rows.HostsByStatus(nil) }

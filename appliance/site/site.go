@@ -147,6 +147,8 @@ type site struct {
 	door    *serve.Door      // nil while nothing is served
 	agents  *agentd.Door     // nil while it serves no agents
 	alerts  *alerter         // nil while not enrolled
+	follow  *follower        // nil while not enrolled
+	pulls   *serve.Pulls     // nil while not enrolled
 	ledger  *serve.Ledger    // of what the controller asked
 	recall  recall           // of what was asked about all hosts
 	enroll  chan struct{}    // closed when an identity was saved
@@ -345,9 +347,19 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	s.alerts = &alerter{store: s.rows.Store, propose: s.prop.Propose, figures: s.figuresNow, now: s.clock.Now, log: log}
 	a.Alerts, a.Results = s.listAlerts, s.policyResults
 	s.ledger = &serve.Ledger{Propose: s.prop.Propose, Now: s.clock.Now, Log: log, Actor: "controller:" + s.id.Upper.String()}
+	if s.follow, err = s.newFollower(); err != nil {
+		return err
+	}
 	if err := s.joinUpper(); err != nil {
 		return err
 	}
+	s.pulls, err = serve.OpenPulls(serve.PullsConfig{
+		Config: s.Config, Version: s.opts.Version, Room: s.follow.room, Now: s.clock.Now, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	a.Sources = sources{s.pulls, s.follow, s.id.UpperName, s.id.URL}
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.up.Run(ctx) })
 	g.Go(func() error { return s.line.monitor.Run(ctx) })
@@ -379,11 +391,13 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	policies := &evaluator{store: s.rows.Store, detail: bodies{inventories{s.detail}}, propose: s.prop.Propose, now: s.clock.Now, log: log}
 	g.Go(func() error { return once(ctx, settled, policies.Run) })
 	g.Go(func() error {
-		return recalc.Run(ctx, recalc.Config{
+		c := recalc.Config{
 			Site: model.SiteID(s.id.Member), Wait: s.rows.Wait, Inventories: inventories{s.detail}, Proposer: s.prop,
 			View: func() (recalc.View, func()) { v := s.rows.Store.View(); return v, func() { _ = v.Close() } },
 			Now:  s.clock.Now, Settle: settle, Log: log,
-		})
+		}
+		s.accepting(&c)
+		return recalc.Run(ctx, c)
 	})
 	joins, err := enroll.NewServer(enroll.ServerConfig{
 		CA: door.CA, Members: s.rows, Proposer: s.prop, Self: s.id.Member, Name: s.id.Name, Role: model.RoleSite, Now: s.clock.Now, Log: log,
@@ -391,8 +405,13 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	if err != nil {
 		return err
 	}
+	server := api.New(a)
+	s.pulls.Bind(server)
+	s.follow.takeWith(server)
+	g.Go(func() error { return s.pulls.Run(ctx) })
+	g.Go(func() error { return s.follow.Run(ctx) })
 	g.Go(func() error {
-		return door.Run(ctx, socket, api.New(a), joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) error {
+		return door.Run(ctx, socket, server, joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) error {
 			return s.hub.Serve(ctx, l, m)
 		})
 	})
@@ -446,8 +465,9 @@ func (s *site) joinUpper() error {
 		Outbox: s.outbox,
 		Sink: &exchange.Received{
 			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
-			Propose: s.prop.Propose, Now: s.clock.Now,
+			Propose: s.prop.Propose, Now: s.clock.Now, Accepted: s.follow.heard,
 		},
+		Changed: func(uplink.State) { s.follow.nudge() },
 		Answers: s.answers(),
 		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
 		Told:    s.clock.Learn,

@@ -96,6 +96,7 @@ func Text(op, what, s string, limit int) error {
 // or removes it.
 func Defaults() []model.Rule {
 	return []model.Rule{
+		{Name: "advisories-old", Title: "What is known of vulnerabilities is out of date", Scope: model.ScopeSite, When: "advisories.age > 3d", Severity: model.AlertWarning, ForS: 60, ClearS: 60},
 		{Name: "certificate-expires", Title: "A certificate expires within 14 days", Scope: model.ScopeHost, When: "cert:<14d", Severity: model.AlertWarning, ClearS: 60},
 		{Name: "critical-vulnerability", Title: "A critical vulnerability, and updates that fix some", Scope: model.ScopeHost, When: "cve:critical>0 updates:>0", Severity: model.AlertWarning, ForS: 60, ClearS: 60},
 		{Name: "disk-low", Title: "The disk of the site is filling up", Scope: model.ScopeSite, When: "disk.free_percent < 10", Severity: model.AlertCritical, ForS: 60, ClearS: 300},

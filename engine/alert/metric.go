@@ -26,6 +26,7 @@ const (
 	HostsUnknown      Metric = 10
 	CertificateDays   Metric = 11
 	AgentsQuarantined Metric = 12
+	AdvisoriesAge     Metric = 13
 )
 
 // unit says how the number of a metric is written.
@@ -60,6 +61,7 @@ var table = []Info{
 	{HostsUnknown, "hosts.unknown", "of how many hosts nobody knows whether they report", "hosts.unknown > 0", count},
 	{CertificateDays, "certificate.expiry", "time until the certificate of the site itself expires", "certificate.expiry < 30d", seconds},
 	{AgentsQuarantined, "agents.quarantined", "how many agents are kept out because two machines had one key", "agents.quarantined > 0", count},
+	{AdvisoriesAge, "advisories.age", "how long ago the site last held all advisories of its controller, or imported a bundle; 0 while it does", "advisories.age > 3d", seconds},
 }
 
 // Metrics returns every metric, in order of display.
@@ -67,8 +69,8 @@ func Metrics() []Info { return append([]Info(nil), table...) }
 
 // Figures are the numbers of a site at one moment. One that was not set is not known.
 type Figures struct {
-	n     [AgentsQuarantined + 1]float64
-	known [AgentsQuarantined + 1]bool
+	n     [AdvisoriesAge + 1]float64
+	known [AdvisoriesAge + 1]bool
 }
 
 // Set says what a metric is: seconds, bytes, percent or a count.

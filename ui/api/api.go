@@ -59,6 +59,8 @@ type Config struct {
 	Alerts func(context.Context, model.AlertFilter) (model.AlertPage, error)
 	// Results judges hosts of a site by one of its policies (site only); nil: it is not enrolled.
 	Results func(context.Context, model.PolicyQuestion) (model.PolicyResults, error)
+	// Sources are what this server fetches advisories from; nil: nothing.
+	Sources Sources
 	Keys    Keyring         // nil: the folder Data/keys
 	Upper   Upper           // site only: enrolls this site; nil: not possible while running
 	Clock   Clock           // site only; nil: this server goes by its machine's

@@ -41,9 +41,10 @@ func (s *Server) routes() {
 	s.drillRoutes()
 	s.fleetRoutes()
 
-	op(s, http.MethodGet, "/exposure", "list-exposure", "The exposure roll-up of each site", s.listExposure)
+	s.exposureRoutes()
 	s.advisoryRoutes()
 
+	s.sourceRoutes()
 	s.keyRoutes()
 	s.federationRoutes()
 	s.eventRoutes()

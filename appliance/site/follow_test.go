@@ -1,0 +1,293 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/uplink"
+	"github.com/skerryhq/skerry/sync/wire"
+)
+
+// chase is a follower between a controller and a shelf that a test sets.
+type chase struct {
+	*follower
+	mu       sync.Mutex // guards what follows
+	above    model.Cursor
+	held     model.Cursor
+	last     model.Time // when something was last imported
+	up       bool
+	fetchErr error
+	takeErr  error
+	fetched  []time.Duration // when
+	taken    int
+	began    time.Time
+}
+
+func at(seq model.Seq) model.Cursor { return model.Cursor{At: model.Time(seq), Seq: seq} }
+
+func newChase(t *testing.T, dir string) *chase {
+	t.Helper()
+	c := &chase{up: true, began: time.Now()}
+	upper := model.NodeID{0xc0}
+	locked := func(fn func()) { c.mu.Lock(); defer c.mu.Unlock(); fn() }
+	c.follower = &follower{
+		upper: upper,
+		shelf: func() (s apply.Shelf, _ error) {
+			locked(func() { s = apply.Shelf{Above: c.above, Imported: map[string]model.Cursor{upper.String(): c.held}} })
+			return s, nil
+		},
+		imported: func() (last model.Time, _ error) { locked(func() { last = c.last }); return last, nil },
+		fetch: func(_ context.Context, from model.Cursor, d *uplink.Download) (head wire.Fetched, err error) {
+			locked(func() {
+				c.fetched = append(c.fetched, time.Since(c.began))
+				if from != c.held {
+					t.Errorf("asked from %v, and %v is held", from, c.held)
+				}
+				head, err = wire.Fetched{From: from, To: c.above, Size: 7}, c.fetchErr
+			})
+			if err == nil {
+				err = os.WriteFile(d.Path(), []byte(head.To.String()), 0o600)
+			}
+			return head, err
+		},
+		take: func(_ context.Context, f *os.File) error {
+			raw := make([]byte, 64)
+			n, _ := f.Read(raw)
+			to, err := model.ParseCursor(string(raw[:n]))
+			if err != nil {
+				t.Error(err)
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.taken++
+			if c.takeErr == nil {
+				c.held, c.last = to, model.TimeOf(time.Now())
+			}
+			return c.takeErr
+		},
+		online: func() (up bool) { locked(func() { up = c.up }); return up },
+		room:   func() error { return nil }, now: time.Now, jitter: func(time.Duration) time.Duration { return 0 },
+		log: slog.New(slog.DiscardHandler), path: filepath.Join(dir, "state.json"), download: uplink.OpenDownload(filepath.Join(dir, "part")),
+	}
+	c.open()
+	return c
+}
+
+// set changes what the test sets, and says so where it is something that the follower is told of.
+func (c *chase) set(change func()) {
+	c.mu.Lock()
+	change()
+	c.mu.Unlock()
+	c.nudge()
+	synctest.Wait()
+}
+
+func (c *chase) start(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	synctest.Wait()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestFollowsTheController(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		c := newChase(t, dir)
+		stop := c.start(t)
+		if len(c.fetched) != 0 {
+			t.Errorf("nothing is there, and it was fetched at %v", c.fetched)
+		}
+		c.set(func() { c.above = at(10) })
+		if len(c.fetched) != 1 || c.held != at(10) {
+			t.Errorf("fetched at %v, holds %v", c.fetched, c.held)
+		}
+		c.set(func() {})
+		if age, n, known := c.drift(); len(c.fetched) != 1 || age != 0 || n != 0 || !known {
+			t.Errorf("level: fetched at %v, drift %v %d %v", c.fetched, age, n, known)
+		}
+		if row := c.row("hq", "https://hq"); row.State != "current" || row.Held != at(10).String() || *row.AgeSec != 0 {
+			t.Errorf("level: %+v", row)
+		}
+		time.Sleep(time.Hour)
+
+		// While the link is down it grows old, and nothing is tried.
+		c.set(func() { c.up = false })
+		time.Sleep(30 * time.Hour)
+		if age, n, known := c.drift(); age < 30*time.Hour || age > 30*time.Hour+followLook || n != 0 || !known {
+			t.Errorf("without a link: drift %v %d %v", age, n, known)
+		}
+		if row := c.row("hq", "https://hq"); row.State != "old" {
+			t.Errorf("without a link: %+v", row)
+		}
+		c.set(func() { c.above = at(25) })
+		if _, n, _ := c.drift(); len(c.fetched) != 1 || n != 15 {
+			t.Errorf("without a link: fetched at %v, %d changes are missing", c.fetched, n)
+		}
+		// A stick brings it forward.
+		c.set(func() { c.last = model.TimeOf(time.Now()) })
+		if age, _, _ := c.drift(); age != 0 {
+			t.Errorf("after a stick: drift %v", age)
+		}
+		time.Sleep(time.Hour)
+		stop()
+
+		// Over a restart it is known.
+		c2 := newChase(t, dir)
+		c2.above, c2.held, c2.up, c2.last = c.above, c.held, false, c.last
+		if age, n, known := c2.drift(); age != time.Hour || n != 15 || !known {
+			t.Errorf("after a restart: drift %v %d %v", age, n, known)
+		}
+		stop = c2.start(t)
+		c2.set(func() { c2.up = true })
+		if c2.held != at(25) {
+			t.Errorf("when the link is back it holds %v", c2.held)
+		}
+		stop()
+	})
+}
+
+// What fails is tried again further and further apart, whatever else happens meanwhile, and at once when somebody asks.
+func TestFollowerWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		defer c.start(t)()
+		c.set(func() { c.above, c.fetchErr = at(10), fault.New(fault.Unreachable, "", "the link broke") })
+		for range 100 {
+			c.set(func() {})
+		}
+		time.Sleep(time.Minute)
+		var want []time.Duration
+		for at, step := time.Duration(0), followFirst; at < time.Minute; at, step = at+step, step*2 {
+			want = append(want, at)
+		}
+		if len(c.fetched) != len(want) {
+			t.Errorf("in a minute it was tried at %v, want %v", c.fetched, want)
+		}
+		if row := c.row("hq", ""); row.State != "failing" || !strings.Contains(row.Reason, "the link broke") || row.Failures != len(want) || row.NextAt == nil {
+			t.Errorf("then %+v", row)
+		}
+		n := len(c.fetched)
+		c.set(func() { c.fetchErr = nil })
+		if len(c.fetched) != n {
+			t.Error("news alone ended the wait")
+		}
+		c.again()
+		synctest.Wait()
+		if c.held != at(10) {
+			t.Errorf("when somebody asked it was not fetched: %v", c.held)
+		}
+
+		// An older controller has nothing to fetch, and is asked now and then alone.
+		n = len(c.fetched)
+		c.set(func() {
+			c.above, c.fetchErr = at(20), fault.New(fault.Version, "", "it speaks link protocol 2: upgrade it")
+		})
+		time.Sleep(time.Hour)
+		if k := len(c.fetched) - n; k < 3 || k > 5 {
+			t.Errorf("an older controller was asked %d times in an hour", k)
+		}
+		if row := c.row("hq", ""); !strings.Contains(row.Reason, "upgrade it") {
+			t.Errorf("an older controller: %+v", row)
+		}
+
+		// A closed window says itself when it opens.
+		c.set(func() { c.fetchErr = fault.Later(fault.New(fault.Busy, "", "the window is closed"), 5*time.Hour) })
+		c.again()
+		synctest.Wait()
+		n = len(c.fetched)
+		time.Sleep(5*time.Hour - time.Minute)
+		if len(c.fetched) != n {
+			t.Errorf("it was tried %d times while the window was closed", len(c.fetched)-n)
+		}
+		c.set(func() { c.fetchErr = nil })
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if c.held != at(20) {
+			t.Errorf("when the window opened it was not fetched: %v", c.held)
+		}
+	})
+}
+
+// A file that cannot be taken in is taken in again without being fetched, unless it is at fault itself.
+func TestFollowerKeepsWhatItFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		defer c.start(t)()
+		there := func() bool { _, err := os.Stat(c.download.Path()); return err == nil }
+		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.ReadOnly, "", "the disk is full") })
+		if !there() || c.taken != 1 {
+			t.Errorf("there %v, taken %d times", there(), c.taken)
+		}
+		time.Sleep(followFirst)
+		synctest.Wait()
+		if !there() || c.taken != 2 {
+			t.Errorf("there %v, taken %d times", there(), c.taken)
+		}
+		time.Sleep(2 * followFirst)
+		synctest.Wait()
+		if there() || c.taken != 3 {
+			t.Errorf("after three failures: there %v, taken %d times", there(), c.taken)
+		}
+		c.set(func() { c.takeErr = fault.New(fault.Corrupt, "", "a digest is wrong") })
+		c.again()
+		synctest.Wait()
+		if there() || c.taken != 4 {
+			t.Errorf("a file that is at fault: there %v, taken %d times", there(), c.taken)
+		}
+		c.set(func() { c.takeErr = nil })
+		c.again()
+		synctest.Wait()
+		if there() || c.held != at(10) {
+			t.Errorf("at last: there %v, holds %v", there(), c.held)
+		}
+		if row := c.row("hq", ""); row.State != "current" || row.Reason != "" || row.FailedAt == nil {
+			t.Errorf("at last: %+v", row)
+		}
+	})
+}
+
+// A bundle that brings this site no further is no reason to fetch it again and again.
+func TestFollowerThatComesNoFurther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		defer c.start(t)()
+		c.follower.take = func(context.Context, *os.File) error { return nil }
+		c.set(func() { c.above = at(10) })
+		time.Sleep(time.Minute)
+		if n := len(c.fetched); n < 2 || n > 6 {
+			t.Errorf("fetched %d times in a minute", n)
+		}
+		if row := c.row("hq", ""); !strings.Contains(row.Reason, "as before") {
+			t.Errorf("then %+v", row)
+		}
+	})
+}
+
+func TestFollowerCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		c.shelf = func() (apply.Shelf, error) { return apply.Shelf{}, errors.New("the store is closed") }
+		defer c.start(t)()
+		time.Sleep(time.Hour)
+		if _, _, known := c.drift(); known || len(c.fetched) != 0 {
+			t.Errorf("known %v, fetched %v", known, c.fetched)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package site
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/skerryhq/skerry/appliance/serve"
+	"github.com/skerryhq/skerry/engine/apply"
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/space"
+	"github.com/skerryhq/skerry/sync/uplink"
+	"github.com/skerryhq/skerry/sync/wire"
+	"github.com/skerryhq/skerry/ui/api"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// sources is what this site takes advisories from: its controller, and the bundles that are configured. It satisfies
+// api.Sources.
+type sources struct {
+	*serve.Pulls
+	follow *follower
+	name   string // of the controller
+	url    string
+}
+
+// List implements api.Sources; the controller comes first.
+func (s sources) List() []schema.AdvisorySource {
+	return slices.Insert(s.Pulls.List(), 0, s.follow.row(s.name, s.url))
+}
+
+// Fetch implements api.Sources.
+func (s sources) Fetch(name string) error {
+	if name != s.name {
+		return s.Pulls.Fetch(name)
+	}
+	if !s.follow.online() {
+		return fault.New(fault.Unreachable, "fetch a source", "the controller cannot be reached now; its advisories are fetched when it can")
+	}
+	s.follow.again()
+	return nil
+}
+
+// again has the follower look at once, whatever failed before.
+func (f *follower) again() {
+	f.mu.Lock()
+	f.waits = time.Time{}
+	f.mu.Unlock()
+	f.nudge()
+}
+
+// newFollower returns what keeps this site level with its controller; its take is set when there is something that takes in.
+func (s *site) newFollower() (*follower, error) {
+	dir := filepath.Join(s.Data, "fetch")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.New(fault.ReadOnly, "open the data folder", "%w", err)
+	}
+	f := &follower{
+		upper: s.id.Upper,
+		shelf: func() (apply.Shelf, error) {
+			v := s.rows.Store.View()
+			defer v.Close()
+			return v.Shelf()
+		},
+		imported: func() (model.Time, error) {
+			v := s.rows.Store.View()
+			defer v.Close()
+			last, err := v.Imports(1)
+			if err != nil || len(last) == 0 {
+				return 0, err
+			}
+			return last[0].At, nil
+		},
+		fetch: func(ctx context.Context, from model.Cursor, d *uplink.Download) (wire.Fetched, error) {
+			return s.up.Fetch(ctx, from, d)
+		},
+		online: func() bool { return s.up.State().Online },
+		room:   func() error { return s.space.Err(space.Low) },
+		now:    s.clock.Now, jitter: func(limit time.Duration) time.Duration { return rand.N(max(limit, 1)) },
+		log: s.log, path: filepath.Join(dir, "state.json"), download: uplink.OpenDownload(filepath.Join(dir, "bundle.part")),
+	}
+	f.open()
+	return f, nil
+}
+
+// takeWith has bundles of the controller imported by server.
+func (f *follower) takeWith(server *api.Server) {
+	f.take = func(ctx context.Context, file *os.File) error {
+		_, err := server.TakeBundle(ctx, file, api.TakeIn{})
+		return err
+	}
+}
