@@ -297,3 +297,159 @@ func TestWhatIsKeptIsWhatMatchingFromNothingSays(t *testing.T) {
 		t.Error("no history was kept")
 	}
 }
+
+// A change of advisories costs what it touches: no body is read, one version of a package is judged, and the inventories keep their parts.
+func TestOnlyWhatIsTouchedIsDoneAgain(t *testing.T) {
+	w := newWorld(t)
+	for n := range byte(40) {
+		w.report(10+n, dpkg("shared", "1"), dpkg(fmt.Sprint("own", n), "1"))
+	}
+	all := model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-0", "9", "shared")}}
+	for n := range 40 {
+		all.Put = append(all.Put, record("a", fmt.Sprint("X-", n+1), "5", fmt.Sprint("own", n)))
+	}
+	w.must(all, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	w.check()
+	if w.asked != 40 || w.judged != 41 || w.parts != 40 {
+		t.Errorf("from nothing %d bodies were read, %d package versions judged, %d inventories stored; want 40, 41, 40", w.asked, w.judged, w.parts)
+	}
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-7", "6", "own6")}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	w.check()
+	if w.asked != 0 || w.judged != 1 || w.parts != 0 {
+		t.Errorf("for one record %d bodies were read, %d package versions judged, %d inventories stored; want 0, 1, 0", w.asked, w.judged, w.parts)
+	}
+	// After a start the table is made from the rows, and what changed while nobody looked is judged.
+	w.must(model.Advisories{Stamp: w.stamp(), Delete: []model.AdvisoryKey{{Source: "a", ID: "X-0"}}}, model.Generation{Stamp: w.stamp()})
+	w.start()
+	w.drain()
+	w.check()
+	if w.asked != 0 || w.judged != 1 || w.parts != 0 {
+		t.Errorf("after a start %d bodies were read, %d package versions judged, %d inventories stored; want 0, 1, 0", w.asked, w.judged, w.parts)
+	}
+	// A host with another version of one package has only that one judged.
+	w.report(10, dpkg("shared", "2"), dpkg("own0", "1"))
+	w.drain()
+	w.check()
+	if w.asked != 1 || w.judged != 1 || w.parts != 1 {
+		t.Errorf("for a host's report %d bodies were read, %d package versions judged, %d inventories stored; want 1, 1, 1", w.asked, w.judged, w.parts)
+	}
+}
+
+// What a version stored that knew no parts is matched anew from the bodies.
+func TestMatchesOfAnEarlierVersion(t *testing.T) {
+	w := newWorld(t)
+	d := w.report(10, dpkg("p", "1"))
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-1", "9", "p")}}, model.Generation{Stamp: w.stamp()})
+	w.must(model.Matched{Stamp: w.stamp(), Matches: []model.Match{{
+		Digest: d, Generation: 1, At: w.now, Counts: model.SeverityCounts{Unknown: 1},
+		Findings: []model.Finding{{Vulnerability: "X-1", Advisory: model.AdvisoryKey{Source: "a", ID: "X-1"}, Package: "p-bin", Version: "1", Verdict: model.VerdictAffected, Severity: 1}},
+	}}})
+	w.drain()
+	w.check()
+	v := w.store.View()
+	defer v.Close()
+	if head, _, err := v.MatchHead(d); err != nil || head.PartN != 1 {
+		t.Errorf("%+v, %v", head, err)
+	}
+}
+
+// Acceptances leave the counts of the hosts they are of, and of the site; when they end, by the clock alone, all is as before.
+func TestAcceptedFindingsLeaveTheCounts(t *testing.T) {
+	w := newWorld(t)
+	for n := range byte(3) {
+		w.report(10+n, dpkg("p", "1"), dpkg("q", "1"))
+	}
+	a := record("a", "CVE-2026-0001", "9", "p", "q")
+	a.Severity = []model.Score{{Type: "Word", Score: "critical"}}
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{a, record("a", "X-2", "9", "q")}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	w.check()
+	site := func() model.Exposure {
+		v := w.store.View()
+		defer v.Close()
+		e, _, err := v.Exposure(model.SiteID(w.self))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	accept := func(id, vulnerability, pkg, hosts, by string) {
+		st := w.stamp()
+		w.must(model.PutAcceptance{Stamp: st, Acceptance: model.Acceptance{
+			ID: id, Vulnerability: vulnerability, Package: pkg, Hosts: hosts, Reason: "r", By: by, At: st.At, Until: st.At + 1_000_000,
+		}})
+		w.drain()
+	}
+	accept("1", "CVE-2026-0001", "", "h10", "ann")
+	if h, other := w.host(10), w.host(11); h.Exposure.Critical != 0 || h.Exposure.Unknown != 1 || *h.Updates != 1 || other.Exposure.Critical != 1 || *other.Updates != 2 {
+		t.Errorf("%+v %d, and the other %+v %d", h.Exposure, *h.Updates, other.Exposure, *other.Updates)
+	}
+	if e := site(); len(e.Top) != 2 || e.Top[0].Hosts != 2 || e.Counts.Critical != 1 || e.AffectedHosts != 3 {
+		t.Errorf("rolled up %+v", e)
+	}
+	accept("2", "CVE-2026-0001", "p-bin", "h11", "ann") // q has it still
+	accept("3", "X-2", "", "", "forger")
+	if h := w.host(11); h.Exposure.Critical != 1 || *h.Updates != 1 {
+		t.Errorf("accepted in one package of two: %+v %d", h.Exposure, *h.Updates)
+	}
+	accept("4", "X-2", "", "h10", "ann")
+	if h := w.host(10); h.Exposure != (model.SeverityCounts{}) || *h.Updates != 0 {
+		t.Errorf("all is accepted: %+v %d", h.Exposure, *h.Updates)
+	}
+	if e := site(); e.AffectedHosts != 2 || e.MatchedHosts != 3 {
+		t.Errorf("rolled up %+v", e)
+	}
+	// Another generation, and a start, change nothing of it.
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-3", "9", "q")}}, model.Generation{Stamp: w.stamp()})
+	w.start()
+	w.drain()
+	if h := w.host(10); h.Exposure != (model.SeverityCounts{Unknown: 1}) {
+		t.Errorf("after another generation: %+v", h.Exposure)
+	}
+	w.now += 2_000_000
+	w.drain()
+	w.check()
+	accept("5", "CVE-2026-0001", "", "", "ann")
+	if e := site(); e.Counts.Critical != 0 || w.host(12).Exposure.Critical != 0 {
+		t.Errorf("accepted on every host: %+v", e)
+	}
+	w.must(model.DropAcceptance{Stamp: w.stamp(), ID: "5"})
+	w.start() // a program that never knew of it mends the rows as well
+	w.drain()
+	w.check()
+}
+
+// The top of a roll-up has what is known to be exploited first, then by severity and by the probability of an attack.
+func TestTheTopIsWhatPresses(t *testing.T) {
+	w := newWorld(t)
+	w.report(10, dpkg("p", "1"), dpkg("q", "1"))
+	w.report(11, dpkg("q", "1"))
+	var put []model.Advisory
+	for i, x := range []struct {
+		name, word string
+		known      model.Time
+		epss       float64
+	}{{"p", "critical", 0, 0.1}, {"p", "low", 5, 0}, {"p", "critical", 0, 0.9}, {"q", "critical", 0, 0.1}} {
+		id := fmt.Sprintf("CVE-2026-%04d", i+1)
+		a := record("a", id, "9", x.name)
+		a.Severity = []model.Score{{Type: "Word", Score: x.word}}
+		put = append(put, a, model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "facts", ID: id}, Exploit: &model.Exploit{Known: x.known, Probability: x.epss, ScoredAt: 1}})
+	}
+	w.must(model.Advisories{Stamp: w.stamp(), Put: put}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	v := w.store.View()
+	e, _, err := v.Exposure(model.SiteID(w.self))
+	_ = v.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range e.Top {
+		got = append(got, x.Vulnerability)
+	}
+	if want := []string{"CVE-2026-0002", "CVE-2026-0003", "CVE-2026-0004", "CVE-2026-0001"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
