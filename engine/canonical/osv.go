@@ -193,7 +193,7 @@ func (r *record) advisory(source string) (a model.Advisory, err error) {
 	}
 	a.CWEs = weaknesses(cwes...)
 	a.Exploit = r.More.exploit()
-	a.Statements = r.More.statements(cmp.Or(a.Published, a.Modified))
+	a.Statements = r.More.statements(cmp.Or(a.Published, a.Modified), a.Affected)
 	if streams := modules(a.Summary); streams != nil {
 		for i := range a.Affected {
 			if ofModule(&a.Affected[i]) {

@@ -1,6 +1,7 @@
 package canonical
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -109,16 +110,20 @@ var debian = map[string]string{
 	"buster": "10", "bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14",
 }
 
-// statements returns what converted records of distributions state of packages that were never affected.
-func (f *freeForm) statements(at model.Time) []model.Statement {
+// statements returns what converted records of distributions state of packages that were never affected. affected is what the
+// same record has of packages that are: where it says both, the statement is left out.
+func (f *freeForm) statements(at model.Time, affected []model.Affected) []model.Statement {
 	var out []model.Statement
-	say := func(purl, note string) {
+	say := func(ecosystem, pkg, purl, note string) {
+		if slices.ContainsFunc(affected, func(e model.Affected) bool { return e.Ecosystem == ecosystem && e.Name == pkg }) {
+			return
+		}
 		out = append(out, model.Statement{Products: []string{purl}, Status: model.StatementNotAffected, Note: note, At: at})
 	}
 	for _, s := range f.neverAffected {
 		release, pkg, ok := strings.Cut(s, " ")
 		if release, ok = strings.CutPrefix(release, "Alpine:"); ok && word(release) && word(pkg) {
-			say("pkg:apk/alpine/"+pkg+"?arch=source&distro="+release, "never affected")
+			say("Alpine:"+release, pkg, "pkg:apk/alpine/"+pkg+"?arch=source&distro="+release, "never affected")
 		}
 	}
 	for _, s := range f.otherLines {
@@ -131,7 +136,7 @@ func (f *freeForm) statements(at model.Time) []model.Statement {
 		pkg, note, found := strings.Cut(rest, " <not-affected>")
 		// A line that goes on about one of several vulnerabilities does not say it of all.
 		if ok && known && found && word(pkg) && !strings.Contains(note, "CVE-") {
-			say("pkg:deb/debian/"+pkg+"?arch=source&distro=debian-"+number, oneLine(strings.Trim(note, " ()"), maxSummary))
+			say("Debian:"+number, pkg, "pkg:deb/debian/"+pkg+"?arch=source&distro=debian-"+number, oneLine(strings.Trim(note, " ()"), maxSummary))
 		}
 	}
 	return out

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/skerryhq/skerry/engine/canonical"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -115,9 +116,15 @@ type shelf struct {
 	decoding time.Duration
 	pkgs     map[[2]string][]model.Advisory
 	names    map[string][]model.Advisory
+	records  map[model.AdvisoryKey]model.Advisory
+	had      map[string][]model.AdvisoryKey // by identity
 }
 
 func (s *shelf) add(a model.Advisory) {
+	s.records[a.AdvisoryKey] = a
+	for _, id := range merge.Identities(a) {
+		s.had[id] = append(s.had[id], a.AdvisoryKey)
+	}
 	seen := map[[2]string]bool{}
 	for _, e := range a.Affected {
 		k := [2]string{e.Ecosystem, e.Name}
@@ -153,7 +160,10 @@ func (s *shelf) AdvisoriesNaming(id string) ([]model.Advisory, error) {
 }
 
 func newShelf() *shelf {
-	return &shelf{sources: map[string]int{}, keys: map[model.AdvisoryKey]string{}, pkgs: map[[2]string][]model.Advisory{}, names: map[string][]model.Advisory{}}
+	return &shelf{
+		records: map[model.AdvisoryKey]model.Advisory{}, had: map[string][]model.AdvisoryKey{},
+		sources: map[string]int{}, keys: map[model.AdvisoryKey]string{}, pkgs: map[[2]string][]model.Advisory{}, names: map[string][]model.Advisory{},
+	}
 }
 
 // tree reads every record of dev-osv once.
@@ -172,6 +182,7 @@ var tree = sync.OnceValues(func() (*shelf, error) {
 			s.refused = append(s.refused, refusal{name, err})
 			return nil
 		}
+		a = merge.Judge(a, nil) // as a server takes it in
 		s.sources[a.Source]++
 		if was, ok := s.keys[a.AdvisoryKey]; ok {
 			s.repeated = append(s.repeated, was+" and "+name)
