@@ -9,6 +9,7 @@ MODULE   := github.com/skerryhq/skerry
 LDFLAGS  := -s -w -X $(MODULE)/appliance/cli.release=$(VERSION) -X $(MODULE)/appliance/agent.Version=$(VERSION)
 TOOL     := go tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
+EXECUTIONS ?= 2000000
 BENCH    ?= .
 CHECKS   ?= 20000
 
@@ -90,6 +91,9 @@ bench-advisories: ## the way of advisories: ingest, bundle, import, delta, looku
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+fuzz-short: ## 2,000,000 executions of what reads advisories and bundles from outside (EXECUTIONS=N for others)
+	@EXECUTIONS=$(EXECUTIONS) PACKAGES='sync/bundle sync/feed engine/canonical engine/cvss' scripts/fuzz.sh
 
 soak: ## the random tests of the directory at length (CHECKS=20000 runs each), then a site under load for SOAK (2h)
 	go test -timeout 0 -run '^TestModel$$' ./storage/search ./storage/index -rapid.checks=$(CHECKS)

@@ -145,8 +145,8 @@ func DefaultLimits() Limits {
 		Line:       model.MaxPayload,
 		Lines:      4_000_000,
 		Depth:      32,
-		Nodes:      200_000,
-		Values:     1_000_000,
+		Nodes:      100_000,
+		Values:     500_000,
 	}
 }
 
@@ -155,6 +155,8 @@ const (
 	ratioFree = 16 << 20
 	// window is the zstd window of the format, and so the most memory that reading one takes for it.
 	window = 8 << 20
+	// idle is how many compressed bytes may be read beyond what came out of them: frames of nothing only take time.
+	idle = 4 << 20
 	// maxName bounds labels in lines of text that people read.
 	maxName = 256
 	// maxQuote is how many bytes of foreign input a message quotes.

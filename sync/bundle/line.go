@@ -80,17 +80,17 @@ func checkShape(b []byte, lim Limits) error {
 	return nil
 }
 
-// encodeLine returns the index of the part that c belongs to, and its line with the newline.
+// encodeLine returns the index of the part that c belongs to, and its line without the end.
 func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
 	if c.Advisory == nil {
 		b, err := model.Encode(deletion{AdvisoryKey: c.Key, Cursor: c.Cursor})
-		return 1, append(b, '\n'), err
+		return 1, b, err
 	}
 	r := record{Advisory: *c.Advisory, Canonical: c.Canonical}
 	// Whose bundle brought a record is each server's own affair.
 	r.AdvisoryKey, r.Cursor, r.Origin = c.Key, c.Cursor, model.NodeID{}
 	b, err := model.Encode(r)
-	return 0, append(b, '\n'), err
+	return 0, b, err
 }
 
 // decodeLine turns line n of a part into a change and judges it: key, and cursor in (from, to].

@@ -43,6 +43,7 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, s *seal, fn visit)
 			s.add(head[:n])
 			in.seal = s
 		}
+		in.out = out
 		z, err := zstd.NewReader(io.MultiReader(bytes.NewReader(head[:n]), in), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
 		if err != nil {
 			return in.explain(err)
@@ -90,7 +91,8 @@ type source struct {
 	r    io.Reader
 	n    int64
 	most int64
-	seal *seal // nil: none is looked for
+	seal *seal     // nil: none is looked for
+	out  *expander // what came out of it; nil: that is not judged
 	err  error
 }
 
@@ -120,6 +122,9 @@ func (s *source) Read(p []byte) (int, error) {
 	switch {
 	case s.n > s.most:
 		s.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: the file has more than %d bytes", s.most)
+		return 0, s.err
+	case s.out != nil && s.n > s.out.n+idle:
+		s.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it has %d bytes that are no content", idle)
 		return 0, s.err
 	case err != nil && err != io.EOF:
 		s.err = fault.New(fault.Other, "read bundle", "%w", err)

@@ -93,7 +93,7 @@ func noisy(n int, seed uint64) []model.AdvisoryChange {
 // together, in whatever order, they are what one bundle would be.
 func TestSplit(t *testing.T) {
 	const seed = 7
-	changes := noisy(4000, seed)
+	changes := noisy(2500, seed)
 	c := testConfig(t, changes)
 	whole, err := Verify(t.Context(), bytes.NewReader(write(t, c)), good(t))
 	if err != nil {
@@ -105,7 +105,7 @@ func TestSplit(t *testing.T) {
 		return mustEncode(t, got)
 	}
 	want := sorted(whole)
-	for _, size := range []int64{MinSplit, 100_000, 300_000} {
+	for _, size := range []int64{MinSplit, 200_000} {
 		c.Split = size
 		p, err := Prepare(t.Context(), c)
 		if err != nil {

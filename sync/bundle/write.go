@@ -103,14 +103,16 @@ func (p *packer) fill(ctx context.Context, op string, c WriteConfig) (Manifest, 
 		if err != nil {
 			return fault.Wrap(op, err)
 		}
-		if len(line)-1 > lim.Line {
-			return fault.New(fault.TooLarge, op, "%s has %d bytes, more than the %d that a bundle carries", ch.Key, len(line)-1, lim.Line)
+		if len(line) > lim.Line {
+			return fault.New(fault.TooLarge, op, "%s has %d bytes, more than the %d that a bundle carries", ch.Key, len(line), lim.Line)
 		}
 		if why := changeFault(ch, m); why != "" {
 			return fault.New(fault.Invalid, op, "%s", why)
 		}
-		if err := checkShape(line, lim); err != nil {
-			return fault.Wrap(op+": "+ch.Key.String(), err)
+		if len(line) > lim.Nodes { // a shorter one cannot have more of anything, and no record is deep
+			if err := checkShape(line, lim); err != nil {
+				return fault.Wrap(op+": "+ch.Key.String(), err)
+			}
 		}
 		if err := p.add(part, line, ch); err != nil {
 			return fault.Wrap(op, err)
