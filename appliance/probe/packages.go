@@ -55,7 +55,8 @@ func Packages(ctx context.Context, r Root) ([]model.Package, error) {
 
 func comparePackages(a, b model.Package) int {
 	return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
-		cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Source, b.Source), cmp.Compare(a.SourceVersion, b.SourceVersion))
+		cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Source, b.Source), cmp.Compare(a.SourceVersion, b.SourceVersion),
+		cmp.Compare(a.Module, b.Module))
 }
 
 // checkPackage cleans p, and refuses one that no package manager could have recorded.
@@ -64,7 +65,7 @@ func checkPackage(p *model.Package) error {
 		name     string
 		text     *string
 		required bool
-	}{{"name", &p.Name, true}, {"version", &p.Version, true}, {"architecture", &p.Arch, false}, {"source", &p.Source, false}, {"source version", &p.SourceVersion, false}} {
+	}{{"name", &p.Name, true}, {"version", &p.Version, true}, {"architecture", &p.Arch, false}, {"source", &p.Source, false}, {"source version", &p.SourceVersion, false}, {"module", &p.Module, false}} {
 		if len(*f.text) > maxField {
 			return fault.New(fault.TooLarge, "", "the %s of a package has %d bytes; at most %d are allowed", f.name, len(*f.text), maxField)
 		}

@@ -16,7 +16,10 @@ import (
 const rpmTimeout = 2 * time.Minute
 
 // rpmArgs asks for one line for each package. Tags that a package lacks are printed as "(none)".
-var rpmArgs = []string{"-qa", "--qf", `%{NAME}\t%{EPOCH}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\n`}
+var rpmArgs = []string{"-qa", "--qf", `%{NAME}\t%{EPOCH}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{SOURCERPM}\t%{MODULARITYLABEL}\n`}
+
+// oldArgs leaves out what an rpm before module streams takes for a mistake.
+var oldArgs = []string{rpmArgs[0], rpmArgs[1], strings.Replace(rpmArgs[2], `\t%{MODULARITYLABEL}`, "", 1)}
 
 // rpmDatabases lists the files by which each generation of rpm(8) keeps its packages. The formats
 // differ, so the program is asked and not the file.
@@ -48,7 +51,7 @@ func rpm(ctx context.Context, r Root) ([]model.Package, bool, error) {
 	return nil, false, nil
 }
 
-// parseRPM reads the answer to rpmArgs. Corrupt: a line with another number of fields, or a package
+// parseRPM reads the answer to rpmArgs or oldArgs. Corrupt: a line with another number of fields, or a package
 // without a name or version.
 func parseRPM(text string) ([]model.Package, error) {
 	var list []model.Package
@@ -56,8 +59,8 @@ func parseRPM(text string) ([]model.Package, error) {
 	for line := range strings.Lines(text) {
 		number++
 		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
-		if len(f) != 6 {
-			return nil, fault.New(fault.Corrupt, "", "line %d has %d fields, not 6: %.60q", number, len(f), line)
+		if len(f) != 6 && len(f) != 7 {
+			return nil, fault.New(fault.Corrupt, "", "line %d has %d fields, not 6 or 7: %.60q", number, len(f), line)
 		}
 		for i := range f {
 			if f[i] == "(none)" {
@@ -69,6 +72,9 @@ func parseRPM(text string) ([]model.Package, error) {
 		}
 		p := model.Package{Manager: "rpm", Name: f[0], Version: f[2] + "-" + f[3], Arch: f[4]}
 		p.Source, p.SourceVersion = parseSourceRPM(f[5])
+		if len(f) == 7 {
+			p.Module = moduleStream(f[6])
+		}
 		if epoch := f[1]; epoch != "" && epoch != "0" {
 			// The source's file name has no epoch. A package that is built from it under the same version has
 			// the source's; of any other package it is not known.
@@ -85,6 +91,15 @@ func parseRPM(text string) ([]model.Package, error) {
 		}
 	}
 	return list, nil
+}
+
+// moduleStream returns NAME:STREAM of a label NAME:STREAM:VERSION:CONTEXT; what has another form gives nothing.
+func moduleStream(label string) string {
+	parts := strings.SplitN(label, ":", 3)
+	if len(parts) < 3 || parts[0] == "" || parts[1] == "" {
+		return ""
+	}
+	return parts[0] + ":" + parts[1]
 }
 
 // parseSourceRPM splits name-version-release.src.rpm; what has another form gives nothing.
@@ -109,11 +124,19 @@ func parseSourceRPM(s string) (name, version string) {
 	return stem[:ver], stem[ver+1:]
 }
 
-// runRPM runs rpm(8) on this machine.
+// runRPM runs rpm(8) on this machine. One that does not know module streams is asked again without them.
 func runRPM(ctx context.Context) ([]byte, error) {
+	out, err := askRPM(ctx, rpmArgs)
+	if err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "unknown tag") {
+		return askRPM(ctx, oldArgs)
+	}
+	return out, err
+}
+
+func askRPM(ctx context.Context, args []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, rpmTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "rpm", rpmArgs...)
+	cmd := exec.CommandContext(ctx, "rpm", args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	cmd.WaitDelay = 5 * time.Second
 	var errs bytes.Buffer

@@ -36,7 +36,7 @@ func DiffPackages(from, to model.Inventory) model.PackagesDiff {
 
 func comparePackages(a, b model.Package) int {
 	return cmp.Or(samePlace(a, b), strings.Compare(a.Version, b.Version), strings.Compare(a.Source, b.Source),
-		strings.Compare(a.SourceVersion, b.SourceVersion), strings.Compare(a.Ecosystem, b.Ecosystem))
+		strings.Compare(a.SourceVersion, b.SourceVersion), strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Module, b.Module))
 }
 
 func samePlace(a, b model.Package) int {

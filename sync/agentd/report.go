@@ -111,7 +111,7 @@ func canonicalPackages(raw []byte) ([]byte, int, error) {
 		if err := text(maxWord, "package manager", p.Manager, "architecture", p.Arch, "ecosystem", p.Ecosystem); err != nil {
 			return nil, 0, err
 		}
-		if err := text(maxName, "package name", p.Name, "version", p.Version, "source package", p.Source, "source version", p.SourceVersion); err != nil {
+		if err := text(maxName, "package name", p.Name, "version", p.Version, "source package", p.Source, "source version", p.SourceVersion, "module", p.Module); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -123,7 +123,7 @@ func canonicalPackages(raw []byte) ([]byte, int, error) {
 			strings.Compare(a.Manager, b.Manager), strings.Compare(a.Name, b.Name),
 			strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch),
 			strings.Compare(a.Source, b.Source), strings.Compare(a.SourceVersion, b.SourceVersion),
-			strings.Compare(a.Ecosystem, b.Ecosystem))
+			strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Module, b.Module))
 	})
 	inv.Packages = slices.Compact(inv.Packages)
 	if inv.Packages == nil {
