@@ -97,7 +97,7 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 // WriteBundle writes a bundle of the changes after from to w, signed with the key that signs now; a controller that has none makes one. Kind
 // NotFound says that there are none, and nothing was written.
 func (s *Server) WriteBundle(ctx context.Context, w io.Writer, from model.Cursor) (bundle.Manifest, error) {
-	key, held, err := s.signer(ctx, "")
+	key, held, err := s.anySigner(ctx)
 	if err != nil {
 		return bundle.Manifest{}, err
 	}

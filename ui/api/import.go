@@ -120,6 +120,7 @@ type taking struct {
 	how    TakeIn
 	result schema.ImportResult
 
+	trust   bundle.VerifyConfig
 	m       bundle.Manifest
 	self    model.NodeID
 	have    model.Cursor
@@ -130,10 +131,21 @@ type taking struct {
 }
 
 func (t *taking) do(ctx context.Context, f *os.File) error {
-	r, err := t.verify(ctx, f)
+	part, err := t.verify(ctx, f)
 	if err != nil {
 		return err
 	}
+	r, done, err := t.together(ctx, part)
+	if err != nil || r == nil {
+		return err
+	}
+	err = t.takeIn(ctx, r)
+	done(err)
+	return err
+}
+
+// takeIn imports what is verified and allowed.
+func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 	if t.how.OnConflict == failConflict { // on the first one, before anything is staged
 		if err := t.gather(ctx, r, true); err != nil {
 			return err
@@ -186,9 +198,8 @@ func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error)
 		return nil, err
 	}
 	t.self = self.Self
-	r, err := bundle.Verify(ctx, f, bundle.VerifyConfig{
-		Trusted: signers, Now: model.TimeOf(t.s.c.Now()), SkipSignature: t.how.SkipSignature,
-	})
+	t.trust = bundle.VerifyConfig{Trusted: signers, Now: t.s.now(), SkipSignature: t.how.SkipSignature}
+	r, err := bundle.Verify(ctx, f, t.trust)
 	if err != nil {
 		if fault.Is(err, fault.Denied) && !strings.Contains(err.Error(), "Signature verification failed") {
 			err = fault.New(fault.Denied, op, "Signature verification failed: %w", err)

@@ -20,7 +20,7 @@ func (r rows) EachCanonical(string, func(model.Canonical) error) error        { 
 func (r rows) AdvisoriesFor(string, string, func(model.Advisory) error) error { return nil }
 func (r rows) Events(model.Seq, int) ([]model.CanonicalEvent, error)          { return nil, nil }
 func (r rows) EventBounds() (model.Seq, model.Seq, error)                     { return 0, 0, nil }
-func (r rows) OpenRun() (x apply.Run, ok bool, _ error) { return x, false, nil }
+func (r rows) OpenRun() (x apply.Run, ok bool, _ error)                       { return x, false, nil }
 
 func (r rows) RunResult(string) (x apply.RunResult, ok bool, _ error) { return x, false, nil }
 func (r rows) Partners() ([]model.Partner, error)                     { return nil, nil }

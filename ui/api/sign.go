@@ -60,6 +60,9 @@ func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []
 			return slices.ContainsFunc(held, func(x model.SignerKey) bool { return x.Successor == k.ID && stateOf(x, now) == keyRetiring })
 		})
 	}
+	if chosen == "" && len(usable) > 1 { // what somebody made goes before what this server made by itself
+		usable = slices.DeleteFunc(usable, func(k model.SignerKey) bool { return k.Name == federationKey })
+	}
 	switch {
 	case len(usable) == 0 && chosen != "":
 		return nil, nil, fault.New(fault.Denied, op, "the key %q may not sign bundles: it is revoked, retired or for something else", name)
@@ -69,6 +72,33 @@ func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []
 		return nil, nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say in key which one, by its name", len(usable))
 	}
 	return byID[usable[0].ID], held, nil
+}
+
+// anySigner is signer for bundles that members fetch, who trust all keys of this server: of several that sign now, the newest.
+func (s *Server) anySigner(ctx context.Context) (*ecdsa.PrivateKey, []model.SignerKey, error) {
+	key, held, err := s.signer(ctx, "")
+	if !fault.Is(err, fault.Invalid) {
+		return key, held, err
+	}
+	keys, err := s.c.Keys.All()
+	if err != nil {
+		return nil, nil, err
+	}
+	signers, err := s.signers()
+	if err != nil {
+		return nil, nil, err
+	}
+	var newest model.SignerKey
+	for _, k := range signers {
+		private := keys[k.Name]
+		if private == nil || bundle.KeyID(&private.PublicKey) != k.ID || stateOf(k, s.now()) != keyActive || !slices.Contains(purposesOf(k), model.PurposeFederation) {
+			continue
+		}
+		if newest.ID == "" || k.AddedAt > newest.AddedAt || k.AddedAt == newest.AddedAt && k.ID > newest.ID {
+			newest = k
+		}
+	}
+	return s.signer(ctx, newest.Name)
 }
 
 // ownKey makes the key of a controller that needs one and has none.
