@@ -195,6 +195,7 @@ func TestWriteRefuses(t *testing.T) {
 		"no expiry":       {func(c *WriteConfig) { c.ExpiresAt = 0 }, fault.Corrupt, "no expiry"},
 		"no origin":       {func(c *WriteConfig) { c.Origin = model.NodeID{} }, fault.Corrupt, "no origin"},
 		"too small parts": {func(c *WriteConfig) { c.Split = MinSplit - 1 }, fault.Invalid, "a set of parts does not go into one file"},
+		"no folder":       {func(c *WriteConfig) { c.Spool = "testdata/golden-1.zst" }, fault.ReadOnly, "not a directory"},
 		"other curve":     {func(c *WriteConfig) { c.Signer = strangers()[2] }, fault.Invalid, "not an ECDSA P-256 key"},
 		"long canonical":  {func(c *WriteConfig) { c.Changes = each(longCanonical) }, fault.Invalid, "canonical"},
 		"too many keys":   {func(c *WriteConfig) { c.Announce = manyKeys }, fault.Corrupt, "announces 17 keys"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -176,7 +177,7 @@ func (s *sink) Write(p []byte) (int, error) {
 
 func (s *sink) failed(err error) error {
 	if s.err == nil {
-		s.err = fault.New(fault.ReadOnly, s.op, "it cannot be written: %w", err)
+		s.err = diskFault(s.op, fmt.Errorf("it cannot be written: %w", err))
 	}
 	return s.err
 }

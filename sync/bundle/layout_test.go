@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -175,6 +176,7 @@ func TestFolderRefused(t *testing.T) {
 	wantFault(t, Unpack(t.Context(), bytes.NewReader(file), dir), fault.Exists, "is not empty")
 	wantFault(t, Unpack(t.Context(), bytes.NewReader(file[:900]), filepath.Join(t.TempDir(), "x")), fault.Corrupt, "ends early")
 	wantFault(t, Untar(t.Context(), bytes.NewReader(file), failing{}), fault.ReadOnly, "cannot be written")
+	wantFault(t, Untar(t.Context(), bytes.NewReader(file), full{}), fault.Full, "too little room on the disk")
 	_, err := OpenAny(os.DevNull)
 	wantFault(t, err, fault.Invalid, "neither a file nor a folder")
 }
@@ -182,6 +184,13 @@ func TestFolderRefused(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+// full writes as a disk without room does.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+}
 
 // TestSkipSignature reads bundles without asking who signed: nobody did, then, and all else is judged as ever.
 func TestSkipSignature(t *testing.T) {

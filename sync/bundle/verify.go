@@ -3,9 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -240,36 +238,4 @@ func (v verdict) enough(c VerifyConfig, one bool) ([]string, error) {
 		return good, v.refusal(want)
 	}
 	return good, nil
-}
-
-// Spool copies r into a private file in dir (empty: the system's folder for temporary files) that has
-// no name any more and is gone when it is closed. It fails with kind TooLarge beyond most bytes, and
-// with Unreachable where r breaks off.
-func Spool(r io.Reader, dir string, most int64) (*os.File, error) {
-	const op = "receive bundle"
-	f, err := os.CreateTemp(dir, "bundle-*.zst")
-	if err != nil {
-		return nil, fault.New(fault.Other, op, "%w", err)
-	}
-	fail := func(err error) (*os.File, error) {
-		f.Close()
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return fail(fault.New(fault.Other, op, "%w", err))
-	}
-	in := &source{ctx: context.Background(), r: r, most: most}
-	_, err = io.Copy(f, in)
-	switch {
-	case in.n > most:
-		return fail(fault.New(fault.TooLarge, op, "Bundle too large: it has more than %d bytes; export a smaller delta", most))
-	case in.err != nil:
-		return fail(fault.New(fault.Unreachable, op, "it did not arrive whole: send it again (%w)", errors.Unwrap(in.err)))
-	case err != nil:
-		return fail(fault.New(fault.Other, op, "%w", err))
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return fail(fault.New(fault.Other, op, "%w", err))
-	}
-	return f, nil
 }

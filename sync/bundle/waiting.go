@@ -52,7 +52,7 @@ func (w *Waiting) Add(ctx context.Context, r *Reader, now time.Time) (Waited, er
 		return Waited{}, fault.New(fault.Invalid, op, "it is no part of a set")
 	}
 	if err := os.MkdirAll(w.Dir, 0o700); err != nil {
-		return Waited{}, fault.New(fault.ReadOnly, op, "%w", err)
+		return Waited{}, diskFault(op, err)
 	}
 	if err := w.Clean(now); err != nil {
 		return Waited{}, err
@@ -68,7 +68,7 @@ func (w *Waiting) Add(ctx context.Context, r *Reader, now time.Time) (Waited, er
 	}
 	dir := w.dir(s.Set)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return Waited{}, fault.New(fault.ReadOnly, op, "%w", err)
+		return Waited{}, diskFault(op, err)
 	}
 	path := filepath.Join(dir, fmt.Sprintf("%d-of-%d.part", s.Index, s.Of))
 	err = os.Chtimes(temp, now, now)
@@ -76,7 +76,7 @@ func (w *Waiting) Add(ctx context.Context, r *Reader, now time.Time) (Waited, er
 		err = os.Rename(temp, path)
 	}
 	if err := errors.Join(err, durable.SyncDir(dir), durable.SyncDir(w.Dir)); err != nil {
-		return Waited{}, fault.New(fault.ReadOnly, op, "%w", err)
+		return Waited{}, diskFault(op, err)
 	}
 	sets, err := w.Sets()
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *Waiting) receive(ctx context.Context, op string, src io.ReadSeeker) (st
 	}
 	f, err := os.CreateTemp(w.Dir, "*"+unfinished)
 	if err != nil {
-		return "", 0, fault.New(fault.ReadOnly, op, "%w", err)
+		return "", 0, diskFault(op, err)
 	}
 	in := &source{ctx: ctx, r: src, most: w.maxBytes()}
 	n, err := io.Copy(f, in)
@@ -107,7 +107,7 @@ func (w *Waiting) receive(ctx context.Context, op string, src io.ReadSeeker) (st
 		if in.err != nil {
 			return "", 0, in.err
 		}
-		return "", 0, fault.New(fault.ReadOnly, op, "%w", err)
+		return "", 0, diskFault(op, err)
 	}
 	return f.Name(), n, nil
 }
@@ -152,7 +152,7 @@ func (w *Waiting) Sets() ([]Waited, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.New(fault.ReadOnly, op, "%w", err)
+		return nil, diskFault(op, err)
 	}
 	var out []Waited
 	for _, d := range names {
@@ -174,7 +174,7 @@ func (w *Waiting) look(op, set string) (Waited, error) {
 	s := Waited{Set: set}
 	files, err := os.ReadDir(w.dir(set))
 	if err != nil {
-		return s, fault.New(fault.ReadOnly, op, "%w", err)
+		return s, diskFault(op, err)
 	}
 	for _, f := range files {
 		var index, of int
@@ -183,7 +183,7 @@ func (w *Waiting) look(op, set string) (Waited, error) {
 		}
 		info, err := f.Info()
 		if err != nil {
-			return s, fault.New(fault.ReadOnly, op, "%w", err)
+			return s, diskFault(op, err)
 		}
 		s.Of = max(s.Of, of)
 		s.Have = append(s.Have, index)
@@ -233,7 +233,7 @@ func (w *Waiting) Verify(ctx context.Context, set string, c VerifyConfig) (*Held
 	for _, d := range files {
 		f, err := os.Open(filepath.Join(w.dir(set), d.Name()))
 		if err != nil {
-			return nil, errors.Join(fault.New(fault.ReadOnly, op, "%w", err), h.Close())
+			return nil, errors.Join(diskFault(op, err), h.Close())
 		}
 		h.files = append(h.files, f)
 		srcs = append(srcs, f)
@@ -252,7 +252,7 @@ func (w *Waiting) Drop(set string) error {
 		return fault.New(fault.Invalid, op, "%q names no set", fault.Clip(set, maxQuote))
 	}
 	if err := os.RemoveAll(w.dir(set)); err != nil {
-		return fault.New(fault.ReadOnly, op, "%w", err)
+		return diskFault(op, err)
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func (w *Waiting) Clean(now time.Time) error {
 		err = errors.Join(err, os.Remove(path))
 	}
 	if err != nil {
-		return fault.New(fault.ReadOnly, "remove waiting parts", "%w", err)
+		return diskFault("remove waiting parts", err)
 	}
 	sets, err := w.Sets()
 	if err != nil {

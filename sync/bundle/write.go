@@ -66,7 +66,7 @@ func Prepare(ctx context.Context, c WriteConfig) (*Prepared, error) {
 	}
 	p, err := newPacker(c)
 	if err != nil {
-		return nil, fault.Wrap(op, err)
+		return nil, diskFault(op, err)
 	}
 	m, err := p.fill(ctx, op, c)
 	if err == nil {
@@ -115,7 +115,7 @@ func (p *packer) fill(ctx context.Context, op string, c WriteConfig) (Manifest, 
 			}
 		}
 		if err := p.add(part, line, ch); err != nil {
-			return fault.Wrap(op, err)
+			return diskFault(op, err)
 		}
 		return ctx.Err()
 	})
@@ -129,7 +129,7 @@ func (p *packer) fill(ctx context.Context, op string, c WriteConfig) (Manifest, 
 	}
 	m.CreatedAt = m.To.At
 	if err := p.cut(); err != nil {
-		return m, fault.Wrap(op, err)
+		return m, diskFault(op, err)
 	}
 	return m, nil
 }
