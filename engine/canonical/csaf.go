@@ -35,8 +35,8 @@ type (
 				Current string `json:"current_release_date"`
 			} `json:"tracking"`
 		} `json:"document"`
-		Tree            csafTree            `json:"product_tree"`
-		Vulnerabilities []csafVulnerability `json:"vulnerabilities"`
+		Tree            csafTree                  `json:"product_tree"`
+		Vulnerabilities listOf[csafVulnerability] `json:"vulnerabilities"`
 	}
 	csafVulnerability struct {
 		CVE string `json:"cve"`
@@ -56,12 +56,13 @@ type (
 			NotAffected   []string `json:"known_not_affected"`
 			Review        []string `json:"under_investigation"`
 		} `json:"product_status"`
-		Scores []struct {
-			V3 csafScore `json:"cvss_v3"`
-			V2 csafScore `json:"cvss_v2"`
-		} `json:"scores"`
-		Flags   []csafNote `json:"flags"`
-		Threats []csafNote `json:"threats"`
+		Scores  listOf[csafScores] `json:"scores"`
+		Flags   listOf[csafNote]   `json:"flags"`
+		Threats listOf[csafNote]   `json:"threats"`
+	}
+	csafScores struct {
+		V3 csafScore `json:"cvss_v3"`
+		V2 csafScore `json:"cvss_v2"`
 	}
 	csafScore struct {
 		Vector string `json:"vectorString"`

@@ -16,19 +16,19 @@ const (
 // The members of a CSAF product tree (docs.oasis-open.org/csaf/csaf/v2.0, section 3.2.2) that are read.
 type (
 	csafTree struct {
-		Branches      []csafBranch       `json:"branches"`
-		Names         []csafProduct      `json:"full_product_names"`
-		Relationships []csafRelationship `json:"relationships"`
+		Branches      listOf[csafBranch]       `json:"branches"`
+		Names         listOf[csafProduct]      `json:"full_product_names"`
+		Relationships listOf[csafRelationship] `json:"relationships"`
 		Groups        []struct {
 			ID       string   `json:"group_id"`
 			Products []string `json:"product_ids"`
 		} `json:"product_groups"`
 	}
 	csafBranch struct {
-		Category string       `json:"category"`
-		Name     string       `json:"name"`
-		Product  *csafProduct `json:"product"`
-		Branches []csafBranch `json:"branches"`
+		Category string             `json:"category"`
+		Name     string             `json:"name"`
+		Product  *csafProduct       `json:"product"`
+		Branches listOf[csafBranch] `json:"branches"`
 	}
 	csafProduct struct {
 		ID     string `json:"product_id"`

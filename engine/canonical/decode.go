@@ -2,7 +2,9 @@ package canonical
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -180,17 +182,58 @@ func firstByte(raw []byte) byte {
 	return 0
 }
 
+// listOf is a list in a document, of as many entries as maxListed has room for: a few bytes of JSON can ask for an entry of
+// hundreds.
+type listOf[T any] []T
+
+// maxListed bounds one list of entries that are no plain texts, in bytes of memory.
+const maxListed = 16 << 20
+
+// tooMany is the error of a list that has more than so many entries.
+type tooMany int
+
+func (n tooMany) Error() string { return fmt.Sprintf("a list in it has more than %d entries", int(n)) }
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *listOf[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != '[' { // the usual reader says what it should be
+		return json.UnmarshalDecode(dec, (*[]T)(l))
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	*l = nil
+	most := maxListed / int(reflect.TypeFor[T]().Size())
+	for dec.PeekKind() != ']' {
+		if len(*l) >= most {
+			return tooMany(most)
+		}
+		var one T
+		if err := json.UnmarshalDecode(dec, &one); err != nil {
+			return err
+		}
+		*l = append(*l, one)
+	}
+	_, err := dec.ReadToken()
+	return err
+}
+
 // decodeAs reads JSON into v; what is wrong is one line with op before it.
 func decodeAs(op string, raw []byte, v any) error {
-	if err := json.Unmarshal(raw, v); err != nil {
-		return fault.New(fault.Invalid, op, "%s", reason(err))
+	err := json.Unmarshal(raw, v)
+	var many tooMany
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &many):
+		return fault.New(fault.TooLarge, op, "%w", many)
 	}
-	return nil
+	return fault.New(fault.Invalid, op, "%s", reason(err))
 }
 
 // list reads a list of OSV records.
 func (d *Decoded) list(source, name string, raw []byte) error {
-	var all []jsontext.Value
+	var all listOf[jsontext.Value]
 	if err := decodeAs("read list of OSV records", raw, &all); err != nil {
 		return err
 	}

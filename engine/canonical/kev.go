@@ -12,14 +12,16 @@ const opKEV = "read catalog of known exploited vulnerabilities"
 
 // kevCatalog is the JSON form of cisa.gov/known-exploited-vulnerabilities-catalog.
 type kevCatalog struct {
-	Vulnerabilities []struct {
-		CVE        string   `json:"cveID"`
-		Name       string   `json:"vulnerabilityName"`
-		Added      string   `json:"dateAdded"`
-		Due        string   `json:"dueDate"`
-		Ransomware string   `json:"knownRansomwareCampaignUse"`
-		CWEs       []string `json:"cwes"`
-	} `json:"vulnerabilities"`
+	Vulnerabilities listOf[kevEntry] `json:"vulnerabilities"`
+}
+
+type kevEntry struct {
+	CVE        string   `json:"cveID"`
+	Name       string   `json:"vulnerabilityName"`
+	Added      string   `json:"dateAdded"`
+	Due        string   `json:"dueDate"`
+	Ransomware string   `json:"knownRansomwareCampaignUse"`
+	CWEs       []string `json:"cwes"`
 }
 
 // kev makes one record of facts of each entry, KEV-CVE-…: the catalog says of a vulnerability that it is exploited, and

@@ -15,21 +15,22 @@ const opNVD = "read NVD records"
 // products by CPE, which says nothing of packages and their versions as they are installed: they are not read.
 type (
 	nvdAnswer struct {
-		Vulnerabilities []struct {
-			CVE nvdCVE `json:"cve"`
-		} `json:"vulnerabilities"`
+		Vulnerabilities listOf[nvdEntry] `json:"vulnerabilities"`
+	}
+	nvdEntry struct {
+		CVE nvdCVE `json:"cve"`
 	}
 	nvdCVE struct {
-		ID           string    `json:"id"`
-		Published    string    `json:"published"`
-		Modified     string    `json:"lastModified"`
-		Status       string    `json:"vulnStatus"`
-		Descriptions []nvdText `json:"descriptions"`
+		ID           string          `json:"id"`
+		Published    string          `json:"published"`
+		Modified     string          `json:"lastModified"`
+		Status       string          `json:"vulnStatus"`
+		Descriptions listOf[nvdText] `json:"descriptions"`
 		Metrics      struct {
-			V40 []nvdMetric `json:"cvssMetricV40"`
-			V31 []nvdMetric `json:"cvssMetricV31"`
-			V30 []nvdMetric `json:"cvssMetricV30"`
-			V2  []nvdMetric `json:"cvssMetricV2"`
+			V40 listOf[nvdMetric] `json:"cvssMetricV40"`
+			V31 listOf[nvdMetric] `json:"cvssMetricV31"`
+			V30 listOf[nvdMetric] `json:"cvssMetricV30"`
+			V2  listOf[nvdMetric] `json:"cvssMetricV2"`
 		} `json:"metrics"`
 		Weaknesses []struct {
 			Type        string    `json:"type"`

@@ -20,21 +20,21 @@ const opVEX = "read OpenVEX document"
 // vulnerabilities as plain texts.
 type (
 	vexDocument struct {
-		Context    string         `json:"@context"`
-		ID         string         `json:"@id"`
-		Author     string         `json:"author"`
-		Timestamp  string         `json:"timestamp"`
-		Updated    string         `json:"last_updated"`
-		Statements []vexStatement `json:"statements"`
+		Context    string               `json:"@context"`
+		ID         string               `json:"@id"`
+		Author     string               `json:"author"`
+		Timestamp  string               `json:"timestamp"`
+		Updated    string               `json:"last_updated"`
+		Statements listOf[vexStatement] `json:"statements"`
 	}
 	vexStatement struct {
-		Vulnerability vexVulnerability `json:"vulnerability"`
-		Products      []vexProduct     `json:"products"`
-		Status        string           `json:"status"`
-		Justification string           `json:"justification"`
-		Impact        string           `json:"impact_statement"`
-		Timestamp     string           `json:"timestamp"`
-		Updated       string           `json:"last_updated"`
+		Vulnerability vexVulnerability   `json:"vulnerability"`
+		Products      listOf[vexProduct] `json:"products"`
+		Status        string             `json:"status"`
+		Justification string             `json:"justification"`
+		Impact        string             `json:"impact_statement"`
+		Timestamp     string             `json:"timestamp"`
+		Updated       string             `json:"last_updated"`
 	}
 	vexVulnerability struct {
 		Name    string   `json:"name"`
@@ -45,7 +45,7 @@ type (
 		Identifiers struct {
 			PURL string `json:"purl"`
 		} `json:"identifiers"`
-		Parts []vexProduct `json:"subcomponents"`
+		Parts listOf[vexProduct] `json:"subcomponents"`
 	}
 )
 

@@ -23,29 +23,29 @@ const TypeWord = "Word"
 // The members of an OSV record that are facts. Everything else is skipped while reading.
 type (
 	record struct {
-		ID        string     `json:"id"`
-		Modified  string     `json:"modified"`
-		Published string     `json:"published"`
-		Withdrawn string     `json:"withdrawn"`
-		Aliases   []string   `json:"aliases"`
-		Upstream  []string   `json:"upstream"`
-		Related   []string   `json:"related"`
-		Summary   string     `json:"summary"`
-		Severity  []score    `json:"severity"`
-		Affected  []affected `json:"affected"`
-		More      freeForm   `json:"database_specific"`
+		ID        string           `json:"id"`
+		Modified  string           `json:"modified"`
+		Published string           `json:"published"`
+		Withdrawn string           `json:"withdrawn"`
+		Aliases   []string         `json:"aliases"`
+		Upstream  []string         `json:"upstream"`
+		Related   []string         `json:"related"`
+		Summary   string           `json:"summary"`
+		Severity  listOf[score]    `json:"severity"`
+		Affected  listOf[affected] `json:"affected"`
+		More      freeForm         `json:"database_specific"`
 	}
 	score struct {
 		Type  string `json:"type"`
 		Score string `json:"score"`
 	}
 	affected struct {
-		Package   pkg            `json:"package"`
-		Ranges    []versionRange `json:"ranges"`
-		Versions  []string       `json:"versions"`
-		Severity  []score        `json:"severity"`
-		Database  freeForm       `json:"database_specific"`
-		Ecosystem freeForm       `json:"ecosystem_specific"`
+		Package   pkg                  `json:"package"`
+		Ranges    listOf[versionRange] `json:"ranges"`
+		Versions  []string             `json:"versions"`
+		Severity  listOf[score]        `json:"severity"`
+		Database  freeForm             `json:"database_specific"`
+		Ecosystem freeForm             `json:"ecosystem_specific"`
 	}
 	pkg struct {
 		Ecosystem string `json:"ecosystem"`
@@ -80,8 +80,8 @@ func DecodeOSV(source string, raw []byte) (model.Advisory, error) {
 		return model.Advisory{}, err
 	}
 	var r record
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return model.Advisory{}, fault.New(fault.Invalid, opRead, "%s", reason(err))
+	if err := decodeAs(opRead, raw, &r); err != nil {
+		return model.Advisory{}, err
 	}
 	a, err := r.advisory(source)
 	if err != nil {

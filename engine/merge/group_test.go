@@ -153,9 +153,9 @@ func TestRunawayGroups(t *testing.T) {
 		in   held
 		most int // members of the largest group
 	}{
-		{"one CVE for all", grow(2000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), "CVE-2024-1000") }), MaxHaving},
-		{"one alias for all", grow(2000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), "TAG") }), 1},
-		{"a chain", grow(20_000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), fmt.Sprintf("H-%05d", i+1)) }), 1},
+		{"one CVE for all", grow(1000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), "CVE-2024-1000") }), MaxHaving},
+		{"one alias for all", grow(1000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), "TAG") }), 1},
+		{"a chain", grow(5000, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), fmt.Sprintf("H-%05d", i+1)) }), 1},
 		{"the longest chain that is one", grow(MaxFree, func(i int) model.Advisory { return record("h", fmt.Sprintf("H-%05d", i), fmt.Sprintf("H-%05d", i+1)) }), MaxFree},
 		{"all behind the aliases of one", func() held {
 			var tags []string
@@ -167,9 +167,9 @@ func TestRunawayGroups(t *testing.T) {
 			h[a.AdvisoryKey] = a
 			return h
 		}(), 1},
-		{"many names each", grow(300, func(i int) model.Advisory {
+		{"many names each", grow(150, func(i int) model.Advisory {
 			a := record("h", fmt.Sprintf("H-%05d", i))
-			for j := range 2000 {
+			for j := range 1000 {
 				a.Aliases = append(a.Aliases, fmt.Sprintf("T-%05d", j))
 			}
 			return a
@@ -251,9 +251,9 @@ func TestRegroupAroundAChange(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for _, lim := range []guards{usual, {having: 3, free: 2}, {having: 1, free: 1}, {having: 2, free: 4}} {
-		for range 12 {
+		for range 6 {
 			h, rows := held{}, newRows()
-			for step := range 60 {
+			for step := range 50 {
 				var seeds []string
 				for range 1 + rnd.IntN(3) {
 					a := draw(rnd)

@@ -46,6 +46,9 @@ func RecordOf(a model.Advisory) Record {
 	if i := strings.Index(own, apart); i > 0 {
 		own = own[:i]
 	}
+	if Fold(own) == "" { // no reader lets it through
+		own = apart + a.Source
+	}
 	seen := map[string]bool{"": true}
 	for _, id := range append([]string{own}, a.Aliases...) {
 		if f := Fold(id); !seen[f] {
