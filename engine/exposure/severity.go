@@ -4,11 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	cvss2 "github.com/pandatix/go-cvss/20"
-	cvss30 "github.com/pandatix/go-cvss/30"
-	cvss31 "github.com/pandatix/go-cvss/31"
-	cvss4 "github.com/pandatix/go-cvss/40"
-
+	"github.com/skerryhq/skerry/engine/cvss"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
@@ -71,57 +67,4 @@ func SeverityOf(scores []model.Score) model.Severity {
 }
 
 // vectorSeverity rates one CVSS vector; what is not a vector is unknown.
-func vectorSeverity(vector string) (s model.Severity) {
-	// The library indexes tables with what it parsed and panics where an entry is missing. Vectors come
-	// from outside: a bad one must cost its rating, never the process.
-	defer func() {
-		if recover() != nil {
-			s = model.SeverityUnknown
-		}
-	}()
-	vector = strings.TrimSuffix(strings.TrimPrefix(vector, "("), ")")
-	if len(vector) > 512 {
-		return model.SeverityUnknown
-	}
-	switch {
-	case strings.HasPrefix(vector, "CVSS:4.0/"):
-		if v, err := cvss4.ParseVector(vector); err == nil {
-			return scoreSeverity(v.Score())
-		}
-	case strings.HasPrefix(vector, "CVSS:3.1/"):
-		if v, err := cvss31.ParseVector(vector); err == nil {
-			return scoreSeverity(v.BaseScore())
-		}
-	case strings.HasPrefix(vector, "CVSS:3.0/"):
-		if v, err := cvss30.ParseVector(vector); err == nil {
-			return scoreSeverity(v.BaseScore())
-		}
-	case strings.HasPrefix(vector, "AV:") && strings.Count(vector, "/") < 14: // it has room for 14 metrics
-		if v, err := cvss2.ParseVector(vector); err == nil {
-			// CVSS 2 has no ratings of its own; these are the NVD's.
-			switch score := v.BaseScore(); {
-			case score >= 7:
-				return model.SeverityHigh
-			case score >= 4:
-				return model.SeverityMedium
-			}
-			return model.SeverityLow
-		}
-	}
-	return model.SeverityUnknown
-}
-
-// scoreSeverity is the qualitative rating scale of CVSS 3.0, 3.1 and 4.0.
-func scoreSeverity(score float64) model.Severity {
-	switch {
-	case score >= 9:
-		return model.SeverityCritical
-	case score >= 7:
-		return model.SeverityHigh
-	case score >= 4:
-		return model.SeverityMedium
-	case score > 0:
-		return model.SeverityLow
-	}
-	return model.SeverityNone
-}
+func vectorSeverity(vector string) model.Severity { return model.SeverityNamed(cvss.Rating(vector)) }
