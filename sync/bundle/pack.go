@@ -19,11 +19,15 @@ const MinSplit = 64 << 10
 // overhead is what a part has beside its two bodies, at most: manifest and signature with MaxKeys keys, headers, frames, seal.
 const overhead = 24 << 10
 
-// compressor returns the one setting of the compressor that bundles are written with. A bundle is written once and carried
-// many times, over thin lines: the best level takes a second for all that the world publishes, and saves a tenth. The output is
-// a function of the input alone; the concurrency lets compression run beside the making of lines, whatever the machine has.
-func compressor(w io.Writer) (*zstd.Encoder, error) {
-	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+// levels are the levels of the compressor for the two parts. A bundle is written once and carried many times, over thin
+// lines: for advisories the best level takes a second for all that the world publishes, and saves a tenth. Its tables take
+// 34 MiB; lines of deletions have nothing that they would find.
+var levels = [len(partNames)]zstd.EncoderLevel{zstd.SpeedBestCompression, zstd.SpeedBetterCompression}
+
+// compressor returns the one setting of the compressor that bundles are written with. Its output is a function of its input
+// alone; the concurrency lets compression run beside the making of lines, whatever the machine has.
+func compressor(w io.Writer, level zstd.EncoderLevel) (*zstd.Encoder, error) {
+	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(window), zstd.WithEncoderLevel(level))
 }
 
 // packer compresses the lines of both parts as they come, each into a spool of its own, and cuts them where a set wants it.
@@ -59,7 +63,7 @@ type frame struct{ at, n int64 }
 func newPacker(c WriteConfig) (*packer, error) {
 	p := &packer{split: c.Split, unit: max(4<<10, min(1<<20, c.Split/16)), all: newDistinct(0), here: newDistinct(0)}
 	for i := range p.spools {
-		s, err := newSpool(c.Spool)
+		s, err := newSpool(c.Spool, levels[i])
 		if err != nil {
 			_ = p.close()
 			return nil, err
@@ -148,6 +152,7 @@ func (p *packer) cut() error {
 // spool is a private file without a name, and what compresses into it.
 type spool struct {
 	f      *os.File
+	level  zstd.EncoderLevel
 	packed counter
 	z      *zstd.Encoder // nil until there is a line
 	open   bool          // a frame was begun
@@ -155,7 +160,7 @@ type spool struct {
 	digest digest
 }
 
-func newSpool(dir string) (*spool, error) {
+func newSpool(dir string, level zstd.EncoderLevel) (*spool, error) {
 	f, err := os.CreateTemp(dir, "bundle-*.part")
 	if err != nil {
 		return nil, err
@@ -164,12 +169,12 @@ func newSpool(dir string) (*spool, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &spool{f: f, packed: counter{w: f}, digest: digest{h: sha256.New()}}, nil
+	return &spool{f: f, level: level, packed: counter{w: f}, digest: digest{h: sha256.New()}}, nil
 }
 
 func (s *spool) add(line []byte) error {
 	if s.z == nil {
-		z, err := compressor(&s.packed)
+		z, err := compressor(&s.packed, s.level)
 		if err != nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func BenchmarkReal(b *testing.B) {
 		lines.Write(append(line, '\n'))
 	}
 	compress := func() error {
-		z, err := compressor(io.Discard)
+		z, err := compressor(io.Discard, levels[0])
 		if err != nil {
 			return err
 		}
