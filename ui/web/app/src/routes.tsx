@@ -2,6 +2,8 @@
 
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router'
 import { Frame } from './pages/Frame'
+import { AdvisoriesPage } from './pages/advisories/Advisories'
+import { AdvisoryPage } from './pages/advisories/Advisory'
 import { AlertsPage } from './pages/alerts/Alerts'
 import { RulesPage } from './pages/alerts/Rules'
 import { HostPage } from './pages/host/Host'
@@ -12,6 +14,7 @@ import { PolicyPage } from './pages/policies/Policy'
 import { QuestionsPage } from './pages/questions/Questions'
 import { SitePage } from './pages/Site'
 import { SitesPage } from './pages/Sites'
+import { advisorySearch } from './words/advisories'
 import { alertSearch } from './words/alerts'
 import { hostTab, resultSearch } from './words/detail'
 import { questionSearch } from './words/questions'
@@ -52,6 +55,15 @@ const alerts = createRoute({
   validateSearch: alertSearch,
 })
 
+const advisories = createRoute({
+  getParentRoute: () => root,
+  path: '/advisories',
+  component: AdvisoriesPage,
+  validateSearch: advisorySearch,
+})
+
+const advisory = createRoute({ getParentRoute: () => root, path: '/advisories/$id', component: AdvisoryPage })
+
 const rules = createRoute({ getParentRoute: () => root, path: '/alerts/rules', component: RulesPage })
 
 const asked = createRoute({
@@ -71,7 +83,20 @@ const policy = createRoute({
 })
 
 export const router = createRouter({
-  routeTree: root.addChildren([index, sites, site, hosts, host, alerts, rules, asked, policies, policy]),
+  routeTree: root.addChildren([
+    index,
+    sites,
+    site,
+    hosts,
+    host,
+    alerts,
+    rules,
+    advisories,
+    advisory,
+    asked,
+    policies,
+    policy,
+  ]),
   parseSearch: parseQuery,
   stringifySearch: writeQuery,
   scrollRestoration: true,

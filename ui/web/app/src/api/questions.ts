@@ -8,7 +8,8 @@ import { body, client } from './client'
 /** Rows of one answer. */
 const limit = 500
 
-const onceAsked = {
+/** For what is work for every site: it is asked when a person asks. */
+export const onceAsked = {
   initialPageParam: undefined as string | undefined,
   getNextPageParam: (last: { next?: string }) => last.next || undefined,
   refetchInterval: false,

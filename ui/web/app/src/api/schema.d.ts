@@ -56,6 +56,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/advisories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Canonical advisories by text, package, severity and more */
+        get: operations["search-advisories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/advisories/ingest": {
         parameters: {
             query?: never;
@@ -65,8 +82,42 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Store OSV records (a tar.zst of JSON files) */
+        /** Store what sources publish (a tar.zst of files) */
         post: operations["ingest-advisories"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/advisories/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this server fetches advisories from, and how old each is */
+        get: operations["list-advisory-sources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/advisories/sources/{name}/fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetch a source at once; the list says what came of it */
+        post: operations["fetch-advisory-source"];
         delete?: never;
         options?: never;
         head?: never;
@@ -80,8 +131,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every record that has or names the identifier */
+        /** One vulnerability with what every source says of it */
         get: operations["get-advisory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/advisories/{identifier}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why its records are one, and which source won each field */
+        get: operations["explain-advisory"];
         put?: never;
         post?: never;
         delete?: never;
@@ -519,6 +587,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exposure/acceptances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Risks that somebody accepted */
+        get: operations["list-acceptances"];
+        put?: never;
+        /** Accept the risk of a vulnerability on some hosts until a day */
+        post: operations["accept-risk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exposure/acceptances/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take an acceptance back */
+        delete: operations["revoke-acceptance"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exposure/cve/{identifier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hosts that have a vulnerability; a controller asks its sites */
+        get: operations["exposure-cve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exposure/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What opened and closed between two times; a controller asks its sites */
+        get: operations["exposure-diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/federation/enroll": {
         parameters: {
             query?: never;
@@ -536,6 +673,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/federation/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of canonical advisories, in order, as server-sent events: canonical-imported, reset. Each has its offset as its id; the header Last-Event-ID or the parameter after takes the stream up behind one */
+        get: operations["watch-imports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/federation/export": {
         parameters: {
             query?: never;
@@ -543,7 +697,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A signed bundle of the advisory changes after a cursor */
+        /** A signed bundle of the advisory changes after a cursor, or one part of several */
         get: operations["export-bundle"];
         put?: never;
         post?: never;
@@ -562,8 +716,78 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take in a signed bundle */
+        /** Take in a signed bundle, or one part of several */
         post: operations["import-bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/federation/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an import would do; nothing is changed */
+        post: operations["preview-bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/federation/sites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The origins of bundles, and what is allowed of each */
+        get: operations["list-partners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/federation/sites/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One origin of bundles */
+        get: operations["get-partner"];
+        /** Say what is allowed of the bundles of an origin */
+        put: operations["put-partner"];
+        post?: never;
+        /** Forget what was said of an origin */
+        delete: operations["drop-partner"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/federation/sites/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bundles of an origin that were imported, newest first */
+        get: operations["partner-history"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -758,6 +982,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{host}/exposure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of the findings of a host, asked of its site */
+        get: operations["get-host-exposure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts/{host}/facts": {
         parameters: {
             query?: never;
@@ -816,7 +1057,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Keys that bundles may be signed with */
+        /** Keys that bundles and acceptances may be signed with */
         get: operations["list-keys"];
         put?: never;
         /** Make a signing key that stays on this server */
@@ -836,7 +1077,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Accept bundles that a key signed */
+        /** Accept what a key signed */
         post: operations["trust-key"];
         delete?: never;
         options?: never;
@@ -855,6 +1096,40 @@ export interface paths {
         get: operations["get-public-key"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{name}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a key's signatures count for nothing, for good */
+        post: operations["revoke-key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{name}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the successor of a key, trust it now, and let the key retire after an overlap */
+        post: operations["rotate-key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1214,6 +1489,45 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Acceptance: {
+            /** Format: date-time */
+            at: string;
+            by: string;
+            /** @description why it is invalid */
+            flaw?: string;
+            hosts?: string;
+            id: string;
+            /** @description the name or id of the key that signed it */
+            key?: string;
+            package?: string;
+            reason: string;
+            /**
+             * @description invalid: no key that may accept risks signed it, so it counts for nothing
+             * @enum {string}
+             */
+            state: "active" | "ended" | "invalid";
+            /** Format: date-time */
+            until: string;
+            vulnerability: string;
+        };
+        AcceptanceMake: {
+            /** @description a search over hosts; absent: every host */
+            hosts?: string;
+            /** @description as installed; absent: every package */
+            package?: string;
+            reason: string;
+            /** @description a time as RFC 3339 has it, or a span from now such as 90d; at most two years */
+            until: string;
+            /** @description as findings name it */
+            vulnerability: string;
+        };
+        AcceptedBy: {
+            by: string;
+            id: string;
+            reason: string;
+            /** Format: date-time */
+            until: string;
+        };
         Account: {
             /** Format: date-time */
             created_at: string;
@@ -1227,23 +1541,125 @@ export interface components {
         Advisory: {
             affected?: components["schemas"]["Affected"][] | null;
             aliases?: string[] | null;
+            /** @description place of its newest change in this server's log */
             cursor: string;
+            cwes?: string[] | null;
+            exploit?: components["schemas"]["Exploit"];
             id: string;
             /** Format: date-time */
             modified?: string;
+            /** @description whose bundle brought it as it is; absent: it was ingested here */
+            origin?: string;
             /** Format: date-time */
             published?: string;
             related?: string[] | null;
+            /** @description what the severity was worked out from */
+            scores?: components["schemas"]["Score"][] | null;
             severity: string;
             source: string;
+            statements?: components["schemas"]["Statement"][] | null;
             summary?: string;
             upstream?: string[] | null;
             /** Format: date-time */
             withdrawn?: string;
         };
+        AdvisorySource: {
+            /**
+             * Format: int64
+             * @description since it was last reached; at a site of the controller: since it was last level with it. Absent: never, as far as this server knows
+             */
+            age_seconds?: number;
+            /**
+             * Format: int64
+             * @description changes of the controller that this site does not have yet; at most
+             */
+            behind_n?: number;
+            /**
+             * Format: date-time
+             * @description when something new of it was last taken in
+             */
+            changed_at?: string;
+            /**
+             * Format: date-time
+             * @description when it was last reached, be it that it had nothing new
+             */
+            checked_at?: string;
+            /** Format: int64 */
+            created: number;
+            /** Format: int64 */
+            deleted: number;
+            /** @description those that are taken; empty: all */
+            ecosystems?: string[] | null;
+            /**
+             * Format: int64
+             * @description how often it is looked at
+             */
+            every_seconds: number;
+            /**
+             * Format: date-time
+             * @description when it last failed
+             */
+            failed_at?: string;
+            /**
+             * Format: int64
+             * @description attempts in a row that failed
+             */
+            failures?: number;
+            /** @description the address, or the path on the server */
+            from: string;
+            /**
+             * Format: int64
+             * @description of the file that is being fetched
+             */
+            have_bytes?: number;
+            /** @description the cursor through which this site holds the controller's advisories */
+            held?: string;
+            /**
+             * @description controller: the tier above this site, by its link
+             * @enum {string}
+             */
+            kind: "osv" | "kev" | "epss" | "nvd" | "csaf" | "openvex" | "bundle" | "controller";
+            /** @description the first of those, and why */
+            malformed?: string;
+            /** Format: int64 */
+            malformed_n: number;
+            name: string;
+            /**
+             * Format: date-time
+             * @description when it is looked at again
+             */
+            next_at?: string;
+            /** @description the source that its records are of; empty: the records say it */
+            of?: string;
+            /**
+             * Format: int64
+             * @description records of the newest edition that was taken in
+             */
+            read: number;
+            /** @description why, where the newest attempt failed; what was taken in before stays */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description of the whole file; 0: not known
+             */
+            size_bytes?: number;
+            /**
+             * @description old: not reached for three of its intervals; elsewhere: another node of the group leads, and fetches
+             * @enum {string}
+             */
+            state: "current" | "old" | "failing" | "never" | "running" | "elsewhere";
+            /** Format: int64 */
+            updated: number;
+        };
         Affected: {
             ecosystem: string;
+            /** @description module streams that it is about */
+            modules?: string[] | null;
+            /** @description the source has no authority for this ecosystem: it is shown and never matched */
+            outside?: boolean;
             package: string;
+            /** @description its package URL without a version, where its type is known */
+            purl?: string;
             /** @description as text, as in: >= 0, < 7.88.1-10+deb12u5 */
             ranges?: string[] | null;
             versions?: string[] | null;
@@ -1435,6 +1851,13 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        BundleParts: {
+            /** @description numbers of the parts that are still to come, from 1 */
+            missing: number[] | null;
+            /** Format: int64 */
+            of: number;
+            set: string;
+        };
         CPU: {
             /** Format: int64 */
             cores?: number;
@@ -1444,6 +1867,125 @@ export interface components {
             /** Format: int64 */
             threads?: number;
             vendor?: string;
+        };
+        Canonical: {
+            /** @description every other id that a record of it has */
+            aliases?: string[] | null;
+            /**
+             * Format: date-time
+             * @description when it, or a record of it, last changed on this server
+             */
+            changed?: string;
+            cwes?: string[] | null;
+            /**
+             * Format: int64
+             * @description fields in which sources do not agree
+             */
+            differing?: number;
+            /**
+             * Format: double
+             * @description of an attack within 30 days, 0 to 1; absent: there is no score
+             */
+            epss?: number;
+            /** @example CVE-2024-1234 */
+            id: string;
+            /**
+             * Format: date-time
+             * @description since when it is known to be exploited (KEV)
+             */
+            known_exploited?: string;
+            /** @description why each record belongs to it */
+            members: components["schemas"]["Edge"][] | null;
+            /** @description a function of id alone, the same on every server */
+            merge_hash: string;
+            /** Format: date-time */
+            published?: string;
+            /** @description what each source says, in the order of members */
+            records: components["schemas"]["Advisory"][] | null;
+            /** @description canonicals that a record of it names as upstream or related, or that name it so; they are other vulnerabilities. At most 100 */
+            related?: components["schemas"]["Neighbour"][] | null;
+            /** @enum {string} */
+            severity: "unknown" | "none" | "low" | "medium" | "high" | "critical";
+            /**
+             * Format: date-time
+             * @description when it came to be on this server
+             */
+            since?: string;
+            summary?: string;
+            /**
+             * Format: date-time
+             * @description set where every record that counts is withdrawn
+             */
+            withdrawn?: string;
+        };
+        CanonicalImported: {
+            /** @enum {string} */
+            action: "Created" | "Updated" | "Deleted";
+            /** @description the first package URL that it names; empty: none */
+            affects_key: string;
+            /** @description absent: no bundle brought it */
+            bundle_hash?: string;
+            canonical_id: string;
+            cve?: string;
+            /** Format: date-time */
+            imported_at: string;
+            merge_hash: string;
+            /**
+             * Format: int64
+             * @description offset of the stream; rises strictly
+             */
+            seq: number;
+            /** @description whose bundle it was */
+            site_id?: string;
+        };
+        CanonicalRow: {
+            /** Format: date-time */
+            changed?: string;
+            /**
+             * Format: int64
+             * @description fields in which sources do not agree
+             */
+            differing?: number;
+            /**
+             * Format: double
+             * @description of an attack within 30 days, 0 to 1; absent: there is no score
+             */
+            epss?: number;
+            /** @description of such a search: the lowest version that is not affected, where one is known */
+            fixed?: string;
+            id: string;
+            /**
+             * Format: date-time
+             * @description since when it is known to be exploited (KEV)
+             */
+            known_exploited?: string;
+            merge_hash: string;
+            /** Format: date-time */
+            published?: string;
+            /** @enum {string} */
+            severity: "unknown" | "none" | "low" | "medium" | "high" | "critical";
+            sources: string[] | null;
+            summary?: string;
+            /**
+             * @description of a search by package URL with a version: affected, or unknown where it cannot be compared
+             * @enum {string}
+             */
+            verdict?: "affected" | "unknown";
+            /**
+             * Format: date-time
+             * @description set where every record that counts is withdrawn
+             */
+            withdrawn?: string;
+        };
+        Canonicals: {
+            canonicals: components["schemas"]["CanonicalRow"][] | null;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description how many the search finds
+             */
+            total: number;
         };
         Certificate: {
             ca?: boolean;
@@ -1727,6 +2269,16 @@ export interface components {
             /** @description to put there */
             text: string;
         };
+        Conflict: {
+            field: string;
+            id: string;
+            local_value: string;
+            merge_hash: string;
+            remote_value: string;
+            /** @enum {string} */
+            resolution: "prefer_remote" | "prefer_local";
+            source: string;
+        };
         Counts: {
             /** Format: int64 */
             critical: number;
@@ -1797,12 +2349,30 @@ export interface components {
             /** @description how long it may wait to run; 24h if absent */
             ttl?: string;
         };
+        Edge: {
+            id: string;
+            /** @enum {string} */
+            reason: "id" | "alias" | "via" | "alone" | "guard" | "fact";
+            source: string;
+            /** @description the identifier that joined it */
+            via?: string;
+        };
         Enrolled: {
             /** @description the controller's name */
             controller: string;
             /** @description the name the controller gave this site */
             name: string;
             site_id: string;
+        };
+        EventsReset: {
+            /** Format: int64 */
+            newest: number;
+            /**
+             * Format: int64
+             * @description the first event that is kept
+             */
+            oldest: number;
+            reason: string;
         };
         Evidence: {
             body: string;
@@ -1841,6 +2411,106 @@ export interface components {
             site_id: string;
             subject: string;
         };
+        Explained: {
+            /** @description every identifier, and which records give it */
+            aliases: components["schemas"]["NamedBy"][] | null;
+            /** @description who speaks for which ecosystem */
+            ecosystems?: components["schemas"]["Speaking"][] | null;
+            /** @description which source won each field, and what all others say */
+            fields: components["schemas"]["Resolved"][] | null;
+            /** @description in words: what their aliases would have joined, and why it was not */
+            guards?: string[] | null;
+            id: string;
+            members: components["schemas"]["Joined"][] | null;
+            merge_hash: string;
+            /** @description upstream and related identifiers: shown, never joined */
+            related?: components["schemas"]["NamedBy"][] | null;
+            /** @description version of the rule by which records are joined */
+            scheme: string;
+        };
+        Exploit: {
+            /** Format: date-time */
+            due?: string;
+            /** Format: double */
+            epss?: number;
+            /** Format: date-time */
+            epss_at?: string;
+            /** Format: double */
+            epss_percentile?: number;
+            /**
+             * Format: date-time
+             * @description since when it is in CISA's catalog of known exploited vulnerabilities
+             */
+            known?: string;
+            ransomware?: boolean;
+        };
+        ExposedAt: {
+            /** @description whose acceptance takes it out of the counts of the host */
+            accepted?: components["schemas"]["AcceptedBy"];
+            advisory: string;
+            /**
+             * Format: date-time
+             * @description when the host reported it
+             */
+            as_of?: string;
+            /**
+             * Format: double
+             * @description the probability of an attack within 30 days, as EPSS scores it; absent: there is no score
+             */
+            epss?: number;
+            fixed?: string;
+            host_id: string;
+            hostname: string;
+            /** @description CISA lists it as exploited */
+            known_exploited: boolean;
+            /**
+             * Format: date-time
+             * @description when it came into that list
+             */
+            known_since?: string;
+            package: string;
+            /** @description why it is unknown or suppressed */
+            reason?: string;
+            /** @enum {string} */
+            severity: "unknown" | "none" | "low" | "medium" | "high" | "critical";
+            site: string;
+            site_id: string;
+            /** @description the advisory's source */
+            source: string;
+            source_package?: string;
+            /**
+             * @description suppressed: a statement (VEX) closes it; it counts nowhere
+             * @enum {string}
+             */
+            verdict: "affected" | "unknown" | "suppressed";
+            version: string;
+            vulnerability: string;
+        };
+        ExposedWhere: {
+            /** @description the sites that answered; at most 500 */
+            answered: components["schemas"]["SiteAnswer"][] | null;
+            /**
+             * Format: int64
+             * @description how many sites answered
+             */
+            answered_n: number;
+            hosts: components["schemas"]["ExposedAt"][] | null;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /** @description the sites that did not answer, and so are missing here; at most 500 */
+            partial?: components["schemas"]["SiteSilence"][] | null;
+            /**
+             * Format: int64
+             * @description how many did not
+             */
+            partial_n: number;
+            /**
+             * Format: int64
+             * @description rows on all pages, of the sites that answered
+             */
+            total: number;
+            vulnerability: string;
+        };
         Exposure: {
             /**
              * Format: int64
@@ -1858,6 +2528,62 @@ export interface components {
             site: string;
             site_id: string;
             top: components["schemas"]["TopEntry"][] | null;
+        };
+        ExposureChange: {
+            /**
+             * Format: date-time
+             * @description when the host reported it
+             */
+            as_of?: string;
+            /**
+             * Format: date-time
+             * @description when it did; of several changes, the newest
+             */
+            at: string;
+            /** @enum {string} */
+            change: "opened" | "closed";
+            /** @description as it is, or was before it closed */
+            finding: components["schemas"]["Finding"];
+            /** @description of the package, where that is the reason */
+            from_version?: string;
+            host_id: string;
+            hostname: string;
+            site: string;
+            site_id: string;
+            to_version?: string;
+            /** @enum {string} */
+            why: "advisory published" | "advisory changed" | "advisory withdrawn" | "advisory deleted" | "vex statement" | "package installed" | "package upgraded" | "package downgraded" | "package version changed" | "package removed" | "risk accepted" | "acceptance ended";
+        };
+        ExposureDiff: {
+            /** @description the sites that answered; at most 500 */
+            answered: components["schemas"]["SiteAnswer"][] | null;
+            /**
+             * Format: int64
+             * @description how many sites answered
+             */
+            answered_n: number;
+            changes: components["schemas"]["ExposureChange"][] | null;
+            /** Format: date-time */
+            from: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /** @description the sites that did not answer, and so are missing here; at most 500 */
+            partial?: components["schemas"]["SiteSilence"][] | null;
+            /**
+             * Format: int64
+             * @description how many did not
+             */
+            partial_n: number;
+            /**
+             * Format: date-time
+             * @description absent: until now
+             */
+            to?: string;
+            /**
+             * Format: int64
+             * @description rows on all pages, of the sites that answered
+             */
+            total: number;
         };
         Facet: {
             /**
@@ -1916,15 +2642,43 @@ export interface components {
             advisory: string;
             fixed?: string;
             package: string;
+            /** @description why it is unknown or suppressed */
+            reason?: string;
             /** @enum {string} */
             severity: "unknown" | "none" | "low" | "medium" | "high" | "critical";
             /** @description the advisory's source */
             source: string;
             source_package?: string;
-            /** @enum {string} */
-            verdict: "affected" | "unknown";
+            /**
+             * @description suppressed: a statement (VEX) closes it; it counts nowhere
+             * @enum {string}
+             */
+            verdict: "affected" | "unknown" | "suppressed";
             version: string;
             vulnerability: string;
+        };
+        FindingsPreview: {
+            /**
+             * Format: int64
+             * @description pairs of a host and a finding
+             */
+            appear: number;
+            /** @description there were more inventories than are looked at: the numbers are of a part */
+            cut?: boolean;
+            /** Format: int64 */
+            disappear: number;
+            /**
+             * Format: int64
+             * @description all of them
+             */
+            host_n: number;
+            /** @description the first 200 hosts, the most changed first */
+            hosts: components["schemas"]["HostPreview"][] | null;
+            /**
+             * Format: int64
+             * @description distinct inventories that were looked at
+             */
+            inventories: number;
         };
         Group: {
             a: string;
@@ -2099,6 +2853,36 @@ export interface components {
             sections?: string[] | null;
             to: components["schemas"]["HostVersion"];
         };
+        HostExposure: {
+            /** Format: date-time */
+            answered_at: string;
+            /** @description the site that answered */
+            answered_by: string;
+            /**
+             * Format: date-time
+             * @description when it was observed
+             */
+            as_of?: string;
+            /** @description SHA-256 of the whole of it */
+            digest?: string;
+            findings: components["schemas"]["Standing"][] | null;
+            host_id: string;
+            hostname: string;
+            /** @description why there is nothing, or not all */
+            lacking?: string;
+            /** @description pass as cursor= for the next page */
+            next?: string;
+            /**
+             * Format: int64
+             * @description findings that are neither accepted nor suppressed, on all pages
+             */
+            open: number;
+            /**
+             * Format: int64
+             * @description rows, or bytes of output, of all pages
+             */
+            total: number;
+        };
         HostFacts: {
             /** Format: date-time */
             answered_at: string;
@@ -2178,6 +2962,18 @@ export interface components {
              */
             total: number;
         };
+        HostPreview: {
+            /** @description the first 20, as VULNERABILITY PACKAGE VERSION */
+            appear?: string[] | null;
+            /** Format: int64 */
+            appear_n: number;
+            /** @description likewise */
+            disappear?: string[] | null;
+            /** Format: int64 */
+            disappear_n: number;
+            host_id: string;
+            hostname: string;
+        };
         HostVersion: {
             /**
              * Format: int64
@@ -2247,17 +3043,63 @@ export interface components {
             /** Format: int64 */
             advisories_updated: number;
             /** Format: int64 */
+            canonical_created: number;
+            /** Format: int64 */
+            canonical_skipped: number;
+            /** Format: int64 */
+            canonical_updated: number;
+            /** Format: int64 */
             deletions_processed: number;
+            /** Format: int64 */
+            edges_added: number;
+        };
+        ImportRecord: {
+            /** Format: date-time */
+            at: string;
+            bundle_hash: string;
+            /** Format: int64 */
+            conflict_n?: number;
+            /** @description the first 500 */
+            conflicts?: components["schemas"]["Conflict"][] | null;
+            counts: components["schemas"]["ImportCounts"];
+            cursor: string;
+            forced?: boolean;
+            from?: string;
+            name: string;
+            on_conflict?: string;
+            signer?: string;
+            site_id: string;
+            unsigned?: boolean;
         };
         ImportResult: {
             bundle_hash: string;
+            /**
+             * Format: int64
+             * @description all of them
+             */
+            conflict_n: number;
+            /** @description the first 500 fields in which a record here and that of the bundle did not agree */
+            conflicts: components["schemas"]["Conflict"][] | null;
             counts: components["schemas"]["ImportCounts"];
             dry_run?: boolean;
             /** Format: int64 */
             duration_ms: number;
+            /** @description of a dry run at a site: what would appear and disappear on its hosts */
+            findings?: components["schemas"]["FindingsPreview"];
             imported_cursor: string;
+            /** @description records of sources that this origin may not speak for, by source */
+            left_out?: {
+                [key: string]: number;
+            };
             origin: string;
+            origin_name?: string;
             success: boolean;
+            /** @description names of keys that the bundle announced and that are trusted from now on */
+            trusted_keys?: string[] | null;
+            /** @description the signature was not asked for */
+            unsigned?: boolean;
+            /** @description set where the bundle is one part of several and others have not come: nothing was imported yet */
+            waiting?: components["schemas"]["BundleParts"];
         };
         Ingested: {
             /**
@@ -2268,18 +3110,48 @@ export interface components {
             /** Format: int64 */
             created: number;
             cursor: string;
+            /**
+             * Format: int64
+             * @description taken away by a set of changes
+             */
+            deleted?: number;
             /** Format: int64 */
             duration_ms: number;
             /** @description the first 100 */
             malformed?: components["schemas"]["Malformed"][] | null;
             /** Format: int64 */
             malformed_n: number;
+            /**
+             * Format: int64
+             * @description records that name ecosystems for which their source has no authority; those parts are never matched
+             */
+            outside_n?: number;
+            /**
+             * Format: int64
+             * @description scores that were not stored: of vulnerabilities that no record here names, or hardly moved
+             */
+            passed_over?: number;
             /** Format: int64 */
             read: number;
             /** Format: int64 */
             unchanged: number;
             /** Format: int64 */
             updated: number;
+        };
+        Joined: {
+            /** @description what sort of source it is; precedence goes by it */
+            class: string;
+            /** @description it carries only facts about the vulnerability that it names */
+            fact?: boolean;
+            id: string;
+            /** @enum {string} */
+            reason: "id" | "alias" | "via" | "alone" | "guard" | "fact";
+            source: string;
+            /** @description the identifier that joined it */
+            via?: string;
+            why: string;
+            /** Format: date-time */
+            withdrawn?: string;
         };
         Key: {
             /** Format: date-time */
@@ -2289,15 +3161,48 @@ export interface components {
             /** @description this server holds the private half and can sign with it */
             private: boolean;
             public: string;
+            /** @description what it may sign */
+            purposes: string[] | null;
+            /** Format: date-time */
+            retires_at?: string;
             revoked?: boolean;
+            /**
+             * @description retiring: a successor is to take its place; the signatures of retired and revoked keys count for nothing
+             * @enum {string}
+             */
+            state: "active" | "retiring" | "retired" | "revoked";
+            /** @description id of the key that takes its place */
+            successor?: string;
         };
         KeyGenerate: {
+            /**
+             * @description ES256 if absent: there is no other
+             * @enum {string}
+             */
+            algorithm?: "ES256";
             name: string;
+            /** @description what it may sign, of federation (bundles) and acceptance (acceptances of risks); federation if absent */
+            purposes?: string[] | null;
+        };
+        KeyRevoke: {
+            /** @description for the audit record */
+            reason?: string;
+        };
+        KeyRotate: {
+            /**
+             * @description how long the old key still holds; 30d if absent
+             * @example 30d
+             */
+            overlap?: string;
+            /** @description the name of the new key; made of the old one's if absent */
+            successor?: string;
         };
         KeyTrust: {
             name: string;
             /** @description PEM, ECDSA P-256 */
             public: string;
+            /** @description federation, acceptance; federation if absent */
+            purposes?: string[] | null;
         };
         Listener: {
             address: string;
@@ -2363,6 +3268,21 @@ export interface components {
         NTP: {
             service?: string;
             synchronised?: boolean;
+        };
+        NamedBy: {
+            from: string[] | null;
+            id: string;
+        };
+        Neighbour: {
+            /** @description the record that says so, as source/id */
+            by: string;
+            /**
+             * @description upstream, related: a record of this one names it so; names this: the other way around
+             * @enum {string}
+             */
+            how: "upstream" | "related" | "names this";
+            id: string;
+            summary?: string;
         };
         NetInterface: {
             addresses?: string[] | null;
@@ -2514,6 +3434,54 @@ export interface components {
              * @description rows on all pages, of the sites that answered
              */
             total: number;
+        };
+        Partner: {
+            /** @description sources that it may speak for; absent: all */
+            allowed_sources?: string[] | null;
+            /** Format: int64 */
+            bundles_imported: number;
+            /**
+             * Format: date-time
+             * @description when the policy was last changed
+             */
+            changed_at?: string;
+            display_name?: string;
+            /** @description its bundles may be imported */
+            enabled: boolean;
+            last_cursor: string;
+            /** Format: date-time */
+            last_sync_at?: string;
+            /**
+             * Format: int64
+             * @description bytes; absent: the largest that is taken of anybody
+             */
+            max_bundle_size?: number;
+            name: string;
+            /** @description somebody said what is allowed of it; else what goes for all is in force */
+            policy: boolean;
+            /** @description why its bundles are not taken */
+            reason?: string;
+            /** @description its id; its name as long as nothing of it was imported */
+            site_id: string;
+            /** @description bundles of it may be imported without a signature that holds */
+            skip_signature?: boolean;
+            /** @enum {string} */
+            status: "enabled" | "disabled" | "not_allowed";
+            /** Format: int64 */
+            total_items_imported: number;
+        };
+        PartnerPut: {
+            /** @description empty: all */
+            allowed_sources?: string[];
+            display_name?: string;
+            /** @description true for a new one */
+            enabled?: boolean;
+            /**
+             * Format: int64
+             * @description bytes; 0: as for everybody
+             */
+            max_bundle_size?: number;
+            skip_signature?: boolean;
         };
         Policy: {
             /** @description at a controller: assigned to every site */
@@ -2705,6 +3673,26 @@ export interface components {
             /** @description how long the token holds; 24h if absent */
             ttl?: string;
         };
+        Resolved: {
+            /** @description somebody contradicts it */
+            differs?: boolean;
+            /** @description as source/id */
+            from: string;
+            name: string;
+            /** @description by which it won */
+            rule: string;
+            /** @description of every record that says something, the winner first */
+            said: components["schemas"]["Said"][] | null;
+            value: string;
+        };
+        Said: {
+            agrees: boolean;
+            /** @description as source/id */
+            from: string;
+            value: string;
+            /** @description the record is withdrawn, so it contradicts nobody */
+            withdrawn?: boolean;
+        };
         SavedSearch: {
             /** @description who saved it */
             account?: string;
@@ -2720,6 +3708,11 @@ export interface components {
             /** @description the search in its one form, as this server reads it; empty: every host, or it cannot read it any more */
             reading: string;
             sort?: string;
+        };
+        Score: {
+            score: string;
+            /** @example CVSS_V3 */
+            type: string;
         };
         SearchPut: {
             columns?: string[] | null;
@@ -2941,6 +3934,62 @@ export interface components {
              */
             updates: number;
         };
+        Speaking: {
+            ecosystem: string;
+            /** @description the record of the authority for it; absent: nobody with authority speaks */
+            from?: string;
+            said: components["schemas"]["SpokenFor"][] | null;
+            severity: string;
+        };
+        SpokenFor: {
+            /** @description as source/id */
+            from: string;
+            /** @description it has no authority there: shown, never matched */
+            outside?: boolean;
+            severity: string;
+        };
+        Standing: {
+            /** @description whose acceptance takes it out of the counts of the host */
+            accepted?: components["schemas"]["AcceptedBy"];
+            advisory: string;
+            /**
+             * Format: double
+             * @description the probability of an attack within 30 days, as EPSS scores it; absent: there is no score
+             */
+            epss?: number;
+            fixed?: string;
+            /** @description CISA lists it as exploited */
+            known_exploited: boolean;
+            /**
+             * Format: date-time
+             * @description when it came into that list
+             */
+            known_since?: string;
+            package: string;
+            /** @description why it is unknown or suppressed */
+            reason?: string;
+            /** @enum {string} */
+            severity: "unknown" | "none" | "low" | "medium" | "high" | "critical";
+            /** @description the advisory's source */
+            source: string;
+            source_package?: string;
+            /**
+             * @description suppressed: a statement (VEX) closes it; it counts nowhere
+             * @enum {string}
+             */
+            verdict: "affected" | "unknown" | "suppressed";
+            version: string;
+            vulnerability: string;
+        };
+        Statement: {
+            /** Format: date-time */
+            at?: string;
+            justification?: string;
+            note?: string;
+            products: string[] | null;
+            /** @enum {string} */
+            status: "not_affected" | "affected" | "fixed" | "under_investigation";
+        };
         Step: {
             /** Format: date-time */
             at: string;
@@ -2980,16 +4029,19 @@ export interface components {
         SyncOrigin: {
             /** Format: int64 */
             bundles_imported: number;
+            /** @description its bundles may be imported */
+            enabled: boolean;
             last_cursor: string;
             /** Format: date-time */
             last_sync_at?: string;
             name: string;
+            /** @description its id; its name as long as nothing of it was imported */
             site_id: string;
             /** Format: int64 */
             total_items_imported: number;
         };
         SyncStatus: {
-            /** @description how far the advisories here reach */
+            /** @description of the newest change in this server's own log */
             local_cursor: string;
             sites: components["schemas"]["SyncOrigin"][] | null;
         };
@@ -3026,8 +4078,15 @@ export interface components {
             url?: string;
         };
         TopEntry: {
+            /**
+             * Format: double
+             * @description the probability of an attack within 30 days, as EPSS scores it; absent: there is no score
+             */
+            epss?: number;
             /** Format: int64 */
             hosts: number;
+            /** @description CISA lists it as exploited */
+            known_exploited?: boolean;
             severity: string;
             vulnerability: string;
         };
@@ -3291,6 +4350,56 @@ export interface operations {
             };
         };
     };
+    "search-advisories": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description words, each of which stands in an id, an alias or the summary */
+                q?: string;
+                /** @description unknown, none, low, medium, high, critical; several with commas between them */
+                severity?: string;
+                /** @description with a record of this source */
+                source?: string;
+                /** @description naming this package, by its name as advisories have it or by a package URL */
+                package?: string;
+                /** @description a package URL; with a version only what affects that version is found, or may */
+                purl?: string;
+                /** @description only those that are known to be exploited */
+                known_exploited?: boolean;
+                withdrawn?: "include" | "exclude" | "only";
+                /** @description changed on this server since a time (RFC 3339) or within a span, as in 7d */
+                changed_since?: string;
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Canonicals"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "ingest-advisories": {
         parameters: {
             query?: {
@@ -3330,6 +4439,70 @@ export interface operations {
             };
         };
     };
+    "list-advisory-sources": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdvisorySource"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "fetch-advisory-source": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-advisory": {
         parameters: {
             query?: {
@@ -3338,7 +4511,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description a CVE or any other id, alias or upstream id */
+                /** @description a merge hash (sha256:…), a CVE, or any other id or alias */
                 identifier: string;
             };
             cookie?: never;
@@ -3351,7 +4524,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Advisory"][] | null;
+                    "application/json": components["schemas"]["Canonical"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "explain-advisory": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                /** @description a merge hash (sha256:…), a CVE, or any other id or alias */
+                identifier: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explained"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -4412,6 +5620,193 @@ export interface operations {
             };
         };
     };
+    "list-acceptances": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acceptance"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "accept-risk": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptanceMake"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acceptance"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-acceptance": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "exposure-cve": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description the sites to ask, by id or name, with commas between them; absent: all */
+                site?: string;
+                /** @description only hosts that this search finds; each site judges it. Only sites that have such hosts in the directory here are asked */
+                q?: string;
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description a CVE, or another id or alias */
+                identifier: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExposedWhere"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "exposure-diff": {
+        parameters: {
+            query: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description the sites to ask, by id or name, with commas between them; absent: all */
+                site?: string;
+                /** @description only hosts that this search finds; each site judges it. Only sites that have such hosts in the directory here are asked */
+                q?: string;
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description only this host: id, or a host name that only one host has */
+                host?: string;
+                /** @description a time as RFC 3339 has it, or how long ago, as 7d */
+                from: string;
+                /** @description the same; absent: now */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExposureDiff"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "federation-enroll": {
         parameters: {
             query?: never;
@@ -4448,6 +5843,40 @@ export interface operations {
             };
         };
     };
+    "watch-imports": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                /** @description an offset: what came after it is told; 0: all that is kept; absent: what comes from now on */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["CanonicalImported"] | components["schemas"]["EventsReset"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "export-bundle": {
         parameters: {
             query?: {
@@ -4457,6 +5886,12 @@ export interface operations {
                 from?: string;
                 /** @description name of the signing key; may be absent where the server holds one only */
                 key?: string;
+                /** @description end the bundle after so many changes; the header X-Skerry-More says that there are more, and X-Skerry-Cursor where they begin. 0: as the server is configured */
+                max_items?: number;
+                /** @description make parts of at most so many bytes; 0: one file */
+                split?: number;
+                /** @description which part to send; the header X-Skerry-Parts says how many there are, and X-Skerry-Bundle that they are of one set */
+                part?: number;
             };
             header?: never;
             path?: never;
@@ -4487,8 +5922,12 @@ export interface operations {
     "import-bundle": {
         parameters: {
             query?: {
-                /** @description verify and count, change nothing */
+                /** @description do everything, show what came of it and throw it away */
                 dry_run?: boolean;
+                /** @description import it without a signature that holds, where the policy of its origin allows that (audited) */
+                skip_signature?: boolean;
+                /** @description what becomes of a record that is here from another origin and says something else */
+                on_conflict?: "prefer_remote" | "prefer_local" | "fail";
                 /** @description import also where the bundle is not newer than what is held (audited); a gap is never imported */
                 force?: boolean;
             };
@@ -4512,6 +5951,223 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-bundle": {
+        parameters: {
+            query?: {
+                /** @description as for import */
+                skip_signature?: boolean;
+                on_conflict?: "prefer_remote" | "prefer_local" | "fail";
+                /** @description as for import */
+                force?: boolean;
+            };
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/zstd": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-partners": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-partner": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path: {
+                /** @description the name or id that its bundles carry */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-partner": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description the name or id that its bundles carry */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerPut"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Partner"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "drop-partner": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description the name or id that its bundles carry */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "partner-history": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description the name or id that its bundles carry */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportRecord"][] | null;
                 };
             };
             /** @description The operation failed; the body says why */
@@ -4964,6 +6620,44 @@ export interface operations {
             };
         };
     };
+    "get-host-exposure": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description id, or a host name that only one host has */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostExposure"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-host-facts": {
         parameters: {
             query?: {
@@ -5206,6 +6900,84 @@ export interface operations {
                 };
                 content: {
                     "application/x-pem-file": string;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-key": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description name or id */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRevoke"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rotate-key": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description name or id */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRotate"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -6260,4 +8032,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:845cd9b36228c84d312ed0ba6aed439d48e671949e8d283c4b3397277f3c8730
+// described by sha256:24e573faaa1298512949b25309cbea1bdcc1596c67b543427888a567cb6b8d93

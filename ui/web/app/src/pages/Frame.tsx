@@ -70,6 +70,9 @@ function Within({
                 </span>
               ) : null}
             </Link>
+            <Link to="/advisories" activeProps={{ 'aria-current': 'page' }} activeOptions={{ includeSearch: false }}>
+              Advisories
+            </Link>
             <Link to="/policies" activeProps={{ 'aria-current': 'page' }}>
               Policies
             </Link>

@@ -59,8 +59,11 @@ export interface Gathered {
   answered: { site: string; lacking?: number; unordered?: number; note?: string }[] | null
 }
 
-/** Remarks about an answer, one sentence each; the sites that did not answer are told of elsewhere. */
-export function remarks(g: Gathered): string[] {
+/**
+ * Remarks about an answer, one sentence each; the sites that did not answer are told of elsewhere. without: what is said
+ * of hosts about which a site cannot answer.
+ */
+export function remarks(g: Gathered, without = 'have not reported it, or it cannot be read'): string[] {
   const said: string[] = []
   const notes = new Map<string, string[]>()
   let lacking = 0
@@ -75,7 +78,7 @@ export function remarks(g: Gathered): string[] {
     const more = sites.length > 5 ? ` and ${(sites.length - 5).toLocaleString('en')} more` : ''
     said.push(`${some}${more}: ${note}.`)
   }
-  if (lacking > 0) said.push(`${lacking.toLocaleString('en')} hosts have not reported it, or it cannot be read.`)
+  if (lacking > 0) said.push(`${lacking.toLocaleString('en')} hosts ${without}.`)
   if (unordered > 0)
     said.push(
       `${unordered.toLocaleString('en')} packages of that name are left out: their versions cannot be compared with this one.`,

@@ -1,22 +1,15 @@
-import { Button } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { expiringQuery, packagesWhereQuery } from '../../api/questions'
-import type { ExpiringCertificate, Gathered, PackageAt } from '../../api/types'
+import type { ExpiringCertificate, PackageAt } from '../../api/types'
+import { Answer, whole } from '../../parts/Answer'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
-import { More } from '../../parts/More'
-import { Notice } from '../../parts/Notice'
-import { Prose } from '../../parts/Prose'
-import { Refusal } from '../../parts/Refusal'
-import { count, plural } from '../../words/count'
-import { remarks, type QuestionSearch } from '../../words/questions'
-import { sentence } from '../../words/status'
+import type { QuestionSearch } from '../../words/questions'
 import { instant } from '../../words/time'
 import { Expiry } from '../detailColumns'
 import { type Column, DetailTable } from '../DetailTable'
-import classes from './Questions.module.css'
 
 interface Asked {
   search: QuestionSearch
@@ -56,86 +49,6 @@ export function Certificates({ search, controller }: Asked) {
         empty={whole(last) ? 'None ends in that time.' : 'None that is known about ends in that time.'}
       />
     </Answer>
-  )
-}
-
-/** Whether an answer is of every host that was asked about. */
-function whole(a: Gathered | undefined): boolean {
-  return a !== undefined && a.partial_n === 0 && remarks(a).length === 0
-}
-
-/** An answer with what is missing from it. */
-function Answer({
-  query,
-  last,
-  shown,
-  one,
-  controller,
-  children,
-}: {
-  query: {
-    error: unknown
-    isFetching: boolean
-    isFetchingNextPage: boolean
-    hasNextPage: boolean
-    fetchNextPage: () => unknown
-    refetch: () => unknown
-  }
-  last: Gathered | undefined
-  shown: number
-  one: string
-  controller: boolean
-  children: React.ReactNode
-}) {
-  const silent = last?.partial ?? []
-  const all = last ? last.answered_n + last.partial_n : 0
-  return (
-    <section className={card.card} aria-label="Answer" aria-busy={query.isFetching}>
-      <h2>
-        Answer
-        {last ? (
-          <Button size="compact-xs" variant="default" loading={query.isFetching} onClick={() => void query.refetch()}>
-            Ask again
-          </Button>
-        ) : null}
-      </h2>
-      <Refusal error={query.error} title="The question cannot be answered" />
-      {!last && !query.error ? (
-        <p className="muted">{controller ? 'Asking the sites…' : 'Asking the server…'}</p>
-      ) : null}
-      {last && last.partial_n > 0 ? (
-        <Notice
-          tone="warn"
-          title={`This is not all: ${count(last.partial_n)} of ${plural(all, 'site')} did not answer`}
-          alert
-        >
-          <ul className={classes.silent}>
-            {silent.slice(0, 10).map((s) => (
-              <li key={s.site_id}>
-                <Prose text={sentence(s.reason)} />.
-              </li>
-            ))}
-            {last.partial_n > 10 ? <li>And {count(last.partial_n - Math.min(10, silent.length))} more.</li> : null}
-          </ul>
-        </Notice>
-      ) : null}
-      {last ? (
-        <>
-          <p className={card.note} role="status">
-            {last.answered_n > 0 ? plural(last.total, one) : 'Nobody answered'}
-            {shown < last.total ? `, of which ${count(shown)} are here` : ''}
-            {controller && last.answered_n > 0 ? ` · ${plural(last.answered_n, 'site')} answered` : ''}
-          </p>
-          {remarks(last).map((r) => (
-            <p key={r} className={card.note}>
-              {sentence(r)}
-            </p>
-          ))}
-          {last.answered_n > 0 ? children : null}
-          <More query={query} />
-        </>
-      ) : null}
-    </section>
   )
 }
 

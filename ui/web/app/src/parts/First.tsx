@@ -1,0 +1,22 @@
+import { Button } from '@mantine/core'
+import { useState, type ReactNode } from 'react'
+import { count } from '../words/count'
+
+/** The first of many, and the others when they are asked for. children gets those that are shown. */
+export function First<T>({ of, most, children }: { of: T[]; most: number; children: (shown: T[]) => ReactNode }) {
+  const [all, setAll] = useState(false)
+  // One more is not worth a button.
+  const cut = !all && of.length > most + 1
+  return (
+    <>
+      {children(cut ? of.slice(0, most) : of)}
+      {cut ? (
+        <div>
+          <Button size="compact-xs" variant="default" onClick={() => setAll(true)}>
+            Show all {count(of.length)}
+          </Button>
+        </div>
+      ) : null}
+    </>
+  )
+}
