@@ -105,3 +105,20 @@ func FuzzLines(f *testing.F) {
 	c.Limits = fuzzLimits()
 	f.Fuzz(func(t *testing.T, a, d []byte) { tryFile(t, resignParts(t, model.Cursor{}, string(a), string(d)), c) })
 }
+
+// FuzzManifest reads any bytes as a manifest that a trusted key signed, alone and as a part of a set.
+func FuzzManifest(f *testing.F) {
+	for _, file := range [][]byte{write(f, testConfig(f, testChanges(3))), cutAt(f, testConfig(f, testChanges(3)), 2)[0]} {
+		f.Add([]byte(unpack(f, file)[0].body))
+	}
+	es := unpack(f, write(f, testConfig(f, testChanges(3))))
+	c := good(f)
+	c.Limits = fuzzLimits()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file := resign(t, es, func(string) string { return string(b) }, testKey(t, "signer"))
+		tryFile(t, file, c)
+		if _, err := VerifySet(t.Context(), readers(file, file), c); err == nil || fault.KindOf(err) == fault.Other {
+			t.Fatalf("one file twice: %v", err)
+		}
+	})
+}
