@@ -116,10 +116,7 @@ func (s *Server) acceptRisk(ctx context.Context, in *acceptRiskInput) (*acceptan
 	if a.Envelope, err = bundle.Seal(key, model.AcceptanceType, payload); err != nil {
 		return nil, err
 	}
-	note := model.Note{Stamp: st, Action: "risk.accept", Object: a.Vulnerability, OK: true, Reason: a.Reason, Detail: map[string]string{
-		"acceptance": a.ID, "package": a.Package, "hosts": a.Hosts, "until": a.Until.String(),
-	}}
-	if err := s.c.Proposer.Propose(ctx, model.PutAcceptance{Stamp: st, Acceptance: a}, note); err != nil {
+	if err := s.c.Proposer.Propose(ctx, model.PutAcceptance{Stamp: st, Acceptance: a}); err != nil {
 		return nil, fault.Wrap(op, err)
 	}
 	signers, err := s.signers()
@@ -168,7 +165,7 @@ type acceptanceInput struct {
 
 func (s *Server) revokeAcceptance(ctx context.Context, in *acceptanceInput) (*none, error) {
 	v, done := s.c.Store.View()
-	a, ok, err := v.Acceptance(in.ID)
+	_, ok, err := v.Acceptance(in.ID)
 	done()
 	if err != nil {
 		return nil, err
@@ -176,8 +173,6 @@ func (s *Server) revokeAcceptance(ctx context.Context, in *acceptanceInput) (*no
 	if !ok {
 		return nil, fault.New(fault.NotFound, "", "there is no acceptance %q; the list of acceptances has those there are", in.ID)
 	}
-	st := s.stamp(ctx)
-	note := model.Note{Stamp: st, Action: "risk.revoke", Object: a.Vulnerability, OK: true, Detail: map[string]string{"acceptance": a.ID, "by": a.By}}
-	err = s.c.Proposer.Propose(ctx, model.DropAcceptance{Stamp: st, ID: in.ID}, note)
+	err = s.c.Proposer.Propose(ctx, model.DropAcceptance{Stamp: s.stamp(ctx), ID: in.ID})
 	return nil, fault.Wrap("revoke acceptance", err)
 }
