@@ -54,9 +54,7 @@ func (vs *versions) entry(e *model.Affected, f family, version string) outcome {
 // inRange is IncludedInRanges of the OSV schema for one range. Events need not come in order. An event
 // that cannot be compared makes the whole range unknown, unless every version is in it.
 func (vs *versions) inRange(r *model.Range, f family, version string) outcome {
-	if r.Type == "SEMVER" {
-		f = semver
-	}
+	f = orderOf(r, f)
 	// Two shapes are nearly all of the data: everything, and everything below one version.
 	if len(r.Events) > 0 && r.Events[0].Introduced == "0" {
 		if len(r.Events) == 1 {
@@ -152,10 +150,7 @@ func (vs *versions) fixed(entries []*model.Affected, f family, version string) s
 		cost += len(e.Versions) / 8 // compared as texts only
 		for _, r := range e.Ranges {
 			cost += len(r.Events)
-			rf := f
-			if r.Type == "SEMVER" {
-				rf = semver
-			}
+			rf := orderOf(&r, f)
 			for _, ev := range r.Events {
 				if ev.Fixed == "" {
 					continue

@@ -162,10 +162,7 @@ func (j *juror) whyUnknown(entries []*model.Affected) string {
 			return "the record names no versions"
 		}
 		for _, r := range e.Ranges {
-			f := j.family
-			if r.Type == "SEMVER" {
-				f = semver
-			}
+			f := orderOf(&r, j.family)
 			for _, ev := range r.Events {
 				text := ev.Introduced + ev.Fixed + ev.LastAffected + ev.Limit
 				if text == "0" || text == "*" {
@@ -216,10 +213,7 @@ func (j *juror) fixedAt(r *naming) string {
 	}
 	for _, e := range entries {
 		for _, rg := range e.Ranges {
-			f := j.family
-			if rg.Type == "SEMVER" {
-				f = semver
-			}
+			f := orderOf(&rg, j.family)
 			for _, ev := range rg.Events {
 				if c, ok := j.m.versions.compare(f, ev.Fixed, j.l.Version); ev.Fixed != "" && ok && c <= 0 {
 					return ev.Fixed

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/google/osv-scalibr/semantic"
+
+	"github.com/skerryhq/skerry/engine/model"
 )
 
 // family is a set of ecosystems that share one version order.
@@ -24,6 +26,7 @@ const (
 	maven
 	nuget
 	pub
+	julia
 )
 
 // families says how versions are ordered in each ecosystem, by its name without a release.
@@ -31,7 +34,7 @@ var families = map[string]family{
 	"Debian": debian, "Ubuntu": debian,
 	"AlmaLinux": rpm, "Rocky Linux": rpm, "Red Hat": rpm, "Azure Linux": rpm, "Mageia": rpm, "openEuler": rpm, "openSUSE": rpm, "SUSE": rpm,
 	"Alpine": apk, "Alpaquita": apk, "BellSoft Hardened Containers": apk, "Chainguard": apk, "CleanStart": apk, "MinimOS": apk, "Wolfi": apk,
-	"Bitnami": semver, "ConanCenter": semver, "crates.io": semver, "GHC": semver, "Go": semver, "Hex": semver, "Julia": semver,
+	"Bitnami": semver, "ConanCenter": semver, "crates.io": semver, "GHC": semver, "Go": semver, "Hex": semver, "Julia": julia,
 	"kubernetes": semver, "npm": semver, "SwiftURL": semver,
 	"PyPI": pypi, "RubyGems": rubygems, "Packagist": packagist, "Hackage": hackage, "CRAN": cran, "Maven": maven, "NuGet": nuget, "Pub": pub,
 }
@@ -39,6 +42,15 @@ var families = map[string]family{
 func familyOf(ecosystem string) family {
 	base, _, _ := strings.Cut(ecosystem, ":")
 	return families[base]
+}
+
+// orderOf returns the order that the events of a range are in, where its ecosystem has f. Sources write SEMVER for versions of
+// Julia as well, which have an order of their own.
+func orderOf(r *model.Range, f family) family {
+	if r.Type == "SEMVER" && f != julia {
+		return semver
+	}
+	return f
 }
 
 // versionMax bounds the length of a version in bytes.
@@ -68,6 +80,7 @@ var valid = [...]*regexp.Regexp{
 	maven:     regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._+-]*$`),
 	nuget:     regexp.MustCompile(`^[0-9]+(?:\.[0-9]+){0,3}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$`),
 	pub:       regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$`),
+	julia:     regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+){0,2}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$`),
 }
 
 // parse returns v in the order of f; false where v is not a version there.
@@ -105,6 +118,8 @@ func parse(f family, v string) (semantic.Version, bool) {
 		out = semantic.ParseNuGetVersion(v)
 	case pub:
 		out = semantic.ParsePubVersion(v)
+	case julia:
+		out = parseJulia(v)
 	}
 	return out, err == nil
 }

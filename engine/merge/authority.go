@@ -96,6 +96,7 @@ var speakers = []speaker{
 	// A collection of everybody's records, and an operator's own files: they come from who runs the server.
 	{"osv", ClassOther, []string{everything}},
 	{"local", ClassOther, []string{everything}},
+	{"all", ClassOther, []string{everything}}, // the name of osv.dev's archives
 }
 
 // reviewed is what GitHub's database covers.

@@ -179,6 +179,10 @@ func TestTrapUnsortedAndBrokenRanges(t *testing.T) {
 	s.versions(t, "crates.io", "arrow2", "RUSTSEC-2022-0012", map[string]model.Verdict{ // …, 0.9.0-0.9.2, 0.10.0-0.10.0
 		"0.9.1": model.VerdictAffected, "0.9.2": "", "0.10.0": "", "0.7.0": model.VerdictAffected,
 	})
+	// Julia's packages of binaries are mended by building them again.
+	s.versions(t, "Julia", "FFMPEG_jll", "JLSEC-2025-109", map[string]model.Verdict{ // 4.3.1+0-4.3.1+2
+		"4.3.1+0": model.VerdictAffected, "4.3.1+1": model.VerdictAffected, "4.3.1+2": "", "4.3.2+0": "",
+	})
 	s.versions(t, "CPAN", "Net-Dropbear", "CPANSA-Net-Dropbear-2019-17362", map[string]model.Verdict{"0.01": model.VerdictUnknown})
 }
 
