@@ -7,11 +7,25 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// around finds records by their identities, for merge.Regroup. The records of one search are held until the next.
+// around finds records by their identities, for merge.Regroup. What one search found is held until the next.
 type around struct {
-	tx   Tx
-	seen map[string]bool // the identities that were asked for, in all searches
-	held map[model.AdvisoryKey]model.Advisory
+	tx      Tx
+	seen    map[string]bool // the identities that were asked for, in all searches
+	records map[model.AdvisoryKey]merge.Record
+	held    map[model.AdvisoryKey]model.Advisory // the first maxHeld of them
+}
+
+// maxHeld bounds the records of a search that are held as a whole: many more than a vulnerability has, and few beside what somebody
+// may give one alias.
+const maxHeld = 2048
+
+func newAround(tx Tx) *around {
+	return &around{tx, map[string]bool{}, map[model.AdvisoryKey]merge.Record{}, map[model.AdvisoryKey]model.Advisory{}}
+}
+
+func (n *around) forget() {
+	clear(n.records)
+	clear(n.held)
 }
 
 // Having implements merge.Names.
@@ -23,11 +37,16 @@ func (n *around) Having(identity string, most int) ([]merge.Record, error) {
 	}
 	records := make([]merge.Record, 0, len(keys))
 	for _, k := range keys {
-		a, err := n.advisory(k)
-		if err != nil {
-			return nil, err
+		r, ok := n.records[k]
+		if !ok {
+			a, err := n.advisory(k)
+			if err != nil {
+				return nil, err
+			}
+			r = merge.RecordOf(a)
+			n.records[k] = r
 		}
-		records = append(records, merge.RecordOf(a))
+		records = append(records, r)
 	}
 	return records, nil
 }
@@ -38,7 +57,9 @@ func (n *around) advisory(k model.AdvisoryKey) (model.Advisory, error) {
 		return a, nil
 	}
 	a, _, err := n.tx.Advisory(k)
-	n.held[k] = a
+	if len(n.held) < maxHeld {
+		n.held[k] = a
+	}
 	return a, err
 }
 
@@ -59,7 +80,7 @@ func (s *shelving) regroup() error {
 		return nil
 	}
 	r := &regrouping{
-		shelving: s, names: &around{tx: s.tx, seen: map[string]bool{}, held: map[model.AdvisoryKey]model.Advisory{}},
+		shelving: s, names: newAround(s.tx),
 		written: map[string]bool{}, placed: map[model.AdvisoryKey]bool{}, leaving: map[string]bool{},
 	}
 	for _, k := range s.order {
@@ -132,7 +153,7 @@ func (r *regrouping) search(seeds []string) error {
 		if r.names.seen[seed] {
 			continue // whatever is around it was found with another
 		}
-		clear(r.names.held)
+		r.names.forget()
 		groups, err := merge.Regroup(r.names, []string{seed})
 		if err != nil {
 			return err

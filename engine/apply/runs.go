@@ -11,8 +11,8 @@ import (
 // Bounds of a run.
 const (
 	maxRunName  = 128
-	maxRunBytes = 1 << 30 // of all parts together, before they are packed
-	maxDetail   = 64      // entries of Commit.Detail
+	maxRunBytes = 512 << 20 // of all parts together, before they are packed: all of it becomes one transaction, in memory
+	maxDetail   = 64        // entries of Commit.Detail
 )
 
 func checkRun(op, run string) error {

@@ -91,9 +91,20 @@ func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) e
 	})
 }
 
+// Advisory returns one record of one source.
+func (t *Tx) Advisory(k model.AdvisoryKey) (model.Advisory, bool, error) {
+	if t.last.ok && t.last.key == k {
+		return t.last.row, t.last.is, nil
+	}
+	row, is, err := t.Reader.Advisory(k)
+	t.last = lastAdvisory{k, row, is, err == nil}
+	return row, is, err
+}
+
 // PutAdvisory implements apply.Tx.
 func (t *Tx) PutAdvisory(a model.Advisory) error {
 	old, err := t.advisoryEntriesNow(a.AdvisoryKey)
+	t.last.ok = false
 	if err != nil {
 		return err
 	}
@@ -106,6 +117,7 @@ func (t *Tx) PutAdvisory(a model.Advisory) error {
 // DeleteAdvisory implements apply.Tx.
 func (t *Tx) DeleteAdvisory(k model.AdvisoryKey, cursor model.Cursor) error {
 	old, err := t.advisoryEntriesNow(k)
+	t.last.ok = false
 	if err != nil {
 		return err
 	}

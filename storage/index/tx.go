@@ -31,6 +31,19 @@ type Tx struct {
 	*txRoom
 	sites  []model.Site // that were put
 	judged []judgement
+
+	last lastAdvisory
+}
+
+// maxBatch bounds what one transaction writes, in bytes: Pebble takes 4 GiB, and all of it is in memory.
+const maxBatch = 2 << 30
+
+// lastAdvisory is the record that was read last: whoever replaces one has just looked at it.
+type lastAdvisory struct {
+	key model.AdvisoryKey
+	row model.Advisory
+	is  bool // there is such a row
+	ok  bool // this is of use
 }
 
 // txRoom is what a transaction keeps of hosts. The next one uses it again.
@@ -182,6 +195,9 @@ func (t *Tx) put(k []byte, row any) error {
 	v, err := t.rows.encode(row, false)
 	if err != nil {
 		return fault.Wrap("write "+key.Describe(k), err)
+	}
+	if t.batch.Len()+len(v) > maxBatch {
+		return fault.New(fault.TooLarge, "write "+key.Describe(k), "one change writes more than %d MiB; make it in smaller pieces", maxBatch>>20)
 	}
 	return t.batch.Set(k, v, nil)
 }
