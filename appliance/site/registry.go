@@ -39,6 +39,11 @@ type registry struct {
 	Searches []model.SavedSearch `json:"searches,omitzero"`
 	Rules    []model.Rule        `json:"rules,omitzero"`
 	Policies []model.Policy      `json:"policies,omitzero"`
+
+	Partners    []model.Partner      `json:"partners,omitzero"`
+	Acceptances []model.Acceptance   `json:"acceptances,omitzero"`
+	Authorities []model.PutAuthority `json:"authorities,omitzero"`
+
 	// Audit is the newest entry of the audit record, so that what a new record follows is known.
 	Audit model.AuditEntry `json:"audit,omitzero"`
 }
@@ -132,6 +137,15 @@ func readRegistry(v *index.View) (r registry, err error) {
 	if r.Policies, err = v.Policies(); err != nil {
 		return r, err
 	}
+	if r.Partners, err = v.Partners(); err != nil {
+		return r, err
+	}
+	if r.Acceptances, err = v.Acceptances(); err != nil {
+		return r, err
+	}
+	if r.Authorities, err = v.AuthorityRows(); err != nil {
+		return r, err
+	}
 	r.Audit, _, err = v.LastAudit()
 	return r, err
 }
@@ -192,6 +206,21 @@ func (r registry) put(tx apply.Tx) error {
 	}
 	for _, q := range r.Searches {
 		if err := tx.PutSearch(q); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.Partners {
+		if err := tx.PutPartner(p); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Acceptances {
+		if err := tx.PutAcceptance(a); err != nil {
+			return err
+		}
+	}
+	for _, a := range r.Authorities {
+		if err := tx.PutAuthority(a); err != nil {
 			return err
 		}
 	}
