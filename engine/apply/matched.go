@@ -78,7 +78,7 @@ func (a *applier) match(c model.Matched, m model.Match, generation uint64, own m
 		}
 	}
 	for _, was := range hosts {
-		if _, ok := own[was.ID]; ok {
+		if x, ok := own[was.ID]; ok && x.Digest == m.Digest {
 			continue
 		}
 		if err := a.exposed(c, was, m); err != nil {
