@@ -22,17 +22,22 @@ import (
 )
 
 func (a *app) advisories() *cobra.Command {
-	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesSources(), a.advisoriesGet())
+	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesSources(), a.advisoriesGet(), a.advisoriesSearch(), a.advisoriesExplain())
 }
 
 func (a *app) advisoriesIngest() *cobra.Command {
 	var source string
-	c := leaf("ingest PATH...", "Store OSV records from files, folders, .zip and .tar.zst", 1, -1, nil)
+	var changes []string
+	c := leaf("ingest PATH...", "Store what sources publish: OSV, KEV, EPSS, NVD, CSAF and OpenVEX, from files, folders and archives", 0, -1, nil)
 	f := a.formatted(c)
 	c.Flags().StringVar(&source, "source", "", "the records' source, where it is not the folder that each lies in")
+	c.Flags().StringArrayVar(&changes, "changes", nil, "file with a set of changes: lines that put or delete a record (several: repeat it)")
 	c.RunE = func(c *cobra.Command, paths []string) error {
 		if err := f.check(); err != nil {
 			return err
+		}
+		if paths = append(paths, changes...); len(paths) == 0 {
+			return usagef("say what to ingest: PATH..., or --changes FILE")
 		}
 		// A path that is not there is found before the first record is sent.
 		for _, p := range paths {
@@ -57,12 +62,15 @@ func (a *app) advisoriesIngest() *cobra.Command {
 		for _, m := range done.Malformed {
 			a.say("malformed, not stored: %s: %s", fault.Printable(m.Name), fault.Printable(m.Reason))
 		}
+		if done.Deleted > 0 {
+			a.say("%d %s deleted", done.Deleted, plural(done.Deleted, "record"))
+		}
 		if more := done.MalformedN - len(done.Malformed); more > 0 {
 			a.say("and %d more malformed records", more)
 		}
 		err = f.print(done, func() view {
-			v := view{head: []string{"READ", "CREATED", "UPDATED", "UNCHANGED", "MALFORMED", "HELD", "CURSOR"}}
-			v.add(done.Cursor, done.Read, done.Created, done.Updated, done.Unchanged, done.MalformedN, done.AdvisoryN, done.Cursor)
+			v := view{head: []string{"READ", "CREATED", "UPDATED", "UNCHANGED", "MALFORMED", "HELD", "CURSOR"}, wide: []string{"DELETED", "PASSED OVER", "OUTSIDE"}}
+			v.add(done.Cursor, done.Read, done.Created, done.Updated, done.Unchanged, done.MalformedN, done.AdvisoryN, done.Cursor, done.Deleted, done.PassedOver, done.OutsideN)
 			return v
 		})
 		if err != nil || done.MalformedN == 0 {
@@ -167,31 +175,4 @@ func (a *app) progress(p *progress) (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-gone }
-}
-
-func (a *app) advisoriesGet() *cobra.Command {
-	c := leaf("get ID", "Every record that has or names an identifier, such as a CVE", 1, 1, nil)
-	f := a.formatted(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		var records []schema.Advisory
-		if err := a.get(c, f, "/advisories/"+url.PathEscape(args[0]), nil, &records); err != nil {
-			return err
-		}
-		return f.print(records, func() view {
-			v := view{
-				head: []string{"SOURCE", "ID", "SEVERITY", "PACKAGES", "MODIFIED", "SUMMARY"},
-				wide: []string{"ALIASES", "UPSTREAM", "RELATED", "WITHDRAWN", "AFFECTED", "CURSOR"},
-			}
-			for _, r := range records {
-				var affected []string
-				for _, x := range r.Affected {
-					affected = append(affected, x.Ecosystem+"/"+x.Package+" "+strings.Join(x.Ranges, "; "))
-				}
-				v.add(r.Source+"/"+r.ID, r.Source, r.ID, rated(r.Severity), len(r.Affected), r.Modified, r.Summary,
-					r.Aliases, r.Upstream, r.Related, r.Withdrawn, strings.Join(affected, " | "), r.Cursor)
-			}
-			return v
-		})
-	}
-	return c
 }

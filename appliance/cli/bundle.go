@@ -17,53 +17,132 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
 func (a *app) bundle() *cobra.Command {
-	return a.group("bundle", "Signed bundles of advisories, for sites without a link", a.bundleExport(), a.bundleValidate(), a.bundleImport())
+	return a.group("bundle", "Signed bundles of advisories, for sites without a link and for partners", a.bundleExport(), a.bundleValidate(), a.bundleImport())
+}
+
+// exporting is what a bundle is to be exported as.
+type exporting struct {
+	from, file, key, layout string
+	most                    int
+	split                   size
 }
 
 func (a *app) bundleExport() *cobra.Command {
-	var from, file, key string
+	var x exporting
 	c := leaf("export -o FILE", "Write a signed bundle of the changes after a cursor", 0, 0, nil)
-	c.Flags().StringVarP(&from, "cursor", "c", "", "what the receiver holds already; absent: everything")
-	c.Flags().StringVarP(&file, "output", "o", "", "file to write, - for standard output")
-	c.Flags().StringVar(&key, "key", "", "name of the signing key, where the server holds several")
+	c.Flags().StringVarP(&x.from, "cursor", "c", "", "what the receiver holds already; absent: everything")
+	c.Flags().StringVarP(&x.file, "output", "o", "", "file to write, - for standard output; of several parts the first, as FILE.1-of-N")
+	c.Flags().StringVar(&x.key, "key", "", "name of the signing key, where the server holds several")
+	c.Flags().IntVar(&x.most, "max-items", 0, "end the bundle after so many changes; absent: as the server is configured")
+	c.Flags().Var(&x.split, "split", "make parts of at most so many bytes, as in 100MB; they are imported in any order")
+	c.Flags().StringVar(&x.layout, "layout", "", "inspectable: a folder with the entries of the bundle, for jq and sha256sum; absent: one file")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if file == "" {
+		switch {
+		case x.file == "":
 			return usagef("say where to: -o FILE, or -o - for standard output")
+		case x.layout != "" && x.layout != "inspectable":
+			return usagef("--layout: %q: want inspectable", x.layout)
+		case x.file == "-" && (x.layout != "" || x.split > 0):
+			return usagef("what is more than one file does not go to standard output: give -o FILE")
+		case x.layout != "" && x.split > 0:
+			return usagef("--layout and --split do not go together")
+		case x.most < 0:
+			return usagef("--max-items: want 1 or more")
 		}
 		server, err := a.client()
 		if err != nil {
 			return err
 		}
-		query := url.Values{}
-		for name, v := range map[string]string{"from": from, "key": key} {
-			if v != "" {
-				query.Set(name, v)
-			}
-		}
-		resp, err := server.send(c.Context(), http.MethodGet, "/federation/export", query, nil, "")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode == http.StatusNoContent {
-			a.say("Nothing changed since %s: no bundle was made.", orBeginning(from))
-			return nil
-		}
-		n, err := a.receive(resp.Body, file, 0o644)
-		if err != nil {
-			return err
-		}
-		a.say("Wrote %s (%d bytes), from %s through %s.", file, n, orBeginning(from), resp.Header.Get("X-Skerry-Cursor"))
-		return nil
+		return a.export(c.Context(), server, x)
 	}
 	return c
+}
+
+// export writes the bundle, or each part of it.
+func (a *app) export(ctx context.Context, server *client, x exporting) error {
+	query := url.Values{}
+	for name, v := range map[string]string{"from": x.from, "key": x.key} {
+		if v != "" {
+			query.Set(name, v)
+		}
+	}
+	if x.most > 0 {
+		query.Set("max_items", strconv.Itoa(x.most))
+	}
+	if x.split > 0 {
+		query.Set("split", strconv.FormatInt(int64(x.split), 10))
+	}
+	set, through, files := "", "", []string{}
+	var total int64
+	for part, of := 1, 1; part <= of; part++ {
+		if part > 1 {
+			query.Set("part", strconv.Itoa(part))
+		}
+		resp, err := server.send(ctx, http.MethodGet, "/federation/export", query, nil, "")
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode == http.StatusNoContent {
+			_ = resp.Body.Close()
+			a.say("Nothing changed since %s: no bundle was made.", orBeginning(x.from))
+			return nil
+		}
+		if n, err := strconv.Atoi(resp.Header.Get("X-Skerry-Parts")); err == nil {
+			of = n
+		}
+		if hash := resp.Header.Get("X-Skerry-Bundle"); part > 1 && hash != set {
+			_ = resp.Body.Close()
+			return fmt.Errorf("the advisories changed while the parts were written: %d of %d are of another state; export again", part-1, of)
+		} else if part == 1 {
+			set = hash
+		}
+		file := x.file
+		if x.split > 0 && of > 1 {
+			file = fmt.Sprintf("%s.%d-of-%d", x.file, part, of)
+		}
+		n, err := a.written(ctx, resp.Body, file, x.layout)
+		_ = resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		total += n
+		files = append(files, file)
+		through = resp.Header.Get("X-Skerry-Cursor")
+		if part == of && resp.Header.Get("X-Skerry-More") != "" {
+			a.say("There are more changes behind it: -c '%s' begins there.", through)
+		}
+	}
+	a.say("Wrote %s (%d bytes), from %s through %s.", strings.Join(files, ", "), total, orBeginning(x.from), through)
+	return nil
+}
+
+// written writes one file, or the folder of an inspectable bundle, and returns how many bytes came.
+func (a *app) written(ctx context.Context, r io.Reader, file, layout string) (int64, error) {
+	if layout == "" {
+		return a.receive(r, file, 0o644)
+	}
+	f, err := bundle.Spool(r, "", 1<<30)
+	if err != nil {
+		return 0, fmt.Errorf("receive the bundle: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	if err := bundle.Unpack(ctx, f, file); err != nil {
+		return 0, fmt.Errorf("write %s: %w", file, err)
+	}
+	return info.Size(), nil
 }
 
 func orBeginning(cursor string) string {
@@ -100,21 +179,18 @@ func (a *app) receive(r io.Reader, file string, mode os.FileMode) (int64, error)
 
 func (a *app) bundleValidate() *cobra.Command {
 	var keys []string
-	c := leaf("validate FILE", "Check a bundle without importing it", 1, 1, nil)
+	c := leaf("validate FILE", "Check a bundle, a part of one or its inspectable folder, without importing it", 1, 1, nil)
 	f := a.formatted(c)
 	c.Flags().StringArrayVar(&keys, "key", nil, "PEM file of a trusted public key (several: repeat it); absent: those that the server trusts")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {
 			return err
 		}
-		file, err := os.Open(args[0])
+		file, err := bundle.OpenAny(args[0])
 		if err != nil {
 			return usagef("%w", err)
 		}
 		defer func() { _ = file.Close() }()
-		if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-			return usagef("%s is not a file", args[0])
-		}
 		trusted, err := a.trusted(c.Context(), keys)
 		if err != nil {
 			return err
@@ -159,61 +235,20 @@ func (a *app) trusted(ctx context.Context, files []string) ([]model.SignerKey, e
 		return nil, fmt.Errorf("ask the server for its trusted keys (without a server: --key PUBLIC.pem): %w", err)
 	}
 	for _, k := range held {
-		keys = append(keys, model.SignerKey{ID: k.ID, Name: k.Name, Public: k.Public, Revoked: k.Revoked})
+		key := model.SignerKey{ID: k.ID, Name: k.Name, Public: k.Public, Revoked: k.Revoked, Purposes: k.Purposes}
+		if k.RetiresAt != nil {
+			key.RetiresAt = model.TimeOf(*k.RetiresAt)
+		}
+		keys = append(keys, key)
 	}
 	return keys, nil
 }
 
-func (a *app) bundleImport() *cobra.Command {
-	var dry, force bool
-	c := leaf("import FILE|-", "Take in a signed bundle", 1, 1, nil)
-	f := a.formatted(c)
-	c.Flags().BoolVar(&dry, "dry-run", false, "verify and count, change nothing")
-	c.Flags().BoolVar(&force, "force", false, "also where the bundle is not newer than what is held (audited); a gap is never imported")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := f.check(); err != nil {
-			return err
-		}
-		body := a.in
-		if args[0] != "-" {
-			file, err := os.Open(args[0])
-			if err != nil {
-				return usagef("%w", err)
-			}
-			defer func() { _ = file.Close() }()
-			if info, err := file.Stat(); err != nil || info.IsDir() {
-				return usagef("%s is not a file", args[0])
-			}
-			body = file
-		}
-		server, err := a.client()
-		if err != nil {
-			return err
-		}
-		query := url.Values{"dry_run": {strconv.FormatBool(dry)}, "force": {strconv.FormatBool(force)}}
-		// A reader without more methods: the transport would close a file that is ours to close.
-		resp, err := server.send(c.Context(), http.MethodPost, "/federation/import", query, io.MultiReader(body), "application/zstd")
-		if fault.KindOf(err) == fault.Conflict && strings.HasSuffix(err.Error(), "there is nothing to import") {
-			a.say("Nothing to do: %v.", err)
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		var done schema.ImportResult
-		if err := json.NewDecoder(resp.Body).Decode(&done); err != nil {
-			return fmt.Errorf("the answer of %s cannot be read: %w", server.shown, err)
-		}
-		if dry {
-			a.say("A dry run: nothing was changed.")
-		}
-		return f.print(done, func() view {
-			v := view{head: []string{"CREATED", "UPDATED", "SKIPPED", "DELETED", "CURSOR", "BUNDLE"}}
-			n := done.Counts
-			v.add(done.BundleHash, n.Created, n.Updated, n.Skipped, n.Deleted, done.ImportedCursor, done.BundleHash)
-			return v
-		})
+// decodeAnswer reads the answer to an upload.
+func decodeAnswer(server *client, resp *http.Response, to any) error {
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(to); err != nil {
+		return fmt.Errorf("the answer of %s cannot be read: %w", server.shown, err)
 	}
-	return c
+	return nil
 }

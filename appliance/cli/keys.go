@@ -1,20 +1,23 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
 func (a *app) keys() *cobra.Command {
-	list := leaf("list", "Keys that bundles may be signed with", 0, 0, nil)
+	list := leaf("list", "Keys that bundles and acceptances of risks may be signed with", 0, 0, nil)
 	f := a.formatted(list)
 	list.RunE = func(c *cobra.Command, _ []string) error {
 		var keys []schema.Key
@@ -23,23 +26,55 @@ func (a *app) keys() *cobra.Command {
 		}
 		return f.print(keys, func() view { return keyTable(keys...) })
 	}
-	return a.group("keys", "Keys that bundles are signed with", list, a.keysGenerate(), a.keysExport(), a.keysTrust())
+	return a.group("keys", "Keys that bundles are signed with", list, a.keysGenerate(), a.keysExport(), a.keysTrust("trust"), a.keysTrust("import"), a.keysRevoke(), a.keysRotate())
 }
 
 func keyTable(keys ...schema.Key) view {
-	v := view{head: []string{"NAME", "SIGNS HERE", "REVOKED", "ADDED", "ID"}}
+	v := view{head: []string{"NAME", "STATE", "PURPOSE", "SIGNS HERE", "RETIRES", "ADDED", "ID"}, wide: []string{"SUCCESSOR"}}
+	names := map[string]string{}
 	for _, k := range keys {
-		v.add(k.Name, k.Name, k.Private, k.Revoked, k.AddedAt, k.ID)
+		names[k.ID] = k.Name
+	}
+	for _, k := range keys {
+		next := k.Successor
+		if names[next] != "" {
+			next = names[next]
+		}
+		v.add(k.Name, k.Name, stateOfKey(k), k.Purposes, k.Private, k.RetiresAt, k.AddedAt, k.ID, next)
 	}
 	return v
 }
 
+// stateOfKey is the state of a key; a server of an earlier version only says whether it was revoked.
+func stateOfKey(k schema.Key) string {
+	switch {
+	case k.State != "":
+		return k.State
+	case k.Revoked:
+		return "revoked"
+	}
+	return "active"
+}
+
 func (a *app) keysGenerate() *cobra.Command {
-	c := leaf("generate NAME", "Make a signing key that stays on the server", 1, 1, nil)
+	var algorithm, name string
+	var purposes []string
+	c := leaf("generate NAME", "Make a signing key that stays on the server", 0, 1, nil)
 	f := a.formatted(c)
+	c.Flags().StringVar(&algorithm, "algorithm", "ES256", "the only one there is")
+	c.Flags().StringSliceVar(&purposes, "purpose", nil, "what it may sign: federation (bundles, the default), acceptance (acceptances of risks); both with a comma between them")
+	c.Flags().StringVar(&name, "name", "", "its name, in place of NAME")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case algorithm != "ES256":
+			return usagef("--algorithm: %q: want ES256, there is no other", algorithm)
+		case len(args) > 0 && name != "" || len(args) == 0 && name == "":
+			return usagef("say once what the key is to be called: keys generate NAME")
+		case len(args) > 0:
+			name = args[0]
+		}
 		var key schema.Key
-		if _, err := a.post(c, f, "/keys", nil, schema.KeyGenerate{Name: args[0]}, &key); err != nil {
+		if _, err := a.post(c, f, "/keys", nil, schema.KeyGenerate{Name: name, Purposes: purposes}, &key); err != nil {
 			return err
 		}
 		return f.print(key, func() view { return keyTable(key) })
@@ -81,9 +116,12 @@ func (a *app) keysExport() *cobra.Command {
 	return c
 }
 
-func (a *app) keysTrust() *cobra.Command {
-	c := leaf("trust NAME FILE", "Accept bundles that the key in a PEM file signed", 2, 2, nil)
+// keysTrust is one command under two names: what is imported is trusted.
+func (a *app) keysTrust(name string) *cobra.Command {
+	var purposes []string
+	c := leaf(name+" NAME FILE", "Accept what the key in a PEM file signed", 2, 2, nil)
 	f := a.formatted(c)
+	c.Flags().StringSliceVar(&purposes, "purpose", nil, "what it may sign: federation (bundles, the default), acceptance (acceptances of risks)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		raw, err := os.ReadFile(args[1])
 		if err != nil {
@@ -93,10 +131,64 @@ func (a *app) keysTrust() *cobra.Command {
 			return usagef("%s is no PEM file with a public key as 'skerry keys export' writes it: %w", args[1], err)
 		}
 		var key schema.Key
-		if _, err := a.post(c, f, "/keys/trust", nil, schema.KeyTrust{Name: args[0], Public: string(raw)}, &key); err != nil {
+		if _, err := a.post(c, f, "/keys/trust", nil, schema.KeyTrust{Name: args[0], Public: string(raw), Purposes: purposes}, &key); err != nil {
 			return err
 		}
 		return f.print(key, func() view { return keyTable(key) })
+	}
+	return c
+}
+
+func (a *app) keysRevoke() *cobra.Command {
+	var reason string
+	var yes bool
+	c := leaf("revoke NAME", "Let a key's signatures count for nothing, for good", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit record")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		if !yes {
+			ok, err := a.confirm(c.Context(), fmt.Sprintf("Revoke key %s for good, here and at every site below?", fault.Printable(args[0])))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return errors.New("nothing was done")
+			}
+		}
+		var key schema.Key
+		if _, err := a.post(c, f, "/keys/"+url.PathEscape(args[0])+"/revoke", nil, schema.KeyRevoke{Reason: reason}, &key); err != nil {
+			return err
+		}
+		return f.print(key, func() view { return keyTable(key) })
+	}
+	return c
+}
+
+func (a *app) keysRotate() *cobra.Command {
+	var body schema.KeyRotate
+	c := leaf("rotate NAME", "Make the successor of a key; the key itself retires after an overlap", 1, 1, nil)
+	f := a.formatted(c)
+	c.Flags().Var(span{&body.Overlap}, "overlap", "how long the old key still holds, as in 30d (the default)")
+	c.Flags().StringVar(&body.Successor, "successor", "", "the name of the new key; made of the old one's if absent")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var key schema.Key
+		server, err := a.post(c, f, "/keys/"+url.PathEscape(args[0])+"/rotate", nil, body, &key)
+		if err != nil {
+			return err
+		}
+		if f.kind != "table" && f.kind != "wide" {
+			return f.print(key, func() view { return keyTable(key) })
+		}
+		var keys []schema.Key // the old one as well, with its end
+		if err := server.call(c.Context(), http.MethodGet, "/keys", nil, nil, &keys); err != nil {
+			return err
+		}
+		keys = slices.DeleteFunc(keys, func(k schema.Key) bool { return k.ID != key.ID && k.Successor != key.ID })
+		return f.print(keys, func() view { return keyTable(keys...) })
 	}
 	return c
 }

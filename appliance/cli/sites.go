@@ -16,13 +16,25 @@ import (
 
 func (a *app) sites() *cobra.Command {
 	return a.group("sites", "The sites of the federation", a.sitesList(), a.sitesGet(), a.sitesTrend(), a.sitesEnroll(), a.sitesUpdate(), a.sitesToken(),
+		a.sitesAdd(), a.sitesPolicy(), a.sitesStatus(), a.sitesHistory(), a.sitesForget(),
 		a.suspend(sitesOf), a.resume(sitesOf), a.remove(sitesOf))
 }
 
 func (a *app) sitesList() *cobra.Command {
 	c := leaf("list", "All sites with their status; vulnerabilities are counted once for a site, however many hosts have them", 0, 0, nil)
 	f := a.formatted(c)
+	partners := false
+	c.Flags().BoolVar(&partners, "federation", false, "the origins of bundles and how far each was imported, in place of the sites below a controller; at a site this is what there is")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if !partners {
+			var err error
+			if partners, err = a.atSite(c, f); err != nil {
+				return err
+			}
+		}
+		if partners {
+			return a.listPartners(c, f)
+		}
 		var sites []schema.Site
 		if err := a.get(c, f, "/sites", nil, &sites); err != nil {
 			return err

@@ -82,6 +82,9 @@ func (c Config) check() error {
 	if err := c.Advisories.check(c.Role); err != nil {
 		return err
 	}
+	if err := c.Federation.check(); err != nil {
+		return err
+	}
 	switch {
 	case c.Web.CertFile != "" && c.Web.KeyFile == "":
 		return wrong("web.cert_file", "it is set without web.key_file: want both or neither")

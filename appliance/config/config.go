@@ -49,6 +49,8 @@ type Config struct {
 	Uplink Uplink `yaml:"uplink,omitempty"`
 	// Advisories is where advisories are fetched.
 	Advisories Advisories `yaml:"advisories,omitempty"`
+	// Federation is what goes for bundles of advisories, and who is told of changes.
+	Federation Federation `yaml:"federation,omitempty"`
 }
 
 // Log says what is logged, to standard error.

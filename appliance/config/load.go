@@ -50,7 +50,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	if err := src.decode(&c); err != nil {
 		return Config{}, err
 	}
-	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile, &c.Metrics.TokenFile}
+	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile, &c.Metrics.TokenFile, &c.Federation.Webhook.SecretFile}
 	for _, f := range files {
 		src.absolute(f)
 	}
@@ -73,6 +73,10 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.bandwidth("uplink.bandwidth", "SKERRY_UPLINK_BANDWIDTH", &c.Uplink.Bandwidth)
 	over.split("uplink.window", "SKERRY_UPLINK_WINDOW", ";", &c.Uplink.Window) // commas stand between days
 	over.detail(&c.Detail.Retention)
+	over.list("federation.allowed_sites", "SKERRY_FEDERATION_ALLOWED_SITES", &c.Federation.AllowedSites)
+	over.text("federation.webhook.url", "SKERRY_FEDERATION_WEBHOOK_URL", &c.Federation.Webhook.URL)
+	over.path("federation.webhook.secret_file", "SKERRY_FEDERATION_WEBHOOK_SECRET_FILE", &c.Federation.Webhook.SecretFile)
+	over.bytes("federation.max_bundle_size", "SKERRY_FEDERATION_MAX_BUNDLE_SIZE", &c.Federation.MaxBundleSize)
 	if over.err != nil {
 		return Config{}, over.err
 	}
@@ -386,6 +390,16 @@ func (o *overlay) duration(key, name string, to *Duration) {
 func (o *overlay) bandwidth(key, name string, to *Bandwidth) {
 	if v, ok := o.get(key, name); ok {
 		b, err := parseBandwidth(v)
+		if err != nil && o.err == nil {
+			o.err = fault.New(fault.Invalid, "", "environment variable %s: %w", name, err)
+		}
+		*to = b
+	}
+}
+
+func (o *overlay) bytes(key, name string, to *Bytes) {
+	if v, ok := o.get(key, name); ok {
+		b, err := parseBytes(v)
 		if err != nil && o.err == nil {
 			o.err = fault.New(fault.Invalid, "", "environment variable %s: %w", name, err)
 		}

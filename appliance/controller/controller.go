@@ -313,8 +313,15 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Role: model.RoleController, Asked: ledger.Asked, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
-		Cut: k.sites.End, Sources: k.pulls,
+		Cut: k.sites.End, Sources: k.pulls, Federation: serve.Federation(k.Federation),
 	})
+	hook, hooked, err := serve.Webhook(k.Config.Federation.Webhook, k.leads)
+	if err != nil {
+		return err
+	}
+	if hooked {
+		g.Go(func() error { return a.RunWebhook(ctx, hook) })
+	}
 	k.bundles.export = a.WriteBundle
 	k.pulls.Bind(a)
 	g.Go(func() error { return k.pulls.Run(ctx) })

@@ -324,7 +324,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
 		Store: s.rows, Directory: s.rows.Store, Check: s.check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
 		Ready: s.notReady, Clock: ticks{s.clock}, Now: s.clock.Now, Log: log,
-		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered,
+		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered, Federation: serve.Federation(s.Federation), Controller: s.id.Upper,
 	}
 	s.metrics.From(s.sources())
 	if s.damaged != nil {
@@ -408,6 +408,13 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	server := api.New(a)
 	s.pulls.Bind(server)
 	s.follow.takeWith(server)
+	hook, hooked, err := serve.Webhook(s.Config.Federation.Webhook, nil)
+	if err != nil {
+		return err
+	}
+	if hooked {
+		g.Go(func() error { return server.RunWebhook(ctx, hook) })
+	}
 	g.Go(func() error { return s.pulls.Run(ctx) })
 	g.Go(func() error { return s.follow.Run(ctx) })
 	g.Go(func() error {
