@@ -1,7 +1,10 @@
 package index
 
 import (
+	"bytes"
 	"cmp"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
@@ -71,24 +74,37 @@ func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) e
 	if !c.IsZero() {
 		lower = key.AdvisoriesFrom(c.Seq + 1)
 	}
-	return r.scanRange(lower, key.After(key.SpaceAdvisoryCursor.Prefix()), func(k, _ []byte) error {
-		at, id, err := key.ReadAdvisoryCursor(k)
-		if err != nil {
-			return err
-		}
-		change := model.AdvisoryChange{Key: id, Cursor: at}
-		a, ok, err := r.Advisory(id)
-		if err != nil {
-			return err
-		}
-		if ok {
-			change.Advisory = &a
-			if change.Canonical, _, err = r.CanonicalOf(id); err != nil {
+	of := key.SpaceAdvisoryCanonical.Prefix()
+	return r.iterate(of, key.After(of), func(canonicals *pebble.Iterator) error { // one for all: making one costs as much as a row
+		return r.scanRange(lower, key.After(key.SpaceAdvisoryCursor.Prefix()), func(k, _ []byte) error {
+			at, id, err := key.ReadAdvisoryCursor(k)
+			if err != nil {
 				return err
 			}
-		}
-		return fn(change)
+			change := model.AdvisoryChange{Key: id, Cursor: at}
+			a, ok, err := r.Advisory(id)
+			if err != nil {
+				return err
+			}
+			if ok {
+				change.Advisory = &a
+				if change.Canonical, err = canonicalAt(canonicals, id); err != nil {
+					return err
+				}
+			}
+			return fn(change)
+		})
 	})
+}
+
+// canonicalAt is CanonicalOf by an iterator over that index.
+func canonicalAt(it *pebble.Iterator, a model.AdvisoryKey) (string, error) {
+	prefix := key.CanonicalsOf(a)
+	if !it.SeekGE(prefix) || !bytes.HasPrefix(it.Key(), prefix) {
+		return "", it.Error()
+	}
+	_, id, err := key.ReadAdvisoryCanonical(it.Key())
+	return id, err
 }
 
 // Advisory returns one record of one source.
