@@ -230,7 +230,7 @@ func (w *world) end(p *local.Process) {
 // that concerns none, and a malformed one between them.
 func (w *world) advisoryFolder() string {
 	w.Helper()
-	dir := filepath.Join(w.Dir, "osv", "test-feed")
+	dir := filepath.Join(w.Dir, "osv", "local") // a source that may speak for every ecosystem
 	w.ok(os.MkdirAll(dir, 0o700))
 	affected := func(name, fixed string) any {
 		events := []any{map[string]string{"introduced": "0"}, map[string]string{"fixed": fixed}}
