@@ -49,6 +49,24 @@ export const packagesQuery = (host: string) =>
     ...onceAsked,
   })
 
+/** The findings of a host, with what is known of attacks and which risks are accepted. */
+export const findingsQuery = (host: string) =>
+  queryOptions({
+    queryKey: ['host-findings', host],
+    queryFn: ({ signal }) =>
+      whole(
+        (cursor) =>
+          body(
+            client.GET('/api/v1/hosts/{host}/exposure', {
+              params: { path: { host }, query: { limit, cursor } },
+              signal,
+            }),
+          ),
+        (a) => a.findings,
+      ),
+    ...onceAsked,
+  })
+
 export const certificatesQuery = (host: string) =>
   queryOptions({
     queryKey: ['host-certificates', host],

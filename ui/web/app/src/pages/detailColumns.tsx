@@ -1,10 +1,13 @@
 // The columns of what a host has, in the drawer and on its page.
 
-import type { Certificate, Finding, Package } from '../api/types'
+import type { Certificate, Finding, Package, Standing } from '../api/types'
 import { useNow } from '../clock'
 import { AsOf } from '../parts/AsOf'
 import { Light } from '../parts/Light'
+import { Exploited } from '../parts/Exploited'
 import { SeverityTag } from '../parts/Severity'
+import { Vulnerability } from '../parts/Vulnerability'
+import { likelihood, percent, priority, standing } from '../words/advisories'
 import { expiry } from '../words/detail'
 import { severityRank } from '../words/status'
 import { absolute, dayOf, instant } from '../words/time'
@@ -25,7 +28,7 @@ export const findingColumns: Column<Finding>[] = [
     value: (f) => f.vulnerability,
     show: (f) => (
       <>
-        <code>{f.vulnerability}</code>
+        <Vulnerability id={f.vulnerability} />
         {f.advisory !== f.vulnerability ? <small className={classes.under}>{f.advisory}</small> : null}
       </>
     ),
@@ -53,6 +56,57 @@ export const findingColumns: Column<Finding>[] = [
       ),
   },
 ]
+
+/** The same with what is known beside a finding. They are sorted by what to look at first. */
+export const standingColumns: Column<Standing>[] = [
+  {
+    id: 'severity',
+    title: 'Severity',
+    value: priority,
+    show: (f) => <SeverityTag severity={f.severity} />,
+    fallsFirst: true,
+  },
+  {
+    id: 'vulnerability',
+    title: 'Vulnerability',
+    value: (f) => `${f.vulnerability} ${f.advisory}`,
+    show: (f) => (
+      <>
+        <span className={classes.named}>
+          <Vulnerability id={f.vulnerability} />
+          {f.known_exploited ? <Exploited since={instant(f.known_since)} /> : null}
+        </span>
+        {f.advisory !== f.vulnerability ? <small className={classes.under}>{f.advisory}</small> : null}
+        {f.accepted || f.verdict === 'suppressed' ? <Closed finding={f} /> : null}
+      </>
+    ),
+  },
+  {
+    id: 'epss',
+    title: 'EPSS',
+    value: (f) => f.epss ?? 0,
+    show: (f) =>
+      f.epss === undefined ? (
+        <span className="muted">–</span>
+      ) : (
+        <span className="nowrap" title={likelihood(f.epss)}>
+          {percent(f.epss)}
+        </span>
+      ),
+    fallsFirst: true,
+  },
+  ...findingColumns.slice(2),
+]
+
+/** Why a finding does not count. */
+function Closed({ finding }: { finding: Standing }) {
+  const said = standing(finding)
+  return (
+    <small className={classes.under}>
+      <Light said={said} /> {said.reason}
+    </small>
+  )
+}
 
 export const packageColumns: Column<Package>[] = [
   { id: 'name', title: 'Package', value: (p) => p.name },

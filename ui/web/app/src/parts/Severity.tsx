@@ -1,8 +1,10 @@
 import type { Counts, TopEntry } from '../api/types'
 import { count, plural } from '../words/count'
 import { alertSeverity } from '../words/alerts'
-import { severityWord } from '../words/status'
+import { exploitedFirst, severityWord } from '../words/status'
+import { Exploited } from './Exploited'
 import classes from './Severity.module.css'
+import { Vulnerability } from './Vulnerability'
 
 const shown = ['critical', 'high', 'medium', 'low'] as const
 
@@ -38,17 +40,22 @@ export function SeverityTag({ severity }: { severity: string }) {
   )
 }
 
-/** The vulnerabilities that concern the most hosts. */
+/** The vulnerabilities that concern the most hosts, those before all that are known to be exploited. */
 export function TopList({ top, most }: { top: TopEntry[]; most: number }) {
   return (
     <ol className={classes.top}>
-      {top.slice(0, most).map((t) => (
-        <li key={t.vulnerability}>
-          <SeverityTag severity={t.severity} />
-          <code>{t.vulnerability}</code>
-          <span className="muted nowrap">{plural(t.hosts, 'host')}</span>
-        </li>
-      ))}
+      {exploitedFirst(top)
+        .slice(0, most)
+        .map((t) => (
+          <li key={t.vulnerability}>
+            <SeverityTag severity={t.severity} />
+            <span className={classes.id}>
+              <Vulnerability id={t.vulnerability} />
+              {t.known_exploited ? <Exploited /> : null}
+            </span>
+            <span className="muted nowrap">{plural(t.hosts, 'host')}</span>
+          </li>
+        ))}
     </ol>
   )
 }

@@ -13,7 +13,9 @@ import {
   isMergeHash,
   packagesByEcosystem,
   percent,
+  percentileWords,
   priority,
+  otherNames,
   saidWords,
   sourceState,
   standing,
@@ -56,6 +58,14 @@ test.each([
   [0.9996, 'over 99 %'],
   [1, '100 %'],
 ])('a probability of %f is %s', (p, said) => expect(percent(p)).toBe(said))
+
+test.each([
+  [0.12, 'higher than 12 % of all that are scored'],
+  [0.86, 'among the highest 14 % of all that are scored'],
+  [0.95, 'among the highest 5 % of all that are scored'],
+  [0.99984, 'among the highest 0.1 % of all that are scored'],
+  [1, 'among the highest 0.1 % of all that are scored'],
+])('a percentile of %f is %s', (p, said) => expect(percentileWords(p)).toBe(said))
 
 test('fields are said for people', () => {
   expect(fieldWords('known_exploited')).toBe('Known exploited')
@@ -184,4 +194,13 @@ test('only what contradicts is a difference', () => {
   expect(words('withdrawn', true, false, true)).toBe('Differs')
   expect(words('summary', false, false)).toBe('In its own words')
   expect(words('cvss', false, false)).toBe('Not to be compared')
+})
+
+test('the entry of a catalog is no name of a vulnerability', () => {
+  const members = [
+    { source: 'epss', id: 'EPSS-CVE-1', reason: 'fact' as const },
+    { source: 'golang', id: 'GO-1', reason: 'alias' as const },
+  ]
+  expect(otherNames({ aliases: ['EPSS-CVE-1', 'GHSA-1', 'GO-1'], members })).toEqual(['GHSA-1', 'GO-1'])
+  expect(otherNames({ aliases: null, members: null })).toEqual([])
 })

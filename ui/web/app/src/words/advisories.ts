@@ -71,6 +71,13 @@ export function likelihood(p: number): string {
   return `${percent(p)} likely to be attacked within 30 days (EPSS)`
 }
 
+/** Where a score stands among all that are given. */
+export function percentileWords(p: number): string {
+  if (p < 0.5) return `higher than ${percent(p)} of all that are scored`
+  const top = Math.max(1, Math.ceil((1 - p) * 1000 - 1e-6)) / 10
+  return `among the highest ${top < 10 ? top : Math.round(top)} % of all that are scored`
+}
+
 /** What is known of attacks, of whichever record says most of it. */
 export function attacks(c: Canonical): { known?: number; due?: number; ransomware: boolean; percentile?: number } {
   const of = (c.records ?? []).flatMap((r) => (r.exploit ? [r.exploit] : []))
@@ -80,6 +87,12 @@ export function attacks(c: Canonical): { known?: number; due?: number; ransomwar
     ransomware: of.some((x) => x.ransomware === true),
     percentile: of.map((x) => x.epss_percentile).find((n) => n !== undefined && n > 0),
   }
+}
+
+/** The other names of a vulnerability. What a catalog calls its own entry about it is none. */
+export function otherNames(c: Pick<Canonical, 'aliases' | 'members'>): string[] {
+  const entries = new Set((c.members ?? []).filter((m) => m.reason === 'fact').map((m) => m.id))
+  return (c.aliases ?? []).filter((a) => !entries.has(a))
 }
 
 const fieldNames: Record<string, string> = {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   clockDoubt,
+  exploitedFirst,
   hostStatus,
   lifecycle,
   linkWords,
@@ -139,4 +140,15 @@ test('the outbox in words', () => {
   ])
   expect(waiting({ pending: 1, pending_bytes: 1536 })).toBe('1 item (1.5 KiB) waits for the controller')
   expect(waiting({ pending: 0, pending_bytes: 64 })).toBe('nothing waits for the controller')
+})
+
+test('what is known to be exploited comes first, and nothing else moves', () => {
+  const of = [
+    { id: 'a' },
+    { id: 'b', known_exploited: true },
+    { id: 'c', known_exploited: false },
+    { id: 'd', known_exploited: true },
+  ]
+  expect(exploitedFirst(of).map((x) => x.id)).toEqual(['b', 'd', 'a', 'c'])
+  expect(of[0]!.id).toBe('a')
 })

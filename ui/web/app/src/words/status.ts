@@ -181,3 +181,8 @@ export function severityRank(s: string): number {
   const order: Record<string, number> = { critical: 6, high: 5, medium: 4, unknown: 3, low: 2, none: 1 }
   return order[s] ?? 3
 }
+
+/** The same in their order, but what is known to be exploited before all others. */
+export function exploitedFirst<T extends { known_exploited?: boolean }>(of: T[]): T[] {
+  return [...of].sort((a, b) => Number(b.known_exploited ?? false) - Number(a.known_exploited ?? false))
+}

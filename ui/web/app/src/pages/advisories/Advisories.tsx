@@ -4,6 +4,7 @@ import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { advisoriesQuery } from '../../api/advisories'
 import { nodeQuery, overviewQuery } from '../../api/queries'
+import type { CanonicalRow } from '../../api/types'
 import card from '../../parts/Card.module.css'
 import { More } from '../../parts/More'
 import { Notice } from '../../parts/Notice'
@@ -176,15 +177,15 @@ function Found({ search }: { search: AdvisorySearch }) {
   )
 }
 
-/** What else can be done where nothing was found: an identifier may be named by records though none is about it. */
-function Elsewhere({ q }: { q?: string }) {
-  if (!q || !isIdentifier(q)) return null
+/** The way to an identifier that nothing that was found has for its own: records may name it, and hosts may have it. */
+function Elsewhere({ q, found }: { q?: string; found: CanonicalRow[] }) {
+  if (!q || !isIdentifier(q) || found.some((c) => c.id.toLowerCase() === q.toLowerCase())) return null
   return (
-    <p>
-      No record here is about it. Others may name it:{' '}
+    <p className={classes.elsewhere}>
       <Link to="/advisories/$id" params={{ id: q }}>
-        look for {q}
-      </Link>
+        Open {q}
+      </Link>{' '}
+      <span className="muted">to see who names it and which hosts have it.</span>
     </p>
   )
 }

@@ -4,7 +4,7 @@ import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Copy } from '../../parts/Copy'
 import { Facts } from '../../parts/Facts'
-import { attacks, day, percent } from '../../words/advisories'
+import { attacks, day, otherNames, percent, percentileWords } from '../../words/advisories'
 import { dayOf } from '../../words/time'
 import classes from './Advisory.module.css'
 
@@ -27,16 +27,17 @@ export function InBrief({ of: c }: { of: Canonical }) {
       'EPSS',
       <>
         {percent(c.epss)} within 30 days
-        {percentile === undefined ? '' : `, more than ${percent(percentile)} of all that are scored`}
+        {percentile === undefined ? '' : `, ${percentileWords(percentile)}`}
       </>,
     ])
   }
   if (c.cwes && c.cwes.length > 0) rows.push(['Weaknesses', c.cwes.join(', ')])
-  if (c.aliases && c.aliases.length > 0) {
+  const names = otherNames(c)
+  if (names.length > 0) {
     rows.push([
       'Also known as',
       <ul className={classes.plain}>
-        {c.aliases.map((a) => (
+        {names.map((a) => (
           <li key={a}>
             <code>{a}</code>
           </li>

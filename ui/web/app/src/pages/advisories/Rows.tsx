@@ -1,5 +1,4 @@
 import type { CanonicalRow } from '../../api/types'
-import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Exploited } from '../../parts/Exploited'
 import { Light } from '../../parts/Light'
@@ -56,9 +55,6 @@ export function Rows({ rows, judged }: { rows: CanonicalRow[]; judged: boolean }
             </td>
             <td role="cell" className={classes.figure} data-title="Published">
               {day(c.published) ?? <span className="muted">–</span>}
-              <small className={card.under}>
-                changed here <AsOf at={c.changed} absent="at an unknown time" />
-              </small>
             </td>
             <td role="cell" className={classes.sources} title={(c.sources ?? []).join(', ')}>
               <Sources of={c.sources ?? []} />

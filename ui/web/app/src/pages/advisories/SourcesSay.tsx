@@ -6,7 +6,7 @@ import { fieldValue, fieldWords, saidWords } from '../../words/advisories'
 import { plural } from '../../words/count'
 import classes from './Advisory.module.css'
 
-const others = 4
+const most = 4
 
 /** Each field with whose word counts and by which rule, and everything that others say. */
 export function SourcesSay({ of }: { of: Explained }) {
@@ -30,7 +30,9 @@ export function SourcesSay({ of }: { of: Explained }) {
 }
 
 function Field({ of: f }: { of: Resolved }) {
-  const rest = (f.said ?? []).filter((s) => s.from !== f.from)
+  const others = (f.said ?? []).filter((s) => s.from !== f.from)
+  const same = others.filter((s) => s.agrees && s.value === f.value)
+  const rest = others.filter((s) => !same.includes(s))
   return (
     <div>
       <dt>
@@ -40,27 +42,35 @@ function Field({ of: f }: { of: Resolved }) {
       <dd>
         <p className={classes.value}>{fieldValue(f.name, f.value)}</p>
         <p className={card.note}>
-          says <code>{f.from}</code>
-          {rest.length > 0 ? <> · chosen by: {f.rule}</> : null}
+          said by <code>{f.from}</code>
+          {others.length > 0 ? <> · chosen by: {f.rule}</> : null}
         </p>
-        {rest.length > 0 ? (
-          <First of={rest} most={others}>
-            {(shown) => (
-              <ul className={classes.said} aria-label={`What others say: ${fieldWords(f.name)}`}>
-                {shown.map((s) => (
+        {others.length > 0 ? (
+          <ul className={classes.said} aria-label={`What others say: ${fieldWords(f.name)}`}>
+            <First of={rest} most={most} bare>
+              {(shown) =>
+                shown.map((s) => (
                   <li key={s.from}>
                     <Light said={saidWords(f, s)} />
                     <span>
-                      {s.value === f.value ? 'the same' : fieldValue(f.name, s.value)}
+                      {fieldValue(f.name, s.value)}
                       <small className={card.under}>
-                        says <code>{s.from}</code>
+                        said by <code>{s.from}</code>
                       </small>
                     </span>
                   </li>
-                ))}
-              </ul>
-            )}
-          </First>
+                ))
+              }
+            </First>
+            {same.length > 0 ? (
+              <li>
+                <Light said={saidWords(f, same[0]!)} />
+                <small className={card.under}>
+                  said as well by <code>{same.map((s) => s.from).join(', ')}</code>
+                </small>
+              </li>
+            ) : null}
+          </ul>
         ) : null}
       </dd>
     </div>

@@ -35,7 +35,7 @@ export function Why({ of }: { of: Explained }) {
                 <span>{sentence(m.why)}.</span>
                 <small className={card.under}>
                   {m.class}
-                  {m.fact ? ' · only facts' : ''}
+                  {m.fact && m.class !== 'facts' ? ' · only facts' : ''}
                 </small>
                 {m.withdrawn ? <Light said={{ tone: 'none', word: `Withdrawn on ${day(m.withdrawn)}` }} /> : null}
               </li>

@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
-import { certificatesQuery, packagesQuery } from '../../api/host'
-import { hostDetailQuery } from '../../api/queries'
+import { certificatesQuery, findingsQuery, packagesQuery } from '../../api/host'
 import type { Host } from '../../api/types'
-import { certificateColumns, findingColumns, packageColumns } from '../detailColumns'
+import card from '../../parts/Card.module.css'
+import { count, plural } from '../../words/count'
+import { certificateColumns, packageColumns, standingColumns } from '../detailColumns'
 import { DetailTable } from '../DetailTable'
 import { Asked } from './Asked'
 
@@ -42,23 +43,33 @@ export function HostCertificates({ host }: { host: Host }) {
   )
 }
 
-/** The vulnerabilities that concern a host, from its site. */
+/** The vulnerabilities that concern a host, from its site: what is known to be exploited first, what is accepted or closed last. */
 export function HostFindings({ host }: { host: Host }) {
-  const query = useQuery({ ...hostDetailQuery(host.id), refetchOnMount: true, gcTime: 60_000 })
+  const query = useQuery(findingsQuery(host.id))
   return (
     <Asked title="Findings" query={query}>
       {(a) => (
-        <DetailTable
-          label="Findings"
-          rows={a.findings ?? []}
-          columns={findingColumns}
-          first="severity"
-          empty={
-            a.host.as_of.exposure
-              ? 'No vulnerability was found in what is installed.'
-              : 'Not known: this host has not been matched with advisories yet.'
-          }
-        />
+        <>
+          {a.rows.length > a.open ? (
+            <p className={card.note}>
+              {plural(a.open, 'finding')} of {count(a.total)} {a.open === 1 ? 'counts' : 'count'}; the others are
+              accepted, or a statement (VEX) closes them.
+            </p>
+          ) : null}
+          <DetailTable
+            label="Findings"
+            rows={a.rows}
+            columns={standingColumns}
+            first="severity"
+            empty={
+              a.lacking
+                ? ''
+                : a.as_of
+                  ? 'No vulnerability was found in what is installed.'
+                  : 'Not known: this host has not been matched with advisories yet.'
+            }
+          />
+        </>
       )}
     </Asked>
   )
