@@ -31,7 +31,6 @@ import (
 	"github.com/skerryhq/skerry/storage/space"
 	"github.com/skerryhq/skerry/sync/agentd"
 	"github.com/skerryhq/skerry/sync/enroll"
-	"github.com/skerryhq/skerry/sync/exchange"
 	"github.com/skerryhq/skerry/sync/hub"
 	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/sync/uplink"
@@ -446,43 +445,6 @@ func settle(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// joinUpper builds the link to the controller.
-func (s *site) joinUpper() error {
-	addr, err := link.Address(s.id.URL)
-	if err != nil {
-		return err
-	}
-	if s.outbox.Epoch() < s.id.Epoch {
-		if err := s.outbox.SetEpoch(s.id.Epoch); err != nil {
-			return err
-		}
-	}
-	if s.line, err = openLine(s.Uplink); err != nil {
-		return err
-	}
-	// Beside the identity: the addresses belong to the controller that it is of.
-	s.ends = uplink.OpenEndpoints(filepath.Join(identityDir(s.Config), "endpoints.json"), addr)
-	s.up = uplink.New(uplink.Config{
-		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Upper: s.id.Upper,
-		Dial: func(ctx context.Context) (exchange.Session, error) {
-			return s.ends.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) { return s.dial(ctx, addr) })
-		},
-		Outbox: s.outbox,
-		Sink: &exchange.Received{
-			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
-			Propose: s.prop.Propose, Now: s.clock.Now, Accepted: s.follow.heard,
-		},
-		Changed: func(uplink.State) { s.follow.nudge() },
-		Answers: s.answers(),
-		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
-		Told:    s.clock.Learn,
-		Window:  s.line.window(), Urgent: urgent,
-		Now: s.clock.Now, Log: s.log,
-	})
-	s.line.monitor = uplink.NewMonitor(s.up)
-	return nil
 }
 
 func (s *site) notReady() []string {

@@ -1,10 +1,13 @@
 package site
 
 import (
+	"context"
 	"net"
+	"path/filepath"
 
 	"github.com/skerryhq/skerry/appliance/config"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/exchange"
 	"github.com/skerryhq/skerry/sync/health"
 	"github.com/skerryhq/skerry/sync/link"
 	"github.com/skerryhq/skerry/sync/uplink"
@@ -48,6 +51,43 @@ func (l *line) window() uplink.Window {
 
 // urgent says what goes up at any hour, beside events: the counts of alerts, those of the site itself among them.
 func urgent(k model.ItemKind) bool { return k == model.ItemAlerts }
+
+// joinUpper builds the link to the controller.
+func (s *site) joinUpper() error {
+	addr, err := link.Address(s.id.URL)
+	if err != nil {
+		return err
+	}
+	if s.outbox.Epoch() < s.id.Epoch {
+		if err := s.outbox.SetEpoch(s.id.Epoch); err != nil {
+			return err
+		}
+	}
+	if s.line, err = openLine(s.Uplink); err != nil {
+		return err
+	}
+	// Beside the identity: the addresses belong to the controller that it is of.
+	s.ends = uplink.OpenEndpoints(filepath.Join(identityDir(s.Config), "endpoints.json"), addr)
+	s.up = uplink.New(uplink.Config{
+		Self: s.id.Member, Name: s.id.Name, Software: "skerry " + s.opts.Version, Upper: s.id.Upper,
+		Dial: func(ctx context.Context) (exchange.Session, error) {
+			return s.ends.Dial(ctx, func(ctx context.Context, addr string) (exchange.Session, error) { return s.dial(ctx, addr) })
+		},
+		Outbox: s.outbox,
+		Sink: &exchange.Received{
+			Origin: s.id.Upper, Actor: "controller:" + s.id.Upper.String(), Watermark: s.rows.Watermark,
+			Propose: s.prop.Propose, Now: s.clock.Now, Accepted: s.follow.heard,
+		},
+		Changed: func(uplink.State) { s.follow.nudge() },
+		Answers: s.answers(),
+		Resync:  func(ctx context.Context) error { return s.prop.Propose(ctx, model.Resync{Stamp: s.stamp()}) },
+		Told:    s.clock.Learn,
+		Window:  s.line.window(), Urgent: urgent,
+		Now: s.clock.Now, Log: s.log,
+	})
+	s.line.monitor = uplink.NewMonitor(s.up)
+	return nil
+}
 
 // uplinkState is what is said of the link to the controller.
 func (s *site) uplinkState() *schema.Uplink {
