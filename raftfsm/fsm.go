@@ -31,6 +31,9 @@ const RequestsKept = 262_144
 // dropMost bounds the requests that one entry makes this forget, so that none takes long.
 const dropMost = 1024
 
+// applying is what the watch is told of applying one change, and of each part of one that takes long.
+const applying = "applying a change"
+
 // Watch is told when something that could hang begins and ends, always in that order, from one goroutine.
 type Watch interface {
 	Begin(what string)
@@ -76,6 +79,10 @@ func New(store *index.Store, env apply.Env, log *slog.Logger) *FSM {
 	}
 	f := &FSM{Watch: unwatched{}, store: store, env: env, log: log, failed: make(chan struct{})}
 	f.env.Lax = func() { f.lax.Add(1) }
+	f.env.Step = func() { // what goes on does not hang
+		f.Watch.End()
+		f.Watch.Begin(applying)
+	}
 	return f
 }
 

@@ -55,7 +55,7 @@ func (c *commit) apply(e entry.Entry) error {
 	env := c.f.env
 	env.Version = e.Version
 	for _, change := range e.Changes {
-		c.f.Watch.Begin("applying a change")
+		c.f.Watch.Begin(applying)
 		// There is no tier above a controller: what apply emits upward is nothing here.
 		_, err := apply.Change(c.tx, env, change)
 		c.f.Watch.End()

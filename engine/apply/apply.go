@@ -24,6 +24,8 @@ type Env struct {
 	// Lax, if set, is told of each item that an entry of an early version was more lenient with than this program's are:
 	// refused without a ration, or stored without a check. It must not change what is applied.
 	Lax func()
+	// Step, if set, is told now and then that a change which takes long goes on. It must not change what is applied.
+	Step func()
 }
 
 // Change applies c to tx and returns what goes up to the next tier (Seq unset; nil at a controller,
@@ -40,6 +42,7 @@ func Change(tx Tx, env Env, c model.Change) ([]model.Item, error) {
 type applier struct {
 	tx     Tx
 	env    Env
+	steps  int // see step
 	up     []model.Item
 	counts []*tally // of the sites whose aggregate rows this change touches, in the order it met them
 }
@@ -150,6 +153,16 @@ func (a *applier) since(version uint32) bool { return a.env.Version == 0 || a.en
 func (a *applier) lax() {
 	if a.env.Lax != nil {
 		a.env.Lax()
+	}
+}
+
+// stepEvery is how many pieces of a long change are done before Env.Step hears of it: some milliseconds.
+const stepEvery = 256
+
+// step counts a piece of a change that may take long.
+func (a *applier) step() {
+	if a.steps++; a.steps%stepEvery == 0 && a.env.Step != nil {
+		a.env.Step()
 	}
 }
 

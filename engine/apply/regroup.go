@@ -9,7 +9,7 @@ import (
 
 // around finds records by their identities, for merge.Regroup. What one search found is held until the next.
 type around struct {
-	tx      Tx
+	*applier
 	seen    map[string]bool // the identities that were asked for, in all searches
 	records map[model.AdvisoryKey]merge.Record
 	held    map[model.AdvisoryKey]model.Advisory // the first maxHeld of them
@@ -19,8 +19,8 @@ type around struct {
 // may give one alias.
 const maxHeld = 2048
 
-func newAround(tx Tx) *around {
-	return &around{tx, map[string]bool{}, map[model.AdvisoryKey]merge.Record{}, map[model.AdvisoryKey]model.Advisory{}}
+func newAround(a *applier) *around {
+	return &around{a, map[string]bool{}, map[model.AdvisoryKey]merge.Record{}, map[model.AdvisoryKey]model.Advisory{}}
 }
 
 func (n *around) forget() {
@@ -30,6 +30,7 @@ func (n *around) forget() {
 
 // Having implements merge.Names.
 func (n *around) Having(identity string, most int) ([]merge.Record, error) {
+	n.step()
 	n.seen[identity] = true
 	keys, err := n.tx.Identified(identity, most)
 	if err != nil {
@@ -80,7 +81,7 @@ func (s *shelving) regroup() error {
 		return nil
 	}
 	r := &regrouping{
-		shelving: s, names: newAround(s.tx),
+		shelving: s, names: newAround(s.applier),
 		written: map[string]bool{}, placed: map[model.AdvisoryKey]bool{}, leaving: map[string]bool{},
 	}
 	for _, k := range s.order {
@@ -169,6 +170,7 @@ func (r *regrouping) search(seeds []string) error {
 
 // leave keeps that a record may not belong any more to the canonical that it is in.
 func (r *regrouping) leave(k model.AdvisoryKey) error {
+	r.step()
 	id, ok, err := r.tx.CanonicalOf(k)
 	if f := merge.Fold(id); err == nil && ok && !r.leaving[f] {
 		r.leaving[f] = true

@@ -37,6 +37,7 @@ func checkKey(k model.AdvisoryKey) error {
 
 // put stores a record, with the next cursor of this server's log. One that is as it is stays as it is.
 func (s *shelving) put(adv model.Advisory) error {
+	s.step()
 	if err := checkKey(adv.AdvisoryKey); err != nil {
 		return err
 	}
@@ -75,6 +76,7 @@ func (s *shelving) put(adv model.Advisory) error {
 
 // remove removes a record; one that is not there is no error.
 func (s *shelving) remove(k model.AdvisoryKey) error {
+	s.step()
 	was, known, err := s.tx.Advisory(k)
 	if err != nil || !known {
 		return err

@@ -35,7 +35,10 @@ func (n *Node) Propose(ctx context.Context, changes ...model.Change) error {
 	if err := n.ready(ctx, op); err != nil {
 		return err
 	}
-	p := proposal{entry: b, first: true, again: runsAlone(changes)}
+	p := proposal{entry: b, first: true, again: runsAlone(changes), limit: n.limit}
+	if takesLong(changes) {
+		p.limit = max(n.limit, longLimit)
+	}
 	if !p.again {
 		p.id = model.RequestOf(ctx)
 	}
@@ -71,6 +74,19 @@ func runsAlone(changes []model.Change) bool {
 	return true
 }
 
+// longLimit is how long is waited for a run of advisory changes to be taken in, which is one change of tens of thousands of
+// rows: on a slow machine that is done for minutes.
+const longLimit = 5 * time.Minute
+
+func takesLong(changes []model.Change) bool {
+	for _, c := range changes {
+		if c.Tag() == model.TagCommit {
+			return true
+		}
+	}
+	return false
+}
+
 // proposal is an entry on its way into the log.
 type proposal struct {
 	entry []byte // without the request
@@ -80,6 +96,7 @@ type proposal struct {
 	first bool
 	// again says that carrying it out twice is as good as once.
 	again bool
+	limit time.Duration // for all attempts
 }
 
 // state is what is known of an attempt.
@@ -97,7 +114,7 @@ var errPatience = errors.New("it took too long")
 
 // patient tries until the outcome stands, or until ctx or the limit ends.
 func (n *Node) patient(ctx context.Context, op string, p *proposal) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, n.limit, errPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, errPatience)
 	defer cancel()
 	var pause pause
 	for {
