@@ -56,7 +56,7 @@ type ExposedAt struct {
 // Row returns what stands above every row.
 func (r *ExposedAt) Row() *FleetRow { return &r.FleetRow }
 
-// Place is where the row stands among those of all sites, bytes compared: what is sure before what is not, then by host name.
+// Place is where the row stands among those of all sites, bytes compared: what is sure before what is not, then by host name and package.
 func (r *ExposedAt) Place() string {
 	f := &r.Standing
 	rank := 0
@@ -68,12 +68,12 @@ func (r *ExposedAt) Place() string {
 	case f.Verdict == VerdictUnknown:
 		rank = 1
 	}
-	return fmt.Sprintf("%d%s\x00%s/%s", rank, placeName(r.Hostname), r.Host, shortHash(f.Vulnerability, f.Package, f.Version, f.Advisory.Source, f.Advisory.ID))
+	return fmt.Sprintf("%d%s\x00%s/%s/%s", rank, placeName(r.Hostname), r.Host, placeName(f.Package), shortHash(f.Vulnerability, f.Package, f.Version, f.Advisory.Source, f.Advisory.ID))
 }
 
-// placeName is a host name as it stands in a place, which is sent as text.
-func placeName(hostname string) string {
-	name := strings.ToLower(hostname)
+// placeName is a name as it stands in a place, which is sent as text.
+func placeName(name string) string {
+	name = strings.ToLower(name)
 	return strings.ToValidUTF8(name[:min(len(name), maxFleetWord)], "")
 }
 
@@ -98,9 +98,10 @@ type ExposureChange struct {
 // Row returns what stands above every row.
 func (r *ExposureChange) Row() *FleetRow { return &r.FleetRow }
 
-// Place is where the row stands among those of all sites, bytes compared: by host name.
+// Place is where the row stands among those of all sites, bytes compared: by host name, vulnerability and package.
 func (r *ExposureChange) Place() string {
-	return fmt.Sprintf("%s\x00%s/%s", placeName(r.Hostname), r.Host, shortHash(r.Finding.Vulnerability, r.Finding.Package, fmt.Sprint(r.Opened)))
+	f := &r.Finding
+	return fmt.Sprintf("%s\x00%s/%s/%s/%s", placeName(r.Hostname), r.Host, placeName(f.Vulnerability), placeName(f.Package), shortHash(f.Vulnerability, f.Package, fmt.Sprint(r.Opened)))
 }
 
 // AcceptanceType is the DSSE payload type of an Acceptance; the payload is the JSON of all of it but the envelope.
