@@ -4355,7 +4355,7 @@ export interface operations {
             query?: {
                 /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
                 consistency?: "stale";
-                /** @description words, each of which stands in an id, an alias or the summary */
+                /** @description words, each of which stands in an id, an alias or the summary, or is the name of a package */
                 q?: string;
                 /** @description unknown, none, low, medium, high, critical; several with commas between them */
                 severity?: string;
@@ -8032,4 +8032,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:24e573faaa1298512949b25309cbea1bdcc1596c67b543427888a567cb6b8d93
+// described by sha256:ae872617f1525523d798c0fc514a6ce9116b47d8c491ea12a711e23f4d184311

@@ -169,7 +169,8 @@ function Found({ search }: { search: AdvisorySearch }) {
               ? 'Nothing was found.'
               : `${count(total)} ${total === 1 ? 'vulnerability' : 'vulnerabilities'}${rows.length < total ? `, of which ${count(rows.length)} are here` : ''} · by id`}
           </p>
-          {total > 0 ? <Rows rows={rows} judged={search.q?.startsWith('pkg:') === true} /> : <Elsewhere q={search.q} />}
+          <Elsewhere q={search.q} found={rows} />
+          {total > 0 ? <Rows rows={rows} judged={search.q?.startsWith('pkg:') === true} /> : null}
           <More query={query} />
         </section>
       )}
