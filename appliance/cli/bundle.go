@@ -52,6 +52,8 @@ func (a *app) bundleExport() *cobra.Command {
 			return usagef("what is more than one file does not go to standard output: give -o FILE")
 		case x.layout != "" && x.split > 0:
 			return usagef("--layout and --split do not go together")
+		case x.split > 0 && x.split < bundle.MinSplit:
+			return usagef("--split: parts have at least 64KiB")
 		case x.most < 0:
 			return usagef("--max-items: want 1 or more")
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 type searchAdvisoriesInput struct {
-	Q            string `query:"q" maxLength:"256" doc:"words, each of which stands in an id, an alias or the summary"`
+	Q            string `query:"q" maxLength:"256" doc:"words, each of which stands in an id, an alias or the summary, or is the name of a package"`
 	Severity     string `query:"severity" maxLength:"64" doc:"unknown, none, low, medium, high, critical; several with commas between them"`
 	Source       string `query:"source" maxLength:"64" doc:"with a record of this source"`
 	Package      string `query:"package" maxLength:"512" doc:"naming this package, by its name as advisories have it or by a package URL"`
@@ -102,11 +102,21 @@ func (w *wanted) meets(x *catalogued) bool {
 		return false
 	}
 	for _, word := range w.words {
-		if !strings.Contains(x.text, word) {
+		if !strings.Contains(x.text, word) && !x.about(word) {
 			return false
 		}
 	}
 	return true
+}
+
+// about reports whether one of its packages has that name.
+func (x *catalogued) about(name string) bool {
+	for _, key := range x.packages {
+		if at := len(key) - len(name); at > 0 && key[at-1] == 0 && strings.EqualFold(key[at:], name) {
+			return true
+		}
+	}
+	return false
 }
 
 // searchAdvisories answers with a page of canonicals, by id.

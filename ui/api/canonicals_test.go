@@ -141,6 +141,7 @@ func TestSearchAdvisories(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"":                                   "CVE-2026-1111 CVE-2026-3333 CVE-2026-4444 DSA-5000-1",
+		"q=openssl+dsa":                      "DSA-5000-1",
 		"q=EXPRESS":                          "CVE-2026-1111",
 		"q=ghsa-aaaa+flaw":                   "CVE-2026-1111",
 		"q=nothing":                          "",

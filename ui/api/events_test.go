@@ -1,0 +1,222 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// heard is one event of a stream.
+type heard struct {
+	id, name string
+	row      schema.CanonicalImported
+	reset    schema.EventsReset
+}
+
+// follow reads the stream over the local socket's way in: no login, the handler itself.
+func (r *rowRig) follow(query, last string) (<-chan heard, context.CancelFunc) {
+	r.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.server.ServeHTTP(w, q.WithContext(context.WithValue(q.Context(), actorKey{}, actor{name: "local:0", local: true})))
+	}))
+	r.Cleanup(server.Close)
+	ctx, stop := context.WithCancel(r.Context())
+	req, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/v1/federation/events?"+query, nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if resp.StatusCode != 200 {
+		r.Fatalf("status %d", resp.StatusCode)
+	}
+	events := make(chan heard, 1000)
+	go func() {
+		defer close(events)
+		defer resp.Body.Close()
+		var h heard
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			key, value, _ := strings.Cut(lines.Text(), ": ")
+			switch key {
+			case "id":
+				h = heard{id: value}
+			case "event":
+				h.name = value
+			case "data":
+				to := any(&h.row)
+				if h.name == "reset" {
+					to = &h.reset
+				}
+				if err := json.Unmarshal([]byte(value), to); err != nil {
+					return
+				}
+				events <- h
+			}
+		}
+	}()
+	r.Cleanup(stop)
+	return events, stop
+}
+
+func next(t *testing.T, events <-chan heard) heard {
+	t.Helper()
+	select {
+	case h, ok := <-events:
+		if !ok {
+			t.Fatal("the stream ended")
+		}
+		return h
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing is told")
+	}
+	return heard{}
+}
+
+// TestTheStreamOfImports: from now on, from the beginning, and from where it was left.
+func TestTheStreamOfImports(t *testing.T) {
+	east, full := exporting(t, 50, "us-east", advisory("ghsa", "GHSA-1111-1111-1111", []string{"CVE-2026-1001"}, "npm", "@x/a", "1"), advisory("debian-dsa", "DSA-1-1", nil, "Debian:12", "b", "1"))
+	r := newHQ(t)
+	r.trusts(east.rig, "federation")
+	live, _ := r.follow("", "")
+	done := read[schema.ImportResult](r.rig, r.imports(full, ""), 200)
+	first := next(t, live)
+	want := schema.CanonicalImported{
+		Seq: 1, CanonicalID: "CVE-2026-1001", CVE: "CVE-2026-1001", AffectsKey: "pkg:npm/%40x/a", MergeHash: merge.Hash("CVE-2026-1001"), Action: "Created",
+		BundleHash: done.BundleHash, SiteID: east.self.String(), ImportedAt: noon,
+	}
+	if first.name != "canonical-imported" || first.id != "1" || first.row != want {
+		t.Errorf("%+v, want %+v", first, want)
+	}
+	if second := next(t, live); second.row.CanonicalID != "DSA-1-1" || second.row.CVE != "" || second.row.AffectsKey != "pkg:deb/debian/b" || second.id != "2" {
+		t.Errorf("%+v", second)
+	}
+	r.puts(nil, model.AdvisoryKey{Source: "debian-dsa", ID: "DSA-1-1"})
+	if third := next(t, live); third.row.Action != "Deleted" || third.row.BundleHash != "" || third.row.SiteID != "" {
+		t.Errorf("%+v", third)
+	}
+	again, _ := r.follow("after=0", "")
+	for n, action := range []string{"Created", "Created", "Deleted"} {
+		if h := next(t, again); h.row.Action != action || h.row.Seq != uint64(n+1) {
+			t.Errorf("event %d: %+v", n+1, h)
+		}
+	}
+	resumed, _ := r.follow("after=0", "2") // what the browser heard last goes before the address
+	if h := next(t, resumed); h.id != "3" {
+		t.Errorf("%+v", h)
+	}
+	ahead, _ := r.follow("after=99", "")
+	if h := next(t, ahead); h.name != "reset" || h.reset.Newest != 3 || h.reset.Oldest != 1 || h.id != "3" {
+		t.Errorf("%+v", h)
+	}
+	r.refused(r.do("GET", "/api/v1/federation/events?after=soon", nil), 400, fault.Invalid, "soon")
+}
+
+// TestTheWebhook: everything is told in order and at least once, over failures and a restart.
+func TestTheWebhook(t *testing.T) {
+	var mu sync.Mutex
+	var got []uint64
+	fail := 2
+	news := make(chan struct{}, 100)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		mac := hmac.New(sha256.New, []byte("a secret of both"))
+		mac.Write(body)
+		var call schema.WebhookCall
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil || json.Unmarshal(body, &call) != nil || q.Header.Get(SignatureHeader) != "sha256="+hex.EncodeToString(mac.Sum(nil)) || len(call.Events) > 2:
+			t.Errorf("%v, %s, %q", err, body, q.Header.Get(SignatureHeader))
+		case fail > 0:
+			fail--
+			w.WriteHeader(http.StatusBadGateway)
+		default:
+			for _, e := range call.Events {
+				got = append(got, e.Seq)
+			}
+		}
+		news <- struct{}{}
+	}))
+	defer hook.Close()
+	r := newHQ(t)
+	r.ingest(packed(t, records(1, "8.0"))) // from before: nobody is told
+	leads := true
+	w := Webhook{
+		URL: hook.URL, Secret: []byte("a secret of both"), Batch: 2, Least: time.Millisecond, Most: 5 * time.Millisecond, Idle: 5 * time.Millisecond,
+		Leads: func() bool { mu.Lock(); defer mu.Unlock(); return leads },
+	}
+	run := func() (end func()) {
+		ctx, stop := context.WithCancel(r.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.server.RunWebhook(ctx, w) }()
+		return func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	}
+	until := func(want ...uint64) {
+		t.Helper()
+		late := time.After(20 * time.Second)
+		for {
+			mu.Lock()
+			var now []uint64 // without those that came again: whose answer was cut off by the stop
+			for _, seq := range got {
+				if !slices.Contains(now, seq) {
+					now = append(now, seq)
+				}
+			}
+			same := slices.Equal(now, want)
+			mu.Unlock()
+			if same {
+				return
+			}
+			select {
+			case <-news:
+			case <-late:
+				t.Fatalf("told %v, want %v", now, want)
+			}
+		}
+	}
+	if _, err := r.server.toldSoFar(r.server.c.Data+"/federation/webhook.json", hook.URL); err != nil { // where it begins
+		t.Fatal(err)
+	}
+	end := run()
+	r.ingest(packed(t, records(4, "8.0")))
+	until(2, 3, 4)
+	end()
+	r.ingest(packed(t, records(5, "8.0"))) // while it does not run
+	end = run()
+	until(2, 3, 4, 5)
+	mu.Lock()
+	leads = false
+	mu.Unlock()
+	r.ingest(packed(t, records(6, "8.0")))
+	mu.Lock()
+	leads = true
+	mu.Unlock()
+	until(2, 3, 4, 5, 6)
+	end()
+}
