@@ -333,7 +333,7 @@ func (t *taking) tell(ctx context.Context, v View) error {
 		t.result.LeftOut = nil
 	}
 	if t.how.DryRun && t.s.c.Role == model.RoleSite {
-		t.result.Findings, err = t.s.previewFindings(ctx, v, t.run)
+		t.result.Findings, err = t.s.previewFindings(ctx, v)
 	}
 	return err
 }
@@ -383,9 +383,4 @@ func conflictRows(all []model.Difference) []schema.Conflict {
 		})
 	}
 	return rows
-}
-
-// previewFindings says what an import would change about the findings of this site.
-func (s *Server) previewFindings(context.Context, View, *run) (*schema.FindingsPreview, error) {
-	return nil, nil
 }
