@@ -126,6 +126,13 @@ func BenchmarkRunOfAllRecords(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		for name, read := range map[string]func(model.Cursor, func(model.AdvisoryChange) error) error{"decoded": v.AdvisoriesAfter, "as stored": v.ChangesAfter} {
+			used, began, n := processor(), time.Now(), 0
+			if err := read(model.Cursor{}, func(model.AdvisoryChange) error { n++; return nil }); err != nil {
+				b.Fatal(err)
+			}
+			b.Logf("%d changes read %s in %v (%v of processors)", n, name, time.Since(began), processor()-used)
+		}
 		_ = v.Close()
 		b.Logf("%+v\n%+v", r, d)
 		if err := s.Close(); err != nil {

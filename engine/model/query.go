@@ -4,10 +4,15 @@ package model
 type AdvisoryChange struct {
 	Key      AdvisoryKey
 	Cursor   Cursor
-	Advisory *Advisory // nil: removed
+	Advisory *Advisory // nil: removed, or Raw has it
+	// Raw is the record as Encode wrote it, valid until whoever is called with it returns; nil: Advisory has it, or it was removed.
+	Raw []byte
 	// Canonical is the id of the canonical that the record belongs to; empty for one that was removed.
 	Canonical string
 }
+
+// Removed reports whether the record was removed.
+func (c *AdvisoryChange) Removed() bool { return c.Advisory == nil && c.Raw == nil }
 
 // ImportRecord is one bundle that was taken in.
 type ImportRecord struct {

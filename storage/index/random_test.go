@@ -280,6 +280,18 @@ func compareAdvisories(t *testing.T, r *Reader, same func(string, any, any)) {
 		for i := range got {
 			same("change", got[i], want[from+i])
 		}
+		n := 0
+		ok(t, r.ChangesAfter(after, func(c model.AdvisoryChange) error {
+			if c.Raw != nil {
+				c.Advisory = new(model.Advisory)
+				ok(t, model.Decode(c.Raw, c.Advisory))
+				c.Raw = nil
+			}
+			same("stored change", c, want[from+n])
+			n++
+			return nil
+		}))
+		same("stored changes", n, len(got))
 	}
 }
 

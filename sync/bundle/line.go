@@ -82,6 +82,10 @@ func checkShape(b []byte, lim Limits) error {
 
 // encodeLine returns the index of the part that c belongs to, and its line without the end.
 func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
+	if c.Raw != nil {
+		b, err := lineOf(c)
+		return 0, b, err
+	}
 	if c.Advisory == nil {
 		b, err := model.Encode(deletion{AdvisoryKey: c.Key, Cursor: c.Cursor})
 		return 1, b, err
@@ -91,6 +95,29 @@ func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
 	r.AdvisoryKey, r.Cursor, r.Origin = c.Key, c.Cursor, model.NodeID{}
 	b, err := model.Encode(r)
 	return 0, b, err
+}
+
+// lineOf makes the line of a record that is encoded already: the same bytes as if it were decoded and encoded again. The
+// last members of a record are its cursor, which is that of the change, and whose bundle brought it, which stays here.
+func lineOf(c model.AdvisoryChange) ([]byte, error) {
+	const member, idText = `,"origin":"`, 36 // an id as text
+	b := c.Raw
+	if i := len(b) - len(member) - idText - len(`"}`); i > 0 && string(b[i:i+len(member)]) == member {
+		b = b[:i]
+	} else if len(b) > 0 && b[len(b)-1] == '}' {
+		b = b[:len(b)-1]
+	} else {
+		return nil, fault.New(fault.Corrupt, "", "%s is no object", c.Key)
+	}
+	line := append(make([]byte, 0, len(b)+len(c.Canonical)+16), b...)
+	if c.Canonical != "" {
+		name, err := model.Encode(c.Canonical)
+		if err != nil {
+			return nil, err
+		}
+		line = append(append(line, `,"canonical":`...), name...)
+	}
+	return append(line, '}'), nil
 }
 
 // decodeLine turns line n of a part into a change and judges it: key, and cursor in (from, to].

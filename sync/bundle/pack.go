@@ -93,7 +93,7 @@ func (p *packer) add(part int, line []byte, c model.AdvisoryChange) error {
 	if len(line) > p.longest.n {
 		p.longest = longest{len(line), c.Key}
 	}
-	if c.Advisory != nil {
+	if !c.Removed() {
 		p.all.add(c.Canonical)
 		p.here.add(c.Canonical)
 	}

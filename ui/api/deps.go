@@ -65,8 +65,8 @@ type ShelfView interface {
 	Shelf() (apply.Shelf, error)
 	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
 	AdvisoriesNaming(identifier string) ([]model.Advisory, error)
-	// AdvisoriesAfter calls fn with every change after c, in cursor order.
-	AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
+	// ChangesAfter calls fn with every change after c, in cursor order; the records may be as they are stored.
+	ChangesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
 	Exposure(site model.SiteID) (model.Exposure, bool, error)
 	Signers() ([]model.SignerKey, error)
 	Imports(limit int) ([]model.ImportRecord, error) // newest first

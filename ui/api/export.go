@@ -173,7 +173,7 @@ func (s *Server) prepare(ctx context.Context, c bundle.WriteConfig) (*bundle.Pre
 	}
 	c.Origin, c.OriginName, c.To, c.Spool = self.Self, self.Name, shelf.Cursor, dir
 	c.ExpiresAt = bundle.Expiry(c.To, s.now())
-	c.Changes = func(fn func(model.AdvisoryChange) error) error { return v.AdvisoriesAfter(c.From, fn) }
+	c.Changes = func(fn func(model.AdvisoryChange) error) error { return v.ChangesAfter(c.From, fn) }
 	return bundle.Prepare(ctx, c)
 }
 

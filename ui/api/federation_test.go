@@ -219,7 +219,10 @@ func TestBundleFromAControllerToASite(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 	for _, e := range look(hq, func(v View) (all []model.Advisory, _ error) {
-		err := v.AdvisoriesAfter(model.Cursor{}, func(c model.AdvisoryChange) error { all = append(all, *c.Advisory); return nil })
+		err := v.ChangesAfter(model.Cursor{}, func(c model.AdvisoryChange) error {
+			all = append(all, model.Advisory{})
+			return model.Decode(c.Raw, &all[len(all)-1])
+		})
 		return all, err
 	}) {
 		here, ok := look2(site, func(v View) (model.Advisory, bool, error) { return v.Advisory(e.AdvisoryKey) })

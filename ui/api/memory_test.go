@@ -268,7 +268,7 @@ func (r rows) AdvisoriesNaming(id string) ([]model.Advisory, error) {
 	return all, nil
 }
 
-func (r rows) AdvisoriesAfter(model.Cursor, func(model.AdvisoryChange) error) error { return nil }
+func (r rows) ChangesAfter(model.Cursor, func(model.AdvisoryChange) error) error { return nil }
 
 func (r rows) Exposure(id model.SiteID) (model.Exposure, bool, error) {
 	return found(r.m.exposures, id)
