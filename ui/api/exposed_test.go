@@ -153,3 +153,45 @@ func TestRisksAreAccepted(t *testing.T) {
 		t.Errorf("a search that cannot be read: %d %s", w.Code, w.Body)
 	}
 }
+
+// A dry run at a site says what would open and close on which host, as long as what is listed of it has an end.
+func TestAPreviewOfFindings(t *testing.T) {
+	r := newRowRig(t, model.RoleSite, model.NodeID(berlin), "berlin")
+	st := model.Stamp{Actor: "system", At: model.TimeOf(noon)}
+	l := model.Lookup{Ecosystem: "Debian:12", Name: "curl", Source: "curl", Version: "1"}
+	packages := []string{}
+	for i := range 30 {
+		packages = append(packages, fmt.Sprintf("curl-%02d", i))
+	}
+	m := model.Match{Digest: "d", PartN: 1, Parts: []model.MatchPart{{Lookup: l.ID(), Packages: packages}}}
+	agent := model.Member{ID: model.NodeID{0: 1, 6: 0x70, 8: 0x80, 15: 9}, Kind: model.MemberHost, Name: "web-1", TokenHash: "t", TokenExpires: st.At + 1e6}
+	facts, err := model.Encode(model.Facts{Hostname: "web-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := model.Encode(model.InventoryRef{Digest: "d", PackageN: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := agent.ID.String()
+	err = r.rows.Propose(t.Context(), model.Invite{Stamp: st, Member: agent}, model.Enroll{Stamp: st, Member: agent.ID, TokenHash: "t", Pin: "p"},
+		model.Received{Stamp: st, Origin: agent.ID, Epoch: 1, Items: []model.Item{
+			{Seq: 1, Kind: model.ItemFacts, Key: key, AsOf: st.At, Payload: facts}, {Seq: 2, Kind: model.ItemPackages, Key: key, AsOf: st.At, Payload: ref},
+		}},
+		model.Matched{Stamp: st, Judged: []model.Judged{{ID: l.ID(), Lookup: l}}, Matches: []model.Match{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "debian", ID: "D-1"}, Affected: []model.Affected{
+		{Ecosystem: "Debian:12", Name: "curl", Ranges: []model.Range{{Type: "ECOSYSTEM", Events: []model.Event{{Introduced: "0"}, {Fixed: "2"}}}}},
+	}}
+	var got *schema.FindingsPreview
+	err = r.rows.Try([]model.Change{model.Advisories{Stamp: st, Put: []model.Advisory{a}}, model.Generation{Stamp: st}}, func(v View) (err error) {
+		got, err = r.server.previewFindings(t.Context(), v)
+		return err
+	})
+	if err != nil || got == nil || got.Appear != 30 || got.Disappear != 0 || got.HostN != 1 || len(got.Hosts) != 1 || got.Hosts[0].AppearN != 30 ||
+		len(got.Hosts[0].Appear) != previewNames || got.Hosts[0].Appear[0] != "D-1 curl-00 1" || got.Hosts[0].Hostname != "web-1" || got.Inventories != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
