@@ -83,6 +83,8 @@ type Config struct {
 	// Spool keeps what came of an item in parts, under Origin; nil: for as long as this exchange runs.
 	Spool  *Spool
 	Origin model.NodeID // the other side
+	// Budget bounds the memory of what arrives, over all exchanges that share it; nil: this one alone has its own bounds.
+	Budget *Budget
 	// Heard is called for every frame that arrives; it must be quick. May be nil.
 	Heard func()
 	Log   *slog.Logger
@@ -136,6 +138,13 @@ func Run(ctx context.Context, s Stream, c *Config) error {
 	alarm.Stop()
 	e.crew.wait()
 	e.stopWaking()
+	for {
+		d, ok := e.inbox.take()
+		if !ok {
+			break
+		}
+		e.Budget.give(d.room)
+	}
 	err = e.crew.err
 	switch {
 	case ctx.Err() != nil:
@@ -190,7 +199,7 @@ type engine struct {
 	line  *line
 	after model.Seq     // the place that sending has reached; of whoever sends
 	slots chan struct{} // one for each run on the way
-	inbox desk[wire.Items]
+	inbox desk[delivery]
 	acked desk[model.Position] // the newest acknowledgement that the source has not seen
 	pongs desk[struct{}]       // a Pong is due
 
@@ -206,6 +215,12 @@ type engine struct {
 	gait   gait       // how large the runs are
 }
 
+// delivery is a run that waits to be accepted, and how much of the budget it has.
+type delivery struct {
+	wire.Items
+	room int
+}
+
 // flight is a run on the way.
 type flight struct {
 	through model.Seq
@@ -216,18 +231,32 @@ type flight struct {
 // read takes frames off the stream. It never writes and never waits for anything but bytes, so that
 // two sides that both write cannot block each other.
 func (e *engine) read() error {
+	room := 0 // of the budget, for the frame at hand
+	defer func() { e.Budget.give(room) }()
+	ask := func(n int) error {
+		if n < budgetFrom {
+			return nil
+		}
+		err := e.Budget.take(e.crew.ctx, n)
+		if err == nil {
+			room = n
+		}
+		return err
+	}
 	for {
-		t, body, err := wire.ReadFrame(e.line, wire.MaxFrame)
+		t, body, err := wire.ReadFrameIn(e.line, wire.MaxFrame, ask)
 		if errors.Is(err, io.EOF) {
 			return fault.New(fault.Unreachable, "", "the other side closed the link")
 		}
 		if err != nil {
 			return err
 		}
+		room = e.Budget.settle(room, len(body))
 		e.Heard()
 		switch t {
 		case wire.TypeItems:
-			err = e.arrived(body)
+			err = e.arrived(body, room)
+			room = 0 // it is with the run from here on
 		case wire.TypePart:
 			err = e.joined(body)
 		case wire.TypeAck:
@@ -245,23 +274,26 @@ func (e *engine) read() error {
 		if err != nil {
 			return err
 		}
+		e.Budget.give(room)
+		room = 0
 	}
 }
 
-func (e *engine) arrived(body []byte) error {
+func (e *engine) arrived(body []byte, room int) error {
 	r, err := wire.Decode[wire.Items](body)
+	if err == nil && r.Epoch != e.PeerEpoch {
+		err = fault.New(fault.Corrupt, "", "items of epoch %d came on a link of epoch %d", r.Epoch, e.PeerEpoch)
+	}
 	if err != nil {
+		e.Budget.give(room)
 		return err
 	}
-	if r.Epoch != e.PeerEpoch {
-		return fault.New(fault.Corrupt, "", "items of epoch %d came on a link of epoch %d", r.Epoch, e.PeerEpoch)
-	}
-	return e.due(r)
+	return e.due(r, room)
 }
 
-// due leaves a run to be accepted.
-func (e *engine) due(r wire.Items) error {
-	n, idle := e.inbox.put(r, wire.Window+1)
+// due leaves a run to be accepted. Whatever it returns, the run has the room from then on.
+func (e *engine) due(r wire.Items, room int) error {
+	n, idle := e.inbox.put(delivery{r, room}, wire.Window+1)
 	if n > wire.Window {
 		return fault.New(fault.TooLarge, "", "more than %d runs of items came without an acknowledgement", wire.Window)
 	}
@@ -279,12 +311,16 @@ func (e *engine) accept(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		if n := len(r.Items); n > 0 {
-			held, err := e.Sink.Accept(ctx, r.Epoch, r.Items)
+		if len(r.Items.Items) == 0 {
+			e.Budget.give(r.room)
+		}
+		if n := len(r.Items.Items); n > 0 {
+			held, err := e.Sink.Accept(ctx, r.Epoch, r.Items.Items)
+			e.Budget.give(r.room)
 			if err != nil {
 				return err
 			}
-			if last := r.Items[n-1].Seq; !held.Covers(r.Epoch, last) {
+			if last := r.Items.Items[n-1].Seq; !held.Covers(r.Epoch, last) {
 				return fault.New(fault.Other, "accept items", "the store holds %d/%d after items through %d/%d were given to it",
 					held.Epoch, held.Seq, r.Epoch, last)
 			}

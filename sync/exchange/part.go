@@ -61,7 +61,7 @@ func (e *engine) joined(body []byte) error {
 	if err != nil {
 		return err
 	}
-	return e.due(r)
+	return e.due(r, 0)
 }
 
 // fly notes that a run leaves.

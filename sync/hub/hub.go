@@ -103,8 +103,9 @@ type LinkState struct {
 type Hub struct {
 	Config
 
-	spool *exchange.Spool // of what comes up in parts
-	news  *news           // of directives
+	spool  *exchange.Spool  // of what comes up in parts
+	budget *exchange.Budget // of what comes up and is not accepted yet
+	news   *news            // of directives
 
 	copies atomic.Uint64 // links that were refused beside one that lives
 
@@ -146,6 +147,9 @@ const maxBreaks = 16
 // spoolBytes bounds what is kept of large items that are not whole yet, over all members.
 const spoolBytes = 64 << 20
 
+// budgetBytes bounds what is in memory of large runs that came and are not accepted yet, over all members.
+const budgetBytes = 256 << 20
+
 // New returns a Hub without links.
 func New(c Config) *Hub {
 	for _, d := range []struct {
@@ -163,6 +167,7 @@ func New(c Config) *Hub {
 		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
 	}
 	h := &Hub{Config: c, asking: make(chan struct{}, maxAsking), fetching: make(chan struct{}, maxFetching), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
+	h.budget = exchange.NewBudget(budgetBytes, h.Jitter)
 	h.news = &news{hub: h}
 	return h
 }
@@ -363,7 +368,7 @@ func (h *Hub) welcome(ctx context.Context, g *guest) error {
 	g.conf = &exchange.Config{
 		Source: &directives{Hub: h, to: m.ID, epoch: epoch, mine: mine}, Sink: sink,
 		PeerEpoch: hello.Epoch, PeerHeld: hello.Held, PeerBegun: hello.Begun,
-		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID,
+		Version: hello.MaxVersion, Spool: h.spool, Origin: m.ID, Budget: h.budget,
 		Heard: func() { h.heard(mine, m) },
 		Log:   h.Log.With("member", m.Name), Keepalive: h.Keepalive, Silence: h.Silence,
 	}

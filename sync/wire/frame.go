@@ -127,7 +127,14 @@ func WriteFrame(w io.Writer, t Type, body any) error {
 // The error is io.EOF, unwrapped, where the stream ends before a frame; Corrupt for bytes that are no
 // frame; TooLarge beyond max; Version for a flag this version does not know; Unreachable for a
 // failed read.
-func ReadFrame(r io.Reader, max int) (Type, []byte, error) {
+func ReadFrame(r io.Reader, max int) (Type, []byte, error) { return ReadFrameIn(r, max, nil) }
+
+// expands is how much larger than its bytes on the line a packed body is taken for, before it is read.
+const expands = 8
+
+// ReadFrameIn is ReadFrame that asks for room before it reads a body, with about how many bytes that will have. The error of
+// room is returned as it is, and the body stays on the line.
+func ReadFrameIn(r io.Reader, max int, room func(n int) error) (Type, []byte, error) {
 	var head [headerLen]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -146,6 +153,15 @@ func ReadFrame(r io.Reader, max int) (Type, []byte, error) {
 		return 0, nil, fault.New(fault.Corrupt, "", "a %s frame has a damaged header", t)
 	case n > int64(max):
 		return 0, nil, fault.New(fault.TooLarge, "", "a %s frame of %d bytes exceeds the bound of %d", t, n, max)
+	}
+	if room != nil {
+		size := n
+		if flags&flagZstd != 0 {
+			size = min(n*expands, int64(max))
+		}
+		if err := room(int(size)); err != nil {
+			return 0, nil, err
+		}
 	}
 	body, err := readBody(r, int(n))
 	if err != nil {
