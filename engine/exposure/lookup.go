@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,11 +36,11 @@ func Parts(inv model.Inventory) []Part {
 		groups[l] = append(groups[l], p.Name)
 	}
 	out := make([]Part, 0, len(groups))
-	for l, packages := range groups {
+	for _, l := range slices.SortedFunc(maps.Keys(groups), CompareLookups) {
+		packages := groups[l]
 		slices.Sort(packages)
 		out = append(out, Part{l, slices.Compact(packages)})
 	}
-	slices.SortFunc(out, func(a, b Part) int { return CompareLookups(a.Lookup, b.Lookup) })
 	return out
 }
 

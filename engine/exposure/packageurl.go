@@ -1,7 +1,9 @@
 package exposure
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -51,7 +53,8 @@ func PackageURLOf(ecosystem, name string) string {
 	if at, ok := spaces[base]; ok {
 		return "pkg:" + at + "/" + url.PathEscape(name)
 	}
-	for kind, t := range types {
+	for _, kind := range slices.Sorted(maps.Keys(types)) {
+		t := types[kind]
 		if t[0] != base {
 			continue
 		}

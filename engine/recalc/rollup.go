@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func (r *recalc) rollup(ctx context.Context) error {
 func (r *recalc) sum(view View, order []string, hosts map[string]int) (model.Exposure, error) {
 	t := r.table
 	severity, on := make([]model.Severity, len(t.vulns.all)), make([]int, len(t.vulns.all))
-	doubted := map[uint32]map[uint32]bool{} // sets of packages, by Lookup
+	var doubted []part // Lookups of which something cannot be told, with their packages
 	var out model.Exposure
 	for _, d := range order {
 		h, all := t.invs[d], hosts[d]
@@ -106,26 +107,11 @@ func (r *recalc) sum(view View, order []string, hosts map[string]int) (model.Exp
 		}
 		for _, p := range h.parts {
 			if slices.ContainsFunc(t.lookups[p.lookup].found, func(e entry) bool { return e.verdict == unknown }) {
-				if doubted[p.lookup] == nil {
-					doubted[p.lookup] = map[uint32]bool{}
-				}
-				doubted[p.lookup][p.set] = true
+				doubted = append(doubted, p)
 			}
 		}
 	}
-	for at, sets := range doubted {
-		packages := map[string]bool{}
-		for set := range sets {
-			for _, p := range t.packages(set) {
-				packages[p] = true
-			}
-		}
-		for _, e := range t.lookups[at].found {
-			if e.verdict == unknown {
-				out.Counts.Uncertain += len(packages)
-			}
-		}
-	}
+	out.Counts.Uncertain = t.uncertain(doubted)
 	var top []topped
 	for v, n := range on {
 		if n > 0 {
@@ -142,6 +128,29 @@ func (r *recalc) sum(view View, order []string, hosts map[string]int) (model.Exp
 		out.Top = append(out.Top, e.TopEntry)
 	}
 	return out, nil
+}
+
+// uncertain counts the distinct findings of verdict unknown of Lookups with their packages.
+func (t *table) uncertain(doubted []part) int {
+	slices.SortFunc(doubted, func(a, b part) int { return cmp.Or(cmp.Compare(a.lookup, b.lookup), cmp.Compare(a.set, b.set)) })
+	doubted = slices.Compact(doubted)
+	n := 0
+	for len(doubted) > 0 {
+		at := doubted[0].lookup
+		packages := map[string]bool{}
+		for len(doubted) > 0 && doubted[0].lookup == at {
+			for _, p := range t.packages(doubted[0].set) {
+				packages[p] = true
+			}
+			doubted = doubted[1:]
+		}
+		for _, e := range t.lookups[at].found {
+			if e.verdict == unknown {
+				n += len(packages)
+			}
+		}
+	}
+	return n
 }
 
 // topped is a vulnerability and where it stands.
@@ -180,22 +189,17 @@ func (r *recalc) fact(view View, vuln uint32) (fact, error) {
 // tidy forgets inventories that are gone, and drops Lookups that nobody has had for long.
 func (r *recalc) tidy(ctx context.Context, hosts map[string]int) error {
 	t := r.table
-	gone := false
-	for d := range t.invs {
-		if _, ok := hosts[d]; !ok {
-			delete(t.invs, d)
-			gone = true
-		}
-	}
-	if !gone {
+	all := len(t.invs)
+	maps.DeleteFunc(t.invs, func(d string, _ *holding) bool { _, ok := hosts[d]; return !ok })
+	if len(t.invs) == all {
 		return nil
 	}
 	t.version++
 	for i := range t.lookups {
 		t.lookups[i].used = false
 	}
-	for _, h := range t.invs {
-		for _, p := range h.parts {
+	for _, d := range slices.Sorted(maps.Keys(t.invs)) {
+		for _, p := range t.invs[d].parts {
 			t.lookups[p.lookup].used = true
 		}
 	}

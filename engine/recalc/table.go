@@ -72,8 +72,6 @@ const (
 	suppressed
 )
 
-var verdicts = [...]model.Verdict{affected: model.VerdictAffected, unknown: model.VerdictUnknown, suppressed: model.VerdictSuppressed}
-
 // holding is an inventory.
 type holding struct{ parts []part }
 
@@ -149,22 +147,6 @@ func (t *table) entries(found []model.Finding) []entry {
 			e.verdict = suppressed
 		}
 		out[i] = e
-	}
-	return out
-}
-
-// finding turns an entry back, without package, source and version.
-func (t *table) finding(e entry) model.Finding {
-	return model.Finding{
-		Vulnerability: t.vulns.all[e.vuln], Advisory: t.keyOf[e.adv], Fixed: t.texts.all[e.fixed], Severity: e.severity,
-		Verdict: verdicts[e.verdict], Reason: t.texts.all[e.reason],
-	}
-}
-
-func (t *table) findings(es []entry) []model.Finding {
-	out := make([]model.Finding, len(es))
-	for i, e := range es {
-		out[i] = t.finding(e)
 	}
 	return out
 }

@@ -1,0 +1,60 @@
+package recalc
+
+import (
+	"context"
+	"reflect"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/storage/index"
+)
+
+// What a preview says is what comes of it, and it leaves nothing behind.
+func TestAPreviewIsWhatComes(t *testing.T) {
+	w := newWorld(t)
+	w.report(10, dpkg("p", "1"), dpkg("q", "1"))
+	w.report(11, dpkg("p", "1"), dpkg("q", "1"))
+	w.report(12, dpkg("r", "1"))
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-1", "9", "p"), record("a", "X-2", "9", "q")}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	change := []model.Change{
+		model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-1", "0.5", "p"), record("a", "X-3", "2", "q", "r")}}, model.Generation{Stamp: w.stamp()},
+	}
+	var got Preview
+	err := w.store.Try(change, func(v *index.View) (err error) {
+		got, err = PreviewOf(t.Context(), v, w.now.Std())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string][2][]string{}
+	for _, h := range got.Hosts {
+		said[h.Hostname] = [2][]string{h.Appear, h.Disappear}
+	}
+	both := [2][]string{{"X-3 q-bin 1"}, {"X-1 p-bin 1"}}
+	want := map[string][2][]string{"h10": both, "h11": both, "h12": {{"X-3 r-bin 1"}, nil}}
+	if got.Inventories != 2 || !reflect.DeepEqual(said, want) {
+		t.Errorf("%d inventories, %q, want %q", got.Inventories, said, want)
+	}
+	w.check()
+	w.must(change...)
+	w.drain()
+	w.check()
+	if got, err := PreviewOf(t.Context(), w.look(), w.now.Std()); err != nil || len(got.Hosts) != 0 {
+		t.Errorf("once it came: %+v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.must(change[0])
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-9", "9", "p")}})
+	if _, err := PreviewOf(ctx, w.look(), w.now.Std()); err == nil {
+		t.Error("it did not end with its context")
+	}
+}
+
+func (w *world) look() *index.View {
+	v := w.store.View()
+	w.t.Cleanup(func() { _ = v.Close() })
+	return v
+}
