@@ -67,9 +67,9 @@ func (s *Pulls) ingest(ctx context.Context, src pull.Source, each pull.Each) (pu
 	return out, err
 }
 
-// take imports a bundle. One that is not newer than what is held brings nothing, and that is well.
+// take imports a bundle. What is held from somebody else stays: a mirror that is behind takes nothing back, unseen. One that is not newer than what is held brings nothing, and that is well.
 func (s *Pulls) take(ctx context.Context, _ pull.Source, f *os.File) (pull.Taken, error) {
-	done, err := s.server.TakeBundle(ctx, f, api.TakeIn{})
+	done, err := s.server.TakeBundle(ctx, f, api.TakeIn{OnConflict: "prefer_local"})
 	if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), notNewer) {
 		return pull.Taken{}, nil
 	}

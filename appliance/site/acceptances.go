@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -19,6 +20,7 @@ func acceptanceHolds(v *index.View, a model.Acceptance, now model.Time) bool {
 	if err != nil {
 		return false
 	}
+	keys = slices.DeleteFunc(keys, func(k model.SignerKey) bool { return !k.AcceptsRisks() })
 	payload, _, err := bundle.Unseal(a.Envelope, model.AcceptanceType, keys, now, model.PurposeAcceptance, model.PurposeFederation)
 	if err != nil {
 		return false

@@ -90,7 +90,7 @@ func (s *site) newFollower() (*follower, error) {
 // takeWith has bundles of the controller imported by server.
 func (f *follower) takeWith(server *api.Server) {
 	f.take = func(ctx context.Context, file *os.File) error {
-		_, err := server.TakeBundle(ctx, file, api.TakeIn{})
+		_, err := server.TakeBundle(ctx, file, api.TakeIn{Linked: true})
 		return err
 	}
 }

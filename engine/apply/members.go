@@ -196,6 +196,9 @@ func (a *applier) trustSigner(c model.TrustSigner) error {
 	if known && a.env.Role == model.RoleSite {
 		c.Key.Name = was.Name // a label that somebody here chose is not overwritten from above
 	}
+	if known && a.since(runsOfRecords) {
+		c.Key.Revoked = c.Key.Revoked || was.Revoked // nothing that was read before it takes that back
+	}
 	if err := a.tx.PutSigner(c.Key); err != nil {
 		return err
 	}

@@ -84,7 +84,9 @@ const MaxDifferences = 500
 
 // Partner is an origin whose bundles may be imported, and what of them.
 type Partner struct {
-	Name        string `json:"name"` // the label that its bundles carry (origin_name), or its id; unique
+	Name string `json:"name"` // the label that its bundles carry (origin_name), or its id; unique
+	// Origin is who had that label in the first bundle that was imported by it: nobody else has it since. Zero: none was yet.
+	Origin      NodeID `json:"origin,omitzero"`
 	DisplayName string `json:"display_name,omitzero"`
 	Enabled     bool   `json:"enabled"`
 	MaxBundle   int64  `json:"max_bundle,omitzero"` // bytes of a file; zero: the limit of the format

@@ -6,6 +6,8 @@
 // and a list of changes to it stands in DESIGN.md of the package that carries it.
 package model
 
+import "slices"
+
 // Role is what one server is. A server has exactly one.
 type Role string
 
@@ -305,6 +307,20 @@ type SignerKey struct {
 	RetiresAt Time `json:"retires_at,omitzero"`
 	// Successor is the id of the key that takes its place; empty: none.
 	Successor string `json:"successor,omitzero"`
+	// Own says that this server made it or, at a site, that its controller did. Such a key alone signs what changed there.
+	Own bool `json:"own,omitzero"`
+	// Origin is whose bundles alone a key of others may sign: that of the first one that it came with. Zero: none came yet.
+	Origin NodeID `json:"origin,omitzero"`
+}
+
+// SameOwner reports whether whoever has one of two keys has the other as well.
+func (k SignerKey) SameOwner(x SignerKey) bool {
+	return k.ID == x.ID || k.Own && x.Own || !k.Own && !x.Own && k.Origin == x.Origin && !k.Origin.IsZero()
+}
+
+// AcceptsRisks reports whether an acceptance may be signed with it: a key made for that, or any that is our own.
+func (k SignerKey) AcceptsRisks() bool {
+	return k.Own || slices.Contains(k.Purposes, PurposeAcceptance)
 }
 
 // What a SignerKey may sign.

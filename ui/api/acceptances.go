@@ -44,6 +44,7 @@ func (s *Server) acceptanceRow(a model.Acceptance, keys []model.SignerKey) schem
 	if now >= a.Until {
 		row.State = "ended"
 	}
+	keys = slices.DeleteFunc(keys, func(k model.SignerKey) bool { return !k.AcceptsRisks() })
 	payload, signers, err := bundle.Unseal(a.Envelope, model.AcceptanceType, keys, now, model.PurposeAcceptance, model.PurposeFederation)
 	if err == nil {
 		a.Envelope = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/apply"
@@ -23,17 +24,21 @@ const (
 
 // TakeIn says how a bundle is to be taken in.
 type TakeIn struct {
-	DryRun        bool   // do it all, show what came of it, and throw it away
-	SkipSignature bool   // where the policy of its origin allows that
-	Force         bool   // also where it is not newer than what is held
-	OnConflict    string // prefer_remote, prefer_local or fail; "": prefer_remote
+	DryRun        bool // do it all, show what came of it, and throw it away
+	SkipSignature bool // where the policy of its origin allows that
+	Force         bool // also where it is not newer than what is held
+	// OnConflict is prefer_remote, prefer_local or fail; "": prefer_remote, but what a site has from its controller stays, since
+	// the controller would not send it again.
+	OnConflict string
+	// Linked says that the file came over the link from the controller itself, which vouches for the key.
+	Linked bool
 }
 
 type importInput struct {
 	stream
 	DryRun        bool   `query:"dry_run" doc:"do everything, show what came of it and throw it away"`
 	SkipSignature bool   `query:"skip_signature" doc:"import it without a signature that holds, where the policy of its origin allows that (audited)"`
-	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail" default:"prefer_remote" doc:"what becomes of a record that is here from another origin and says something else"`
+	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail" doc:"what becomes of a record that is here from another origin and says something else; absent: prefer_remote, but at a site the controller's records stay"`
 	Force         bool   `query:"force" doc:"import also where the bundle is not newer than what is held (audited); a gap is never imported"`
 }
 
@@ -49,7 +54,7 @@ func (s *Server) importBundle(ctx context.Context, in *importInput) (*out[schema
 type previewInput struct {
 	stream
 	SkipSignature bool   `query:"skip_signature" doc:"as for import"`
-	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail" default:"prefer_remote"`
+	OnConflict    string `query:"on_conflict" enum:"prefer_remote,prefer_local,fail"`
 	Force         bool   `query:"force" doc:"as for import"`
 }
 
@@ -90,10 +95,10 @@ func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema
 	}
 	defer release()
 	started := s.c.Now()
-	if how.OnConflict == "" {
-		how.OnConflict = preferRemote
-	}
 	t := &taking{s: s, how: how}
+	if how.OnConflict == "" {
+		t.how.OnConflict, t.gentle = preferRemote, s.c.Role == model.RoleSite && !s.c.Controller.IsZero()
+	}
 	err = t.do(ctx, f)
 	result := t.result
 	if err != nil {
@@ -118,6 +123,7 @@ func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema
 type taking struct {
 	s      *Server
 	how    TakeIn
+	gentle bool // what the controller said stays
 	result schema.ImportResult
 
 	trust   bundle.VerifyConfig
@@ -125,6 +131,7 @@ type taking struct {
 	self    model.NodeID
 	have    model.Cursor
 	may     permit
+	keys    []model.SignerKey // that signed and were bound to no origin before
 	run     *run
 	differs []model.Difference
 	n       int // all differences
@@ -168,6 +175,14 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 	keys, err := t.announced(r, commit.Stamp)
 	if err != nil {
 		return t.broken(ctx, err)
+	}
+	for _, k := range t.keys {
+		k.Origin = t.m.Origin
+		changes = append(changes, model.TrustSigner{Stamp: commit.Stamp, Key: k})
+	}
+	if p := t.may.pin; p != nil && len(r.Signers()) > 0 {
+		p.Origin = t.m.Origin
+		changes = append(changes, model.PutPartner{Stamp: commit.Stamp, Partner: *p})
 	}
 	for _, k := range keys {
 		changes = append(changes, k)
@@ -226,7 +241,43 @@ func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error)
 		return nil, err
 	}
 	t.have = t.heldOf(shelf)
+	if t.keys, err = t.bound(r, signers); err != nil {
+		return nil, err
+	}
 	return r, bundle.Admit(t.have, t.m, t.how.Force)
+}
+
+// bound judges whether those who signed may speak for the bundle's origin: for this server and its controller their own keys
+// alone, once one of them is known; for any other the keys that signed for it before, or for nobody yet. It returns those
+// that are to be bound to it.
+func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []model.SignerKey, err error) {
+	private, err := t.s.c.Keys.All()
+	if err != nil {
+		return nil, err
+	}
+	mine := map[string]bool{}
+	for _, k := range private {
+		mine[bundle.KeyID(&k.PublicKey)] = true
+	}
+	home := t.m.Origin == t.self || !t.s.c.Controller.IsZero() && t.m.Origin == t.s.c.Controller
+	may, other := t.how.Linked && home, ""
+	known := slices.ContainsFunc(signers, func(k model.SignerKey) bool { return k.Own || mine[k.ID] || k.Origin == t.m.Origin })
+	for _, k := range signers {
+		switch {
+		case !slices.Contains(r.Signers(), k.ID):
+		case k.Origin == t.m.Origin, home && (k.Own || mine[k.ID]):
+			may = true
+		case (!home || !known) && !k.Own && !mine[k.ID] && k.Origin.IsZero():
+			may, fresh = true, append(fresh, k)
+		default:
+			other = k.Name
+		}
+	}
+	if may || len(r.Signers()) == 0 { // without a signature, what is allowed of the origin has been judged
+		return fresh, nil
+	}
+	return nil, fault.New(fault.Denied, "import bundle", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold",
+		other, t.may.name, t.m.Origin)
 }
 
 // heldOf is how far this server holds what the bundle's origin changed.
@@ -283,17 +334,21 @@ func (t *taking) conflict(was model.Advisory, now *model.Advisory) (stays bool, 
 			d.Field, d.AdvisoryKey, d.Local, d.Remote, more)
 	}
 	t.n += len(found)
+	resolution := t.how.OnConflict
+	if t.gentle && was.Origin == t.s.c.Controller {
+		resolution = preferLocal
+	}
 	if room := model.MaxDifferences - len(t.differs); room > 0 {
 		hash, err := t.hashOf(was.AdvisoryKey)
 		if err != nil {
 			return false, err
 		}
 		for _, d := range found[:min(room, len(found))] {
-			d.MergeHash, d.Resolution = hash, t.how.OnConflict
+			d.MergeHash, d.Resolution = hash, resolution
 			t.differs = append(t.differs, d)
 		}
 	}
-	return t.how.OnConflict == preferLocal, nil
+	return resolution == preferLocal, nil
 }
 
 // hashOf is the merge hash of the canonical that a record belongs to.

@@ -148,7 +148,7 @@ func (s *Server) makeKey(ctx context.Context, op, name string, may []string, mor
 	if err != nil {
 		return nil, model.SignerKey{}, err
 	}
-	row := model.SignerKey{ID: bundle.KeyID(&key.PublicKey), Name: name, Public: string(public), AddedAt: s.now(), Purposes: may}
+	row := model.SignerKey{ID: bundle.KeyID(&key.PublicKey), Name: name, Public: string(public), AddedAt: s.now(), Purposes: may, Own: true}
 	changes, undo, err := s.c.Keys.Keep(name, key)
 	if err != nil {
 		return nil, row, err
@@ -358,7 +358,8 @@ func (s *Server) successorName(old, given string) (string, error) {
 }
 
 // announced returns the changes by which keys that the bundle announces are trusted. Whoever signed is trusted, so that it may say
-// what its next key is; of a key that is known here it may say when it retires, and nothing else.
+// what its next key is, which signs bundles of the same origin and nothing else; and of a key of its own that is known here,
+// when it retires.
 func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigner, error) {
 	if len(r.Signers()) == 0 {
 		return nil, nil
@@ -367,11 +368,16 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 	if err != nil {
 		return nil, err
 	}
+	signed := slices.DeleteFunc(slices.Clone(signers), func(k model.SignerKey) bool { return !slices.Contains(r.Signers(), k.ID) })
+	own := slices.ContainsFunc(signed, func(k model.SignerKey) bool { return k.Own })
 	var all []model.TrustSigner
 	for _, k := range r.Announced() {
 		i := slices.IndexFunc(signers, func(x model.SignerKey) bool { return x.ID == k.ID })
 		if i < 0 {
-			k.AddedAt, k.Revoked = st.At, false
+			k.AddedAt, k.Revoked, k.Purposes, k.Own, k.Origin = st.At, false, []string{model.PurposeFederation}, own, model.NodeID{}
+			if !own {
+				k.Origin = t.m.Origin
+			}
 			if taken := slices.ContainsFunc(signers, func(x model.SignerKey) bool { return x.Name == k.Name }); taken || k.Name == "" {
 				k.Name = fault.Clip(t.m.OriginName+"-"+k.ID[len("sha256:"):][:8], 64)
 			}
@@ -379,7 +385,8 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 			continue
 		}
 		known := signers[i]
-		if known.Revoked || k.RetiresAt == known.RetiresAt && k.Successor == known.Successor || !known.RetiresAt.IsZero() {
+		theirs := slices.ContainsFunc(signed, func(x model.SignerKey) bool { return x.SameOwner(known) })
+		if !theirs || known.Revoked || k.RetiresAt < st.At || !known.RetiresAt.IsZero() {
 			continue
 		}
 		known.RetiresAt, known.Successor = k.RetiresAt, k.Successor

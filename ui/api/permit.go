@@ -30,6 +30,7 @@ type permit struct {
 	why     string // why nothing is; empty: it is
 	max     int64  // bytes; zero: no bound of its own
 	sources []string
+	pin     *model.Partner // the row that it is allowed by, where that has no origin yet
 	// unsigned says that a signature need not hold, where that is asked for.
 	unsigned, force bool
 }
@@ -50,7 +51,22 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 		p.name = origin.String()
 	}
 	own := origin == self || !s.c.Controller.IsZero() && origin == s.c.Controller
-	i := slices.IndexFunc(partners, func(x model.Partner) bool { return x.Name == name || x.Name == origin.String() })
+	// A name is what the bundle says of itself: whoever was the first to have it here keeps it, and a row by the id goes before it.
+	var disabled, taken bool
+	i := -1
+	for n, x := range partners {
+		byID := x.Name == origin.String()
+		if !byID && x.Name != name {
+			continue
+		}
+		if taken = !byID && !x.Origin.IsZero() && x.Origin != origin; taken {
+			continue
+		}
+		disabled = disabled || !x.Enabled
+		if i < 0 || byID {
+			i = n
+		}
+	}
 	named := slices.Contains(f.AllowedSites, name) || slices.Contains(f.AllowedSites, origin.String())
 	switch {
 	case i >= 0:
@@ -59,10 +75,15 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 			p.max = x.MaxBundle
 		}
 		p.sources = x.Sources
+		if x.Origin.IsZero() && x.Name != origin.String() {
+			p.pin = &x
+		}
 		p.unsigned = p.unsigned || x.SkipSignature || f.UnsignedTrusted
-		if !x.Enabled && !own {
+		if disabled && !own {
 			p.why = "imports of it are disabled here"
 		}
+	case taken && !own:
+		p.why = "another site has that name here"
 	case named:
 		p.unsigned = p.unsigned || f.UnsignedTrusted
 	case own:

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"slices"
+	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -45,12 +47,18 @@ func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []
 			chosen = id
 		}
 	}
+	now := s.now()
 	for _, k := range signers {
-		if byID[k.ID] != nil && slices.Contains(purposesOf(k), model.PurposeFederation) {
+		if byID[k.ID] != nil && slices.Contains(purposesOf(k), model.PurposeFederation) && stateOf(k, now) != keyRetired {
 			held = append(held, k)
 		}
 	}
-	now := s.now()
+	if len(held) > bundle.MaxKeys { // the oldest are known everywhere by now
+		slices.SortFunc(held, func(a, b model.SignerKey) int {
+			return cmp.Or(cmp.Compare(b.AddedAt, a.AddedAt), strings.Compare(a.ID, b.ID))
+		})
+		held = held[:bundle.MaxKeys]
+	}
 	usable := slices.DeleteFunc(slices.Clone(held), func(k model.SignerKey) bool {
 		state := stateOf(k, now)
 		return state == keyRevoked || state == keyRetired || chosen != "" && k.ID != chosen
