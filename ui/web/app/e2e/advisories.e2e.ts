@@ -141,6 +141,20 @@ describe.skipIf(!haveBrowser())('advisories', () => {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: told, level: 1 }).waitFor()
 
+    // An identifier with a colon is one as well, and what no record is about is looked for by name.
+    await page.goto(`${f.controller.url}/advisories?q=ALSA-2026:10135`)
+    await rows.getByRole('link', { name: 'ALSA-2026:10135' }).click()
+    await page.getByRole('heading', { name: 'ALSA-2026:10135', level: 1 }).waitFor()
+    await region('Affected packages').getByRole('region', { name: 'AlmaLinux' }).waitFor()
+    expect(await barriers(page)).toEqual([])
+    await picture(page, 'advisory-alsa')
+    await page.goto(`${f.controller.url}/advisories?q=DEBCL-runc-${told}`)
+    await rows.getByRole('link', { name: `DEBCL-runc-${told}` }).waitFor()
+    expect(await page.getByRole('link', { name: `Open DEBCL-runc-${told}` }).count()).toBe(0)
+    await page.goto(`${f.controller.url}/advisories?q=CVE-2023-53781`)
+    await page.getByRole('link', { name: 'Open CVE-2023-53781' }).click()
+    await page.getByText('No record here is about CVE-2023-53781 itself').waitFor()
+
     await page.goto(`${f.controller.url}/advisories?q=no+such+thing`)
     await page.getByText('Nothing was found.').waitFor()
     expect(await barriers(page)).toEqual([])
@@ -192,6 +206,7 @@ describe.skipIf(!haveBrowser())('advisories', () => {
     await page.getByText('Level with its controller').first().waitFor()
     await page.getByText('Where they come from').click()
     await page.getByRole('listitem').getByText('hq').waitFor()
+    await page.getByRole('table', { name: 'Advisories' }).waitFor()
     expect(await barriers(page)).toEqual([])
     await picture(page, 'advisories-site')
     await fits(page, 'advisories-site')

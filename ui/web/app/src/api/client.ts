@@ -1,8 +1,9 @@
 // The one way to the server: the types come from its own OpenAPI document, the cookie from the
 // browser, and every failure becomes one of the two of fault.ts.
 
-import createClient from 'openapi-fetch'
+import createClient, { defaultPathSerializer } from 'openapi-fetch'
 import { clock } from '../clock'
+import { plainPath } from '../words/search'
 import { faultOf, NoAnswer } from './fault'
 import type { paths } from './schema'
 
@@ -10,6 +11,7 @@ import type { paths } from './schema'
 const patience = 30_000
 
 export const client = createClient<paths>({
+  pathSerializer: (path, values) => plainPath(defaultPathSerializer(path, values)),
   fetch: async (request) => {
     const signal = AbortSignal.any([request.signal, AbortSignal.timeout(patience)])
     let response: Response

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { flipped, hostSearch, listOf, parseQuery, writeQuery } from './search'
+import { flipped, hostSearch, listOf, parseQuery, plainPath, writeQuery } from './search'
 
 const empty = { q: undefined, sort: undefined, cols: undefined, host: undefined, shut: undefined, more: undefined }
 
@@ -32,4 +32,11 @@ test('lists', () => {
   expect(flipped('a,b', 'b')).toBe('a')
   expect(flipped('a', 'b')).toBe('a,b')
   expect(flipped('a', 'a')).toBeUndefined()
+})
+
+test('a path keeps what may stand in it', () => {
+  const path = (id: string) => plainPath(`/advisories/${encodeURIComponent(id)}`)
+  expect(path('sha256:ab')).toBe('/advisories/sha256:ab')
+  expect(path('ALSA-2026:1')).toBe('/advisories/ALSA-2026:1')
+  expect(path('a b/c?d#e%3A')).toBe('/advisories/a%20b%2Fc%3Fd%23e%253A')
 })

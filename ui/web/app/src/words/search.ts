@@ -62,3 +62,11 @@ export function writeQuery(search: Record<string, unknown>): string {
   const s = p.toString().replaceAll('%3A', ':').replaceAll('%2C', ',')
   return s ? `?${s}` : ''
 }
+
+/**
+ * A path with what may stand in it as it is standing so, as in ALSA-2026:1. The server reads such a path alone as what it
+ * says: of one that is escaped more than need be it takes the values as they are written.
+ */
+export function plainPath(path: string): string {
+  return path.replace(/%(?:24|26|2B|2C|3A|3B|3D|40)/gi, decodeURIComponent)
+}

@@ -9,7 +9,7 @@ import { cursorTime, sourceState } from '../../words/advisories'
 import { plural } from '../../words/count'
 import classes from './Advisories.module.css'
 
-/** How old what is held is, how far it reaches, and where it comes from: at a site, from its controller. */
+/** How old what is held is, how far it reaches, and where it comes from: at a site, from its controller. overview is absent where nothing is held. */
 export function HowOld({ overview }: { overview?: Overview }) {
   const sources = useQuery(sourcesQuery).data ?? []
   const upper = sources.find((s) => s.kind === 'controller')
@@ -27,7 +27,7 @@ export function HowOld({ overview }: { overview?: Overview }) {
           ) : null}
         </p>
       ) : null}
-      {upper ? <State source={upper} /> : null}
+      {overview && upper ? <State source={upper} /> : null}
       {sources.length > 0 ? <Sources sources={sources} /> : null}
     </>
   )

@@ -75,18 +75,14 @@ const columns: Column<ExposedAt>[] = [
   {
     id: 'package',
     title: 'Package',
-    value: (r) => `${r.package} ${r.version}`,
+    value: (r) => `${r.package} ${r.version} ${r.fixed ?? ''}`,
     show: (r) => (
       <>
         {r.package}
-        <small className={card.under}>{r.version}</small>
+        <small className={card.under}>
+          {r.version}, {r.fixed ? `fixed in ${r.fixed}` : 'no fix named'}
+        </small>
       </>
     ),
-  },
-  {
-    id: 'fixed',
-    title: 'Fixed in',
-    value: (r) => r.fixed ?? '',
-    show: (r) => r.fixed ?? <span className="muted">no fix named</span>,
   },
 ]
