@@ -203,7 +203,7 @@ func zstdAlone(path string) (packed, open int64, took time.Duration, err error) 
 		return 0, 0, 0, err
 	}
 	began := time.Now()
-	e, err := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+	e, err := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20), zstd.WithEncoderLevel(zstd.SpeedBestCompression))
 	if err != nil {
 		return 0, 0, 0, err
 	}
