@@ -317,11 +317,11 @@ func (p *Puller) warn(s Source) {
 		"last_fetched", st.Checked.String(), "every", s.Every.String(), "reason", st.Reason)
 }
 
-// oldLocked reports whether a source was not reached for several of its intervals.
+// oldLocked reports whether a source was not reached for several of its intervals, or never in several attempts.
 func (p *Puller) oldLocked(s Source, now time.Time) bool {
 	st := p.stateLocked(s.Name)
 	if st.Checked.IsZero() {
-		return st.Failures > 0
+		return st.Failures >= oldAfter
 	}
 	return now.Sub(st.Checked.Std()) > max(oldAfter*s.Every, oldLeast)
 }
