@@ -30,6 +30,7 @@ func (l *siteLog) answers() map[string]uplink.Answer {
 	return map[string]uplink.Answer{
 		model.RouteHostDetail: l.detail, model.RouteHostPackages: l.packages, model.RouteHostFacts: l.system,
 		model.RoutePackagesWhere: l.packagesWhere, model.RouteCertificatesExpiring: l.certificatesExpiring,
+		model.RouteHostExposure: l.exposed, model.RouteExposureCVE: l.exposedWhere, model.RouteExposureDiff: l.exposureDiff,
 	}
 }
 

@@ -257,6 +257,41 @@ func (q *hq) ask(conf Federation) {
 	if ends.AnsweredN != conf.Sites || ends.PartialN != 0 || !strings.Contains(ends.Answered[0].Note, "simulated") || ends.Answered[0].Lacking == 0 {
 		q.Errorf("certificates: %+v", ends.Gathered)
 	}
+	var exposed schema.Exposure
+	var roll []schema.Exposure
+	if err := q.call(q.Context(), http.MethodGet, "/exposure", nil, &roll); err != nil {
+		q.Fatal(err)
+	}
+	for _, e := range roll {
+		if len(e.Top) > 0 {
+			exposed = e
+		}
+	}
+	if len(exposed.Top) > 0 {
+		var hosts schema.ExposedWhere
+		if err := q.call(q.Context(), http.MethodGet, "/exposure/cve/"+exposed.Top[0].Vulnerability+"?limit=5&site="+exposed.Site, nil, &hosts); err != nil {
+			q.Fatal(err)
+		}
+		if hosts.AnsweredN != 1 || len(hosts.Hosts) == 0 || hosts.Total < exposed.Top[0].Hosts || hosts.Hosts[0].Vulnerability != exposed.Top[0].Vulnerability {
+			q.Fatalf("%s is on %d hosts of %s; the site names %+v", exposed.Top[0].Vulnerability, exposed.Top[0].Hosts, exposed.Site, hosts)
+		}
+		var of schema.HostExposure
+		if err := q.call(q.Context(), http.MethodGet, "/hosts/"+hosts.Hosts[0].HostID+"/exposure?limit=3", nil, &of); err != nil {
+			q.Fatal(err)
+		}
+		if len(of.Findings) == 0 || of.Open != of.Total || (of.Next == "") != (of.Total <= 3) {
+			q.Errorf("the findings of %s: %+v", hosts.Hosts[0].Hostname, of)
+		}
+	} else {
+		q.Error("no site has a vulnerability to look for")
+	}
+	var diff schema.ExposureDiff
+	if err := q.call(q.Context(), http.MethodGet, "/exposure/diff?from=7d", nil, &diff); err != nil {
+		q.Fatal(err)
+	}
+	if diff.AnsweredN != conf.Sites || !strings.Contains(diff.Answered[0].Note, "simulated") {
+		q.Errorf("what opened and closed: %+v", diff.Gathered)
+	}
 	var c schema.Command
 	if err := q.call(q.Context(), http.MethodPost, "/commands", schema.Dispatch{Kind: "ping", Site: name, Hosts: []string{"*"}}, &c); err != nil {
 		q.Fatal(err)
