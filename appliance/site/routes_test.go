@@ -18,7 +18,7 @@ func TestWhatAControllerMayAsk(t *testing.T) {
 	reads := []string{
 		model.RouteHostDetail, model.RouteHostPackages, model.RouteHostCertificates, model.RouteHostFacts, model.RouteHostOutput, model.RouteHostHistory,
 		model.RouteCertificatesExpiring, model.RoutePackagesWhere, model.RouteSiteAudit, model.RouteSiteEvidence, model.RouteAlertsList, model.RoutePolicyResults,
-		model.RouteDigest,
+		model.RouteDigest, model.RouteHostExposure, model.RouteExposureCVE, model.RouteExposureDiff,
 	}
 	changes := []string{model.RouteEndpoints, model.RouteRepair, model.RouteHostRetire}
 	listed := slices.Sorted(slices.Values(slices.Concat(reads, changes)))

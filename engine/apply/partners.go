@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,6 +58,15 @@ func (a *applier) putPartner(c model.PutPartner) error {
 		return fault.New(fault.Invalid, op, "a bundle cannot have %d bytes at most", p.MaxBundle)
 	}
 	p.At = c.At
+	was, known, err := a.tx.Partner(p.Name)
+	if err != nil {
+		return err
+	}
+	if known && len(was.Sources) > 0 && (len(p.Sources) == 0 || slices.ContainsFunc(p.Sources, func(s string) bool { return !slices.Contains(was.Sources, s) })) {
+		if err := a.askAgain(was); err != nil {
+			return err
+		}
+	}
 	if err := a.tx.PutPartner(p); err != nil {
 		return err
 	}
@@ -66,10 +76,27 @@ func (a *applier) putPartner(c model.PutPartner) error {
 	})
 }
 
+// askAgain forgets how far the changes of a partner are held: what was left out of its bundles is in none that follows.
+func (a *applier) askAgain(p model.Partner) error {
+	shelf, err := a.tx.Shelf()
+	if err != nil {
+		return err
+	}
+	for _, origin := range []string{p.Origin.String(), p.Name} {
+		delete(shelf.Imported, origin)
+	}
+	return a.tx.PutShelf(shelf)
+}
+
 func (a *applier) dropPartner(c model.DropPartner) error {
-	_, ok, err := a.tx.Partner(c.Name)
+	was, ok, err := a.tx.Partner(c.Name)
 	if err != nil || !ok {
 		return err
+	}
+	if len(was.Sources) > 0 {
+		if err := a.askAgain(was); err != nil {
+			return err
+		}
 	}
 	if err := a.tx.DeletePartner(c.Name); err != nil {
 		return err

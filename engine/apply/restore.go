@@ -89,6 +89,14 @@ func (a *applier) renumber(tx RestoreTx, at model.Time) error {
 		return err
 	}
 	shelf.Floor = beyond(max(shelf.Cursor.Seq, shelf.Floor), at)
+	if shelf.AdvisoryN > 0 {
+		// Sites hold changes of the life that was lost. A place above them, which is told, has each of them fetch the whole, and
+		// what that does not have was lost.
+		advance(&shelf, at)
+		if err := tx.PutDirective(model.NodeID{}, model.ItemShelf, "shelf", at); err != nil {
+			return err
+		}
+	}
 	if err := tx.PutShelf(shelf); err != nil {
 		return err
 	}

@@ -246,12 +246,23 @@ func TestASiteTakesNoSingleRecords(t *testing.T) {
 	site := newWorld(t, model.RoleSite, model.NodeID(berlin))
 	a := advisory("A", "one")
 	a.Cursor = model.Cursor{At: 1_700_000_000_000, Seq: 1}
-	above := model.Cursor{At: 1_700_000_000_001, Seq: 2}
+	b := a
+	b.Cursor = model.Cursor{At: 1_700_000_000_000, Seq: 2}
+	above := model.Cursor{At: 1_700_000_000_001, Seq: 3}
+	state := func() apply.Shelf {
+		return look(site, func(v *index.View) (apply.Shelf, error) { return v.Shelf() })
+	}
 	site.must(model.Received{Stamp: site.stamp(), Origin: groupID, Epoch: 1, Items: []model.Item{
-		item(t, 1, model.ItemAdvisory, a.AdvisoryKey.String(), a), item(t, 2, model.ItemAdvisoryGone, a.AdvisoryKey.String(), a),
-		item(t, 3, model.ItemGeneration, "generation", nil), item(t, 4, model.ItemShelf, "shelf", above),
+		item(t, 1, model.ItemAdvisoryGone, a.AdvisoryKey.String(), b), item(t, 2, model.ItemAdvisory, a.AdvisoryKey.String(), a),
+		item(t, 3, model.ItemGeneration, "generation", nil),
 	}})
-	shelf := look(site, func(v *index.View) (apply.Shelf, error) { return v.Shelf() })
+	if got := state().Above; got != b.Cursor { // so that this site knows that it is behind
+		t.Errorf("above is %v, and %v was sent", got, b.Cursor)
+	}
+	site.must(model.Received{Stamp: site.stamp(), Origin: groupID, Epoch: 1, Items: []model.Item{
+		item(t, 4, model.ItemShelf, "shelf", above), item(t, 5, model.ItemGeneration, "generation", nil),
+	}})
+	shelf := state()
 	if shelf.AdvisoryN != 0 || shelf.Generation != 0 || len(shelf.Imported) != 0 || shelf.Above != above {
 		t.Errorf("%+v", shelf)
 	}
@@ -282,4 +293,25 @@ func TestOvertakenIsKept(t *testing.T) {
 	if got := ahead(); got != (model.Position{Epoch: 2, Seq: 3}) {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Sites are told of a place in the log above all that the lost life gave out, so that they fetch what is left of it.
+func TestRestoredAdvisoriesAreToldAnew(t *testing.T) {
+	w := newWorld(t, model.RoleController, groupID)
+	w.must(w.stage("one", 0, []model.Advisory{record("osv", "A")}), w.commit("one", 1))
+	old := w.backup()
+	w.must(w.stage("two", 0, []model.Advisory{record("osv", "B")}), w.commit("two", 1))
+	lost := w.shelf().Cursor
+	if _, err := old.restore(w.at); err != nil {
+		t.Fatal(err)
+	}
+	if s := old.shelf(); s.Cursor.Compare(lost) <= 0 || s.AdvisoryN != 1 {
+		t.Errorf("%+v, and %v was given out", s, lost)
+	}
+	for _, it := range old.down(model.NodeID(berlin), 0) {
+		if it.Kind == model.ItemShelf {
+			return
+		}
+	}
+	t.Error("nobody is told")
 }

@@ -45,7 +45,7 @@ func (a *applier) stage(c model.Stage) error {
 			have = run.Parts
 		}
 		return fault.New(fault.Conflict, op, "part %d of run %q does not follow: %d are here; begin again", c.Part, c.Run, have)
-	case open && !mine && c.At < run.At.Add(model.RunPatience):
+	case open && !mine && c.At < run.At.Add(model.RunPatience) && run.At < c.At.Add(model.RunPatience): // a clock that was far ahead holds nobody up
 		return fault.New(fault.Conflict, op, "run %q is under way since %s; try again when it has ended", run.ID, run.At)
 	case open && !mine:
 		if err := a.tx.DropRun(); err != nil {
@@ -103,6 +103,19 @@ func (a *applier) commit(c model.Commit) error {
 	s, err := a.shelve(c.Stamp)
 	if err != nil {
 		return err
+	}
+	if c.Imported != nil {
+		self, err := a.self()
+		if err != nil {
+			return err
+		}
+		have := s.shelf.Imported[c.Imported.Origin.String()]
+		if c.Imported.Origin == self {
+			have = s.shelf.Cursor
+		}
+		if have != c.Have {
+			return fault.New(fault.Conflict, op, "another import came first: %s is held through %q now; import it again", c.Imported.OriginName, have)
+		}
 	}
 	s.run = c
 	for i := range c.Parts {

@@ -228,9 +228,54 @@ func TestAnImportIsRecorded(t *testing.T) {
 	// An older bundle does not take back how far that log is held.
 	old := w.commit("b0", 0)
 	old.Kind, old.Imported = model.RunImport, &model.Imported{BundleHash: "sha256:bb", Origin: groupID, To: model.Cursor{At: 6, Seq: 8000}}
+	// Nor does one that was judged before another came first.
+	w.refused(fault.Conflict, old)
+	old.Have = end.Imported.To
 	w.must(old)
 	if s := w.shelf(); s.Imported[groupID.String()].Seq != 9000 || s.Generation != 2 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A run that a clock far ahead has begun keeps nobody from another one.
+func TestARunOfTheFuture(t *testing.T) {
+	w := newWorld(t, model.RoleController, groupID)
+	ahead := w.stage("ahead", 0, []model.Advisory{record("osv", "A")})
+	ahead.At += 365 * 24 * 3600_000
+	w.must(ahead)
+	w.must(w.stage("now", 0, []model.Advisory{record("osv", "B")}), w.commit("now", 1))
+	if s := w.shelf(); s.AdvisoryN != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What was left out of a partner's bundles comes once it may: how far its log is held is forgotten where its sources become more.
+func TestMoreSourcesOfAPartner(t *testing.T) {
+	w := newWorld(t, model.RoleController, groupID)
+	partner := model.NodeID(id(77))
+	held := func() model.Cursor { return w.shelf().Imported[partner.String()] }
+	imported := func(name string) {
+		end := w.commit(name, 0)
+		end.Kind, end.Imported = model.RunImport, &model.Imported{BundleHash: "sha256:" + name, Origin: partner, To: model.Cursor{At: 7, Seq: 9}}
+		w.must(end)
+	}
+	put := func(sources ...string) {
+		w.must(model.PutPartner{Stamp: w.stamp(), Partner: model.Partner{Name: "east", Origin: partner, Enabled: true, Sources: sources}})
+	}
+	put("a", "b")
+	imported("one")
+	put("a")
+	if held().IsZero() {
+		t.Error("fewer sources: what is held is forgotten")
+	}
+	put("a", "c")
+	if !held().IsZero() {
+		t.Errorf("more sources: held through %v", held())
+	}
+	imported("two")
+	w.must(model.DropPartner{Stamp: w.stamp(), Name: "east"})
+	if !held().IsZero() {
+		t.Errorf("no bound any more: held through %v", held())
 	}
 }
 

@@ -1,5 +1,10 @@
 package model
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Severity is a qualitative rating. The order of the constants is the order of concern; the numbers
 // are stable.
 type Severity uint8
@@ -96,6 +101,11 @@ func (c SeverityCounts) Total() int {
 type AdvisoryKey struct {
 	Source string `json:"source"` // 1 to 64 of a-z 0-9 . _ -
 	ID     string `json:"id"`     // at most 128 bytes
+}
+
+// Compare orders keys by source, then id.
+func (k AdvisoryKey) Compare(x AdvisoryKey) int {
+	return cmp.Or(strings.Compare(k.Source, x.Source), strings.Compare(k.ID, x.ID))
 }
 
 // String returns "source/id".

@@ -149,11 +149,14 @@ const RunPatience = 2 * time.Minute
 // same run again changes nothing.
 type Commit struct {
 	Stamp
-	Run      string            `json:"run"`
-	Parts    int               `json:"parts"`
-	Kind     string            `json:"kind"` // RunIngest, RunPull, RunImport
-	Imported *Imported         `json:"imported,omitzero"`
-	Detail   map[string]string `json:"detail,omitzero"` // for the audit record
+	Run      string    `json:"run"`
+	Parts    int       `json:"parts"`
+	Kind     string    `json:"kind"` // RunIngest, RunPull, RunImport
+	Imported *Imported `json:"imported,omitzero"`
+	// Have is how far this server held the origin of the bundle when that was judged, or its own changes where they are its
+	// own: where that is not so any more, another import came first and the run is refused.
+	Have   Cursor            `json:"have,omitzero"`
+	Detail map[string]string `json:"detail,omitzero"` // for the audit record
 }
 
 // Abandon drops an open run; one that is not there is no error.

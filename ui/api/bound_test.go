@@ -99,3 +99,22 @@ func TestOthersKeysAreNotAnnounced(t *testing.T) {
 		t.Errorf("%+v", signers)
 	}
 }
+
+// TestWholeBundlesTakeAway: what a bundle of everything does not have is of a life of its origin that was lost. What others said stays.
+func TestWholeBundlesTakeAway(t *testing.T) {
+	r := newBerlin(t)
+	before := newRowRig(t, model.RoleController, model.NodeID{15: 50}, "us-east")
+	before.puts([]model.Advisory{advisory("ghsa", "GHSA-1111-1111-1111", nil, "npm", "a", "1"), advisory("ghsa", "GHSA-3333-3333-3333", nil, "npm", "c", "1")})
+	full := before.exported("")
+	r.trusts(before.rig, "federation")
+	read[schema.ImportResult](r.rig, r.imports(full, ""), 200)
+	r.puts([]model.Advisory{advisory("ghsa", "GHSA-7777-7777-7777", nil, "npm", "z", "1")})
+	if n := r.shelf().AdvisoryN; n != 3 {
+		t.Fatalf("%d records", n)
+	}
+	whole := forged(t, before, "federation", before.self, model.Cursor{}) // with one record alone
+	read[schema.ImportResult](r.rig, r.imports(whole, "force=true"), 200)
+	if n := r.shelf().AdvisoryN; n != 2 {
+		t.Errorf("%d records, want that of the bundle and that of this server", n)
+	}
+}

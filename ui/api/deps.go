@@ -81,6 +81,7 @@ type CanonicalView interface {
 	// EachCanonical calls fn with every canonical by folded id, from the first after that id on.
 	EachCanonical(after string, fn func(model.Canonical) error) error
 	AdvisoriesFor(ecosystem, pkg string, fn func(model.Advisory) error) error
+	EachAdvisory(fn func(model.Advisory) error) error // by source and id
 	Events(after model.Seq, limit int) ([]model.CanonicalEvent, error)
 	EventBounds() (oldest, newest model.Seq, err error) // 0, 0: there are none
 	OpenRun() (apply.Run, bool, error)

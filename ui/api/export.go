@@ -94,6 +94,10 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 	}}, nil
 }
 
+// mostFetched is how many changes a bundle for a member holds: as many as one run takes in whatever they are like. Who has it asks for
+// the next.
+const mostFetched = 100_000
+
 // WriteBundle writes a bundle of the changes after from to w, signed with the key that signs now; a controller that has none makes one. Kind
 // NotFound says that there are none, and nothing was written.
 func (s *Server) WriteBundle(ctx context.Context, w io.Writer, from model.Cursor) (bundle.Manifest, error) {
@@ -101,7 +105,7 @@ func (s *Server) WriteBundle(ctx context.Context, w io.Writer, from model.Cursor
 	if err != nil {
 		return bundle.Manifest{}, err
 	}
-	p, err := s.prepare(ctx, bundle.WriteConfig{From: from, Signer: key, Announce: held})
+	p, err := s.prepare(ctx, bundle.WriteConfig{From: from, Signer: key, Announce: held, MostItems: mostFetched})
 	if err != nil {
 		return bundle.Manifest{}, err
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -171,6 +172,7 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 		Created: t.run.created, Updated: t.run.updated, Skipped: t.run.same, Deleted: t.run.deleted,
 		Unsigned: len(r.Signers()) == 0, OnConflict: t.how.OnConflict, Differences: t.differs, DifferenceN: t.n,
 	}
+	commit.Have = t.have
 	changes := []model.Change{commit}
 	keys, err := t.announced(r, commit.Stamp)
 	if err != nil {
@@ -300,7 +302,12 @@ func (t *taking) gather(ctx context.Context, r *bundle.Reader, probe bool) error
 	}
 	run.probe, run.differs, run.kept = probe, t.conflict, map[model.AdvisoryKey]struct{}{}
 	t.result.LeftOut = map[string]int{}
+	lost, err := t.lost()
+	if err != nil {
+		return err
+	}
 	err = r.Each(ctx, func(c model.AdvisoryChange) error {
+		delete(lost, c.Key)
 		switch {
 		case !t.may.speaks(c.Key.Source):
 			t.result.LeftOut[c.Key.Source]++
@@ -310,10 +317,32 @@ func (t *taking) gather(ctx context.Context, r *bundle.Reader, probe bool) error
 		}
 		return run.add(ctx, *c.Advisory)
 	})
+	for _, key := range slices.SortedFunc(maps.Keys(lost), model.AdvisoryKey.Compare) {
+		if err == nil {
+			err = run.drop(ctx, key)
+		}
+	}
 	if err == nil && probe {
 		err = run.compare(ctx)
 	}
 	return err
+}
+
+// lost returns the records that came from the bundle's origin, where the bundle has everything of it: those that it does not name are of
+// a life of the origin that ended when it was restored from a backup.
+func (t *taking) lost() (map[model.AdvisoryKey]struct{}, error) {
+	if !t.m.From.IsZero() || t.m.More || t.have.IsZero() || t.m.Origin == t.self {
+		return nil, nil
+	}
+	lost := map[model.AdvisoryKey]struct{}{}
+	v, done := t.s.c.Store.View()
+	defer done()
+	return lost, v.EachAdvisory(func(a model.Advisory) error {
+		if a.Origin == t.m.Origin {
+			lost[a.AdvisoryKey] = struct{}{}
+		}
+		return nil
+	})
 }
 
 // conflict decides between a record that is here from another origin and the bundle's.
