@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server":   cmdServer,   // server NAME controller|site: start it; $NAME is its address, $NAME_YAML its configuration
+			"server":   cmdServer,   // server NAME controller|site [FILE]: start it, with what is in the file; $NAME is its address, $NAME_YAML its configuration
 			"stop":     cmdStop,     // stop NAME
 			"at":       cmdAt,       // at NAME: later commands talk to that server
 			"invite":   cmdInvite,   // invite NAME [ARGS]: sites enroll; $TOKEN is the token, $EXPIRES when it ends
@@ -91,8 +91,12 @@ func plain(ts *testscript.TestScript, neg bool, args []string, n int, usage stri
 }
 
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
-	plain(ts, neg, args, 2, "server NAME ROLE")
+	plain(ts, neg, args, 2, "server NAME ROLE [FILE]")
 	s, name := of(ts), args[0]
+	var lines []string
+	if len(args) > 2 {
+		lines = append(lines, os.Expand(ts.ReadFile(args[2]), ts.Getenv))
+	}
 	if s.addrs[name] == "" {
 		addrs, err := local.FreePorts(1)
 		ts.Check(err)
@@ -100,7 +104,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx, cancel := limit()
 	defer cancel()
-	p, err := s.Server(ctx, name, args[1], s.addrs[name])
+	p, err := s.Server(ctx, name, args[1], s.addrs[name], lines...)
 	ts.Check(err)
 	s.procs[name] = p
 	ts.Setenv(strings.ToUpper(name), s.addrs[name])
