@@ -5926,7 +5926,7 @@ export interface operations {
                 dry_run?: boolean;
                 /** @description import it without a signature that holds, where the policy of its origin allows that (audited) */
                 skip_signature?: boolean;
-                /** @description what becomes of a record that is here from another origin and says something else */
+                /** @description what becomes of a record that is here from another origin and says something else; absent: prefer_remote, but at a site the controller's records stay */
                 on_conflict?: "prefer_remote" | "prefer_local" | "fail";
                 /** @description import also where the bundle is not newer than what is held (audited); a gap is never imported */
                 force?: boolean;
@@ -8032,4 +8032,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:ae872617f1525523d798c0fc514a6ce9116b47d8c491ea12a711e23f4d184311
+// described by sha256:825daff836c9f93ada4a0170223fec1bb9052ba159b0e4f70e8ca254b54c5398
