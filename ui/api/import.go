@@ -88,7 +88,7 @@ func (s *Server) uploadedBundle(ctx context.Context, in *stream, how TakeIn) (*o
 // TakeBundle verifies a bundle, judges it by the policy of its origin and imports it in one run: all of it becomes visible at once, or
 // nothing. The file must not change meanwhile; see bundle.Spool. What was refused is in the audit record. Kinds of its errors beside those
 // of bundle.Verify and bundle.Admit: Denied and TooLarge for what the policy does not allow, Conflict where another run is at
-// work, or the records do not agree and that was to end it.
+// work (ErrUnderWay), or the records do not agree and that was to end it.
 func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema.ImportResult, error) {
 	release, err := s.hold(ctx)
 	if err != nil {
@@ -193,12 +193,19 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 	if t.how.DryRun {
 		return t.s.c.Store.Try(append(t.run.changes, changes...), func(v View) error { return t.tell(ctx, v) })
 	}
-	if err := t.s.c.Proposer.Propose(context.WithoutCancel(ctx), changes...); err != nil {
-		return t.broken(ctx, err)
-	}
+	err = t.s.proposeRun(context.WithoutCancel(ctx), changes...)
 	v, done := t.s.c.Store.View()
 	defer done()
-	return t.tell(ctx, v)
+	if err != nil {
+		// Whoever lost the answer finds out from the rows whether it is in.
+		if _, in, lookErr := v.RunResult(t.run.id); lookErr != nil || !in {
+			return t.broken(ctx, err)
+		}
+	}
+	if err := t.tell(ctx, v); err != nil {
+		t.s.c.Log.Warn("a bundle was imported, and what it did cannot be read", "bundle", t.result.BundleHash, "err", err)
+	}
+	return nil
 }
 
 // verify believes the bundle, or says why not.
@@ -391,24 +398,30 @@ func (t *taking) hashOf(key model.AdvisoryKey) (string, error) {
 	return merge.Hash(id), nil
 }
 
-// broken drops what was staged.
+// broken drops what was staged. A group whose leader was lost meanwhile may yet take it in.
 func (t *taking) broken(ctx context.Context, err error) error {
 	if t.run != nil {
 		t.run.abandon(ctx)
+	}
+	if fault.Is(err, fault.ReadOnly) || fault.Is(err, fault.Unreachable) {
+		return fault.Wrap("import bundle (broken off; all of it may be imported yet, or nothing: look at its history, and import it again where it is not there)", err)
 	}
 	return fault.Wrap("import bundle (broken off; nothing of it was imported)", err)
 }
 
 // tell reads off what came of it.
 func (t *taking) tell(ctx context.Context, v View) error {
-	imports, err := v.Imports(1)
+	did, ok, err := v.RunResult(t.run.id)
 	if err != nil {
 		return err
 	}
-	if len(imports) == 0 {
+	if !ok {
 		return fault.New(fault.Other, "import bundle", "its record is missing")
 	}
-	t.result.Counts = importCounts(imports[0].Imported)
+	t.result.Counts = schema.ImportCounts{
+		CanonicalCreated: did.CanonicalCreated, CanonicalUpdated: did.CanonicalUpdated, EdgesAdded: did.EdgesAdded,
+		Deleted: did.Deleted, Created: did.Created, Updated: did.Updated, Skipped: did.Skipped,
+	}
 	if t.result.Counts.CanonicalSkipped, err = t.skipped(v); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -34,6 +35,11 @@ func (t *taking) together(ctx context.Context, r *bundle.Reader) (*bundle.Reader
 		t.s.c.Log.Warn("parts of a bundle that waited for others made room for newer ones", "set", gone)
 	}
 	t.result.BundleHash = set
+	if t.may.max > 0 && waited.Bytes > t.may.max {
+		err := fault.New(fault.TooLarge, "import bundle", "Bundle too large: its parts have %d bytes together, and at most %d are taken of %s; raise that bound, or export a smaller delta",
+			waited.Bytes, t.may.max, t.may.name)
+		return nil, keep, errors.Join(err, w.Drop(set))
+	}
 	if len(waited.Missing) > 0 {
 		t.result.Waiting = &schema.BundleParts{Set: set, Of: waited.Of, Missing: waited.Missing}
 		return nil, keep, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"io"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -11,8 +12,12 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// maxChunk is how many bytes of encoded advisories are proposed at once: one entry of the log.
-const maxChunk = 1 << 20
+const (
+	// maxChunk is how many bytes of encoded advisories are proposed at once: one entry of the log.
+	maxChunk = 1 << 20
+	// maxTried is how many bytes of them a dry run holds.
+	maxTried = 256 << 20
+)
 
 // maxCompared is how many records are held against the stored ones through one view.
 const maxCompared = 256
@@ -23,8 +28,26 @@ func (s *Server) hold(ctx context.Context) (release func(), err error) {
 	case s.writing <- struct{}{}:
 		return func() { <-s.writing }, nil
 	case <-ctx.Done():
-		return nil, fault.New(fault.Conflict, "", "another ingest or import is still running: try again when it has ended")
+		return nil, underWay{fault.New(fault.Conflict, "", "another ingest or import is still running: try again when it has ended")}
 	}
+}
+
+// ErrUnderWay is in the chain of the errors, of kind Conflict, which say that another run is at work or came in between: nothing is
+// wrong with what was to be taken in, and it may be later.
+var ErrUnderWay = errors.New("another run of advisories is at work")
+
+type underWay struct{ error }
+
+func (u underWay) Unwrap() error        { return u.error }
+func (u underWay) Is(target error) bool { return target == ErrUnderWay }
+
+// proposeRun proposes what a run stages and what takes it in. Such a change is in conflict with another run alone.
+func (s *Server) proposeRun(ctx context.Context, changes ...model.Change) error {
+	err := s.c.Proposer.Propose(ctx, changes...)
+	if fault.Is(err, fault.Conflict) {
+		return underWay{err}
+	}
+	return err
 }
 
 // run is a run of advisory changes on its way into the rows: parts that are staged, and one commit that takes them all in.
@@ -58,6 +81,7 @@ type run struct {
 	touched map[model.AdvisoryKey]bool     // staged so far; whether there is such a record then
 	kept    map[model.AdvisoryKey]struct{} // records that are as they were, where somebody asks (see keeping)
 	changes []model.Change                 // of a dry run
+	tried   int                            // bytes of those
 }
 
 // taken is one record or removal that was taken.
@@ -84,9 +108,10 @@ func (s *Server) newRun(ctx context.Context, kind string, dry bool) (*run, error
 	return r, err
 }
 
-// ownRuns begins the ids of the runs of this server, so that it knows one that a crash left open.
+// ownRuns begins the ids of the runs of this server, so that it knows one that a crash left open. Nodes of a group may have the same
+// address and the same folder as they see it, and differ in their ids.
 func (s *Server) ownRuns() string {
-	return merge.Hash(s.c.URL + " " + s.c.Data)[len("sha256:"):][:12] + "-"
+	return merge.Hash(s.c.Node.String() + " " + s.c.URL + " " + s.c.Data)[len("sha256:"):][:12] + "-"
 }
 
 func (r *run) stamp() model.Stamp { return model.Stamp{Actor: r.by, At: model.TimeOf(r.s.c.Now())} }
@@ -235,6 +260,7 @@ func (r *run) stage(ctx context.Context) error {
 		return nil
 	}
 	c := model.Stage{Stamp: r.stamp(), Run: r.id, Part: r.part, Put: r.put, Delete: r.remove}
+	size := r.size
 	r.put, r.remove, r.size = nil, nil, 0
 	clear(r.inPart)
 	if r.probe {
@@ -242,12 +268,15 @@ func (r *run) stage(ctx context.Context) error {
 	}
 	r.part++
 	if r.dry {
+		if r.tried += size; r.tried > maxTried {
+			return fault.New(fault.TooLarge, "try advisories", "what is only tried is held in memory, and this is more than %d MiB: import it, or export a smaller delta", maxTried>>20)
+		}
 		r.changes = append(r.changes, c)
 		return nil
 	}
-	err := r.s.c.Proposer.Propose(ctx, c)
-	if fault.Is(err, fault.Conflict) && c.Part == 0 && r.s.dropLeftover(ctx) {
-		err = r.s.c.Proposer.Propose(ctx, c)
+	err := r.s.proposeRun(ctx, c)
+	if errors.Is(err, ErrUnderWay) && c.Part == 0 && r.s.dropLeftover(ctx) {
+		err = r.s.proposeRun(ctx, c)
 	}
 	return fault.Wrap("store advisories", err)
 }
