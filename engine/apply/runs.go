@@ -105,12 +105,12 @@ func (a *applier) commit(c model.Commit) error {
 		return err
 	}
 	if c.Imported != nil {
-		self, err := a.self()
+		self, _, err := a.tx.Self() // a site that was never enrolled has none
 		if err != nil {
 			return err
 		}
 		have := s.shelf.Imported[c.Imported.Origin.String()]
-		if c.Imported.Origin == self {
+		if c.Imported.Origin == self.Self {
 			have = s.shelf.Cursor
 		}
 		if have != c.Have {

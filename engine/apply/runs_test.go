@@ -237,6 +237,22 @@ func TestAnImportIsRecorded(t *testing.T) {
 	}
 }
 
+// A site that was never enrolled has no identity, and imports all the same.
+func TestImportWithoutIdentity(t *testing.T) {
+	s, err := index.Open(t.TempDir(), index.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	w := &world{t: t, role: model.RoleSite, store: s, at: 1_700_000_000_000}
+	end := w.commit("b", 1)
+	end.Kind, end.Imported = model.RunImport, &model.Imported{BundleHash: "sha256:aa", Origin: groupID, To: model.Cursor{At: 7, Seq: 9}}
+	w.must(w.stage("b", 0, []model.Advisory{record("osv", "A")}), end)
+	if s := w.shelf(); s.AdvisoryN != 1 || s.Imported[groupID.String()].Seq != 9 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A run that a clock far ahead has begun keeps nobody from another one.
 func TestARunOfTheFuture(t *testing.T) {
 	w := newWorld(t, model.RoleController, groupID)
