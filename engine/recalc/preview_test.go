@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/index"
@@ -57,4 +58,35 @@ func (w *world) look() *index.View {
 	v := w.store.View()
 	w.t.Cleanup(func() { _ = v.Close() })
 	return v
+}
+
+// A roll-up where nothing was matched is put off, and not forgotten.
+func TestARollupIsPutOff(t *testing.T) {
+	w := newWorld(t)
+	w.r.rest = time.Hour
+	w.report(10, dpkg("p", "1"))
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-1", "9", "p")}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	w.check()
+	w.report(11, dpkg("p", "1")) // what it has is matched already
+	w.drain()
+	if w.judged != 0 || w.parts != 0 {
+		t.Fatalf("%d judged, %d stored", w.judged, w.parts)
+	}
+	hosts := func() int {
+		e, _, err := w.look().Exposure(model.SiteID(w.self))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.MatchedHosts
+	}
+	if !w.r.owed || hosts() != 1 {
+		t.Errorf("owed %v, of %d hosts; want it put off", w.r.owed, hosts())
+	}
+	w.now += 2 * 3_600_000
+	w.drain()
+	w.check()
+	if w.r.owed || hosts() != 2 {
+		t.Errorf("owed %v, of %d hosts", w.r.owed, hosts())
+	}
 }

@@ -75,6 +75,10 @@ type Config struct {
 	Idle time.Duration
 }
 
+// rest is how long a roll-up is put off after another where no inventory was matched: most changes of rows are beats, and going through
+// all inventories for each burst of them would be most of what a quiet site does.
+const rest = 5 * time.Second
+
 const (
 	// batch bounds the inventories read from their bodies per proposal, and headBatch those that the table has.
 	batch     = 32
@@ -87,10 +91,15 @@ func Run(ctx context.Context, c Config) error {
 		c.Idle = 30 * time.Second
 	}
 	r := newRecalc(c)
+	r.rest = rest
 	var seen uint64
 	for {
 		// The counter is read before the rows, so that no change falls between them unseen.
-		waiting, cancel := context.WithTimeout(ctx, c.Idle)
+		idle := c.Idle
+		if r.owed {
+			idle = min(idle, rest)
+		}
+		waiting, cancel := context.WithTimeout(ctx, idle)
 		v, err := c.Wait(waiting, seen)
 		if err != nil && ctx.Err() == nil && waiting.Err() != nil {
 			v, err = seen, nil
@@ -128,6 +137,10 @@ type recalc struct {
 	scope     *scope // of the acceptances; nil: there are none
 	accepting bool   // rows of hosts may be marked by acceptances
 	rolled    uint64 // fingerprint of what the newest roll-up was made of
+
+	rest     time.Duration // see the constant; zero: none
+	rolledAt time.Time
+	owed     bool // a roll-up was put off
 }
 
 func newRecalc(c Config) *recalc {
@@ -151,18 +164,25 @@ func (r *recalc) matching(view View, shelf apply.Shelf) *exposure.Matcher {
 
 // drain matches every inventory that is marked or touched, then brings the roll-up up to date.
 func (r *recalc) drain(ctx context.Context) error {
+	all := 0
 	for {
 		n, err := r.match(ctx)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if all += n; n == 0 {
 			break
 		}
 	}
+	r.matcher = nil // what it remembers is in the table, or read again
 	if err := r.accept(ctx); err != nil {
 		return err
 	}
+	now := r.Now()
+	if r.owed = all == 0 && now.Sub(r.rolledAt).Abs() < r.rest; r.owed {
+		return nil
+	}
+	r.rolledAt = now
 	return r.rollup(ctx)
 }
 

@@ -205,7 +205,10 @@ func (r *proposal) weight() int {
 			n += len(c.Put) * 2048
 		case model.Matched:
 			for i := range c.Matches {
-				n += len(c.Matches[i].Findings) * 256
+				n += len(c.Matches[i].Findings)*256 + len(c.Matches[i].Parts)*64
+			}
+			for i := range c.Judged {
+				n += 256 + (len(c.Judged[i].Findings)+2*len(c.Judged[i].Changes))*256
 			}
 		}
 	}
