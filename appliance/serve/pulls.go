@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,6 +24,10 @@ type Pulls struct {
 	leads  func() bool
 }
 
+// SourcesFolder has what is known of the sources, within the data folder. It goes by the rows: where those are replaced by others, it is
+// removed before, and everything is fetched again.
+const SourcesFolder = "sources"
+
 // PullsConfig is what Pulls needs.
 type PullsConfig struct {
 	Config  config.Config
@@ -40,7 +45,7 @@ func OpenPulls(c PullsConfig) (*Pulls, error) {
 		s.leads = func() bool { return true }
 	}
 	p, err := pull.New(pull.Config{
-		Sources: c.Config.Advisories.Pull(), Dir: filepath.Join(c.Config.Data, "sources"), Leads: s.leads, Ingest: s.ingest, Import: s.take,
+		Sources: c.Config.Advisories.Pull(), Dir: filepath.Join(c.Config.Data, SourcesFolder), Leads: s.leads, Ingest: s.ingest, Import: s.take,
 		Room: c.Room, Agent: "skerry " + c.Version, Now: c.Now, Log: c.Log,
 	})
 	s.puller = p
@@ -64,17 +69,29 @@ func (s *Pulls) ingest(ctx context.Context, src pull.Source, each pull.Each) (pu
 	if len(done.Malformed) > 0 {
 		out.Example = done.Malformed[0].Name + ": " + done.Malformed[0].Reason
 	}
-	return out, err
+	return out, later(err)
+}
+
+// later says of what another run was in the way of that it is to be tried again.
+func later(err error) error {
+	if errors.Is(err, api.ErrUnderWay) {
+		return fault.New(fault.Busy, "", "%w", err)
+	}
+	return err
 }
 
 // take imports a bundle. What is held from somebody else stays: a mirror that is behind takes nothing back, unseen. One that is not newer than what is held brings nothing, and that is well.
 func (s *Pulls) take(ctx context.Context, _ pull.Source, f *os.File) (pull.Taken, error) {
 	done, err := s.server.TakeBundle(ctx, f, api.TakeIn{OnConflict: "prefer_local"})
+	through := done.ImportedCursor
+	if done.Waiting != nil { // nothing was imported yet
+		through = ""
+	}
 	if fault.Is(err, fault.Conflict) && strings.Contains(err.Error(), notNewer) {
-		return pull.Taken{}, nil
+		return pull.Taken{Through: through}, nil
 	}
 	n := done.Counts
-	return pull.Taken{Read: n.Created + n.Updated + n.Skipped + n.Deleted, Created: n.Created, Updated: n.Updated, Deleted: n.Deleted, Unchanged: n.Skipped}, err
+	return pull.Taken{Through: through, Read: n.Created + n.Updated + n.Skipped + n.Deleted, Created: n.Created, Updated: n.Updated, Deleted: n.Deleted, Unchanged: n.Skipped}, later(err)
 }
 
 // notNewer is the name of the error of a bundle that brings nothing new.

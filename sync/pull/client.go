@@ -135,7 +135,7 @@ func (p *Puller) attempt(ctx context.Context, i int, st State, part *partial) (f
 	}
 	defer resp.Body.Close()
 	head := partHead{
-		URL: s.URL, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Cursor: resp.Header.Get(cursorHeader), Size: max(resp.ContentLength, 0),
+		URL: s.URL, ETag: resp.Header.Get("ETag"), LastModified: resp.Header.Get("Last-Modified"), Size: max(resp.ContentLength, 0),
 	}
 	switch resp.StatusCode {
 	case http.StatusNotModified:
@@ -171,9 +171,6 @@ func (p *Puller) attempt(ctx context.Context, i int, st State, part *partial) (f
 	}
 	return false, err
 }
-
-// cursorHeader is where a Skerry server says up to where a bundle goes that it exports.
-const cursorHeader = "X-Skerry-Cursor"
 
 const maxToken = 4 << 10
 

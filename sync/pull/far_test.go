@@ -116,6 +116,7 @@ type bench struct {
 	err    error
 	taken  Taken
 	opened []string // bundles
+	thru   string   // of the next one
 }
 
 func newBench(t *testing.T, dir string, far *far, s ...Source) *bench {
@@ -161,7 +162,10 @@ func newBench(t *testing.T, dir string, far *far, s ...Source) *bench {
 		Import: func(_ context.Context, _ Source, f *os.File) (Taken, error) {
 			raw, err := io.ReadAll(f)
 			b.opened = append(b.opened, string(raw))
-			return Taken{Read: 1}, errors.Join(err, b.err)
+			if err == nil {
+				err = b.err
+			}
+			return Taken{Read: 1, Through: b.thru}, err
 		},
 	})
 	if err != nil {

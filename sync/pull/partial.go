@@ -25,7 +25,6 @@ type partHead struct {
 	URL          string `json:"url"`
 	ETag         string `json:"etag,omitzero"`
 	LastModified string `json:"last_modified,omitzero"`
-	Cursor       string `json:"cursor,omitzero"`
 	Size         int64  `json:"size,omitzero"` // 0: the far server does not say
 	Whole        bool   `json:"whole,omitzero"`
 }
@@ -76,9 +75,6 @@ func (p *partial) begin(head partHead) error {
 	}
 	if len(head.ETag) > maxTag || len(head.LastModified) > maxTag {
 		head.ETag, head.LastModified = "", ""
-	}
-	if _, err := model.ParseCursor(head.Cursor); err != nil {
-		head.Cursor = ""
 	}
 	p.partHead = head
 	return p.save()

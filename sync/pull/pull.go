@@ -62,6 +62,9 @@ type Taken struct {
 	Read, Created, Updated, Deleted, Unchanged int
 	Malformed                                  int    // records that were skipped
 	Example                                    string // the first of those, and why; may be empty
+	// Through is up to where a bundle went, by what was verified in it: what comes after it is asked for next. Empty: nothing is
+	// known of that, and the whole is asked for.
+	Through string `json:"through,omitzero"`
 }
 
 // Config is what a Puller needs. Fields without a note are required.
@@ -70,9 +73,10 @@ type Config struct {
 	Dir     string // a private folder of its own; made where it is not there
 	// Leads says that this server is the one that pulls; nil: it always is.
 	Leads func() bool
-	// Ingest takes records in, all or none.
+	// Ingest takes records in, all or none. An error of kind Busy says that it is to be tried again later.
 	Ingest func(ctx context.Context, s Source, each Each) (Taken, error)
-	// Import takes a bundle in. One that brings nothing new is no error. Required where a source is of KindBundle.
+	// Import takes a bundle in. One that brings nothing new is no error; of kind Conflict is one that does not follow what is held,
+	// of kind Busy that it could not be taken in now. Required where a source is of KindBundle.
 	Import func(ctx context.Context, s Source, f *os.File) (Taken, error)
 	// Room is an error where the disk has no room for more; nil: it has.
 	Room func() error

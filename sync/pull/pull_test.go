@@ -304,19 +304,25 @@ func TestExports(t *testing.T) {
 	if err := os.WriteFile(token, []byte("sesame\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	export := func(cursor, body string) http.HandlerFunc {
+	// What the far server says beside the file is signed by nobody.
+	export := func(_, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Skerry-Cursor", cursor)
+			w.Header().Set("X-Skerry-Cursor", "2036-01-02T00:00:00.000Z#9999")
 			_, _ = io.WriteString(w, body)
 		}
 	}
 	const first, second = "2026-01-01T00:00:00.000Z#0041", "2026-01-02T00:00:00.000Z#0042"
 	far.next(export(first, "one"), status(204), export(second, "two"), export(second, "whole"))
 	b := newBench(t, t.TempDir(), far, Source{Kind: KindBundle, URL: far.URL + "/export?key=hq", TokenFile: token})
+	b.thru = first
 	wantReason(t, b.pull(t), "")
 	wantReason(t, b.pull(t), "")
+	b.err = fault.New(fault.Busy, "", "another run is under way")
+	wantReason(t, b.pull(t), "under way")
 	b.err = fault.New(fault.Conflict, "", "gap: the bundle starts too late")
-	wantReason(t, b.pull(t), "gap")
+	if wantReason(t, b.pull(t), "gap"); len(far.asked) != 3 || !slices.Equal(b.opened, []string{"one", "two", "two"}) {
+		t.Errorf("asked %d times, opened %q: what could not be taken in at that moment is kept", len(far.asked), b.opened)
+	}
 	b.err = nil
 	wantReason(t, b.pull(t), "")
 	var from []string
@@ -326,7 +332,7 @@ func TestExports(t *testing.T) {
 			t.Errorf("asked for %s with %v", r.URL, r.Header)
 		}
 	}
-	if want := []string{"", first, first, ""}; !slices.Equal(from, want) || b.opened[2] != "whole" {
+	if want := []string{"", first, first, ""}; !slices.Equal(from, want) || b.opened[3] != "whole" {
 		t.Errorf("asked from %q, opened %q", from, b.opened)
 	}
 	for _, text := range []string{"", "two words", strings.Repeat("x", maxToken+1)} {

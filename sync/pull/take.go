@@ -47,6 +47,9 @@ func (p *Puller) pull(ctx context.Context, i int) (edition, Taken, error) {
 		}
 	}
 	taken, err := p.takeFile(ctx, s, part.path)
+	if ctx.Err() != nil { // whatever it says, the file has no fault in it
+		return edition{}, taken, errors.Join(err, ctx.Err())
+	}
 	switch fault.KindOf(err) {
 	case fault.Corrupt, fault.Invalid, fault.TooLarge, fault.Denied, fault.Conflict, fault.Version: // it would be the same the next time
 		err = errors.Join(err, part.drop())
@@ -54,7 +57,7 @@ func (p *Puller) pull(ctx context.Context, i int) (edition, Taken, error) {
 	if err != nil {
 		return edition{}, taken, fault.Wrap("take in "+s.URL, err)
 	}
-	news := edition{fresh: true, etag: part.ETag, lastModified: part.LastModified, cursor: part.Cursor}
+	news := edition{fresh: true, etag: part.ETag, lastModified: part.LastModified, cursor: taken.Through}
 	return news, taken, part.drop()
 }
 
@@ -96,6 +99,7 @@ func (t *Taken) add(u Taken) {
 	if t.Example == "" {
 		t.Example = u.Example
 	}
+	t.Through = u.Through
 }
 
 // survey returns what tells one state of a folder from the next, and the files in it in the order of their names.

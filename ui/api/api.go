@@ -66,6 +66,8 @@ type Config struct {
 	Clock   Clock           // site only; nil: this server goes by its machine's
 	Ready   func() []string // why this server is not ready; nil: it is ready once it serves
 
+	// Node is this very server among those of its group; zero: it is alone.
+	Node model.NodeID
 	// Federation is what goes for all bundles.
 	Federation Federation
 	// Controller is the controller of this site, whose bundles are always allowed; zero: there is none.

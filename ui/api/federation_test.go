@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -126,7 +127,20 @@ func TestARunOfACrash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if got := fault.New(fault.Conflict, "", "%w", underWay{fault.New(fault.Conflict, "", "x")}); !errors.Is(got, ErrUnderWay) || errors.Is(fault.New(fault.Conflict, "", "x"), ErrUnderWay) {
+		t.Error("a run in the way is not known as one")
+	}
+	other := newHQ(t)
+	other.server.c.URL, other.server.c.Data, other.server.c.Node = r.server.c.URL, r.server.c.Data, model.NodeID{9}
+	if r.server.mine(other.server.ownRuns() + "1") { // two nodes behind one name, each in a container of its own
+		t.Error("a run of another node of the group is taken for an own one")
+	}
 	begin("another-server-1")
+	if _, err := r.server.IngestFrom(t.Context(), model.RunPull, "x", func(fn func(string, []byte) error) error {
+		return fn("x.json", []byte(`{"id":"X-2","modified":"2026-01-01T00:00:00Z"}`))
+	}); !errors.Is(err, ErrUnderWay) || !fault.Is(err, fault.Conflict) {
+		t.Errorf("while another server's run is at work: %v", err)
+	}
 	r.refused(r.do("POST", "/api/v1/advisories/ingest", packed(t, records(1, "8.0")), "Content-Type", "application/zstd"), 409, fault.Conflict, "")
 	r.pass(model.RunPatience + time.Second)
 	begin(r.server.ownRuns() + "1")

@@ -67,7 +67,7 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 // IngestFrom stores what each hands over, by name, as one run: all of it becomes visible at once, or nothing. The bytes are a file of
 // any form that engine/canonical reads. An empty source is guessed from each name. Kind is model.RunIngest or model.RunPull; without
 // an account in ctx the system has done it. Bad records are named and counted, and stop nothing. An error of each ends the run and
-// drops it; kind Conflict says that another one is at work.
+// drops it; ErrUnderWay in it says that another one is at work.
 func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(fn func(name string, raw []byte) error) error) (schema.Ingested, error) {
 	const op = "ingest advisories"
 	var done schema.Ingested
@@ -175,7 +175,7 @@ func (s *Server) store(ctx context.Context, r *run, source string, done *schema.
 	ctx = context.WithoutCancel(ctx)
 	switch {
 	case r.part > 0:
-		return s.c.Proposer.Propose(ctx, commit)
+		return s.proposeRun(ctx, commit)
 	case r.kind == model.RunIngest: // a pull that brings nothing is not worth an entry
 		return s.c.Proposer.Propose(ctx, model.Note{Stamp: commit.Stamp, Action: "advisories.ingest", OK: true, Detail: commit.Detail})
 	}
