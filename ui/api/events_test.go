@@ -8,8 +8,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -219,4 +223,83 @@ func TestTheWebhook(t *testing.T) {
 	mu.Unlock()
 	until(2, 3, 4, 5, 6)
 	end()
+}
+
+// TestTheWebhookOutlivesItsFile: a file that cannot be read holds the webhook up, and nothing else.
+func TestTheWebhookOutlivesItsFile(t *testing.T) {
+	news := make(chan uint64, 100)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		var call schema.WebhookCall
+		if err := json.NewDecoder(q.Body).Decode(&call); err != nil {
+			t.Error(err)
+		}
+		for _, e := range call.Events {
+			news <- e.Seq
+		}
+	}))
+	defer hook.Close()
+	r := newHQ(t)
+	said := make(chan string, 100)
+	r.server.c.Log = slog.New(tells{slog.DiscardHandler, said})
+	path := filepath.Join(r.server.c.Data, "federation", "webhook.json")
+	if err := os.MkdirAll(path, 0o700); err != nil { // in its place
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(r.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- r.server.RunWebhook(ctx, Webhook{URL: hook.URL, Least: time.Millisecond, Most: 2 * time.Millisecond, Idle: 2 * time.Millisecond})
+	}()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+	}()
+	select {
+	case text := <-said:
+		if !strings.Contains(text, "cannot be read") {
+			t.Errorf("said %q", text)
+		}
+	case err := <-ended:
+		t.Fatalf("ended with %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			break
+		}
+		if time.Now().After(late) {
+			t.Fatal("it does not begin")
+		}
+	}
+	r.ingest(packed(t, records(1, "8.0")))
+	select {
+	case seq := <-news:
+		if seq != 1 {
+			t.Errorf("told of %d first", seq)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nothing is told")
+	}
+	if n := len(said); n != 0 {
+		t.Errorf("said %d times more: %q", n, <-said)
+	}
+}
+
+// tells passes on what is logged as a warning.
+type tells struct {
+	slog.Handler
+	to chan string
+}
+
+func (h tells) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h tells) Handle(_ context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		h.to <- r.Message
+	}
+	return nil
 }

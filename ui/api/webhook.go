@@ -75,10 +75,14 @@ func (s *Server) RunWebhook(ctx context.Context, w Webhook) error {
 	w = w.withDefaults()
 	path := filepath.Join(s.c.Data, "federation", "webhook.json")
 	t, err := s.toldSoFar(path, w.URL)
-	if err != nil {
-		return err
-	}
 	failures := 0
+	for ; err != nil && ctx.Err() == nil; t, err = s.toldSoFar(path, w.URL) {
+		if failures++; failures == 1 {
+			s.c.Log.Warn("how far the webhook was told cannot be read; nothing is told until it can", "file", path, "err", err)
+		}
+		_ = rest(ctx, backOff(w, failures))
+	}
+	failures = 0
 	for ctx.Err() == nil {
 		seen := s.c.Store.Version() // from before looking, so that nothing falls in between
 		if !w.Leads() {
@@ -135,7 +139,7 @@ func backOff(w Webhook, failures int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// toldSoFar reads how far the webhook was told; the first time that is up to now.
+// toldSoFar reads how far the webhook was told; the first time, and where the file is damaged, that is up to now.
 func (s *Server) toldSoFar(path, url string) (told, error) {
 	mark := merge.Hash(url)
 	var t told
@@ -153,7 +157,10 @@ func (s *Server) toldSoFar(path, url string) (told, error) {
 		return t, err
 	}
 	t = told{URL: mark, After: newest}
-	return t, keepTold(path, t)
+	if err := keepTold(path, t); err != nil { // it is told all the same; the next place may be kept
+		s.c.Log.Warn("how far the webhook was told is not kept; after a start it would begin with what comes then", "file", path, "err", err)
+	}
+	return t, nil
 }
 
 func keepTold(path string, t told) error {
