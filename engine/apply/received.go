@@ -121,6 +121,9 @@ type fromController struct {
 func (s *fromController) take(item model.Item) error {
 	switch item.Kind {
 	case model.ItemAdvisory, model.ItemAdvisoryGone, model.ItemGeneration:
+		if err := s.behind(item); err != nil {
+			return err
+		}
 		return fault.New(fault.Invalid, "receive advisory", "advisories come as whole bundles, not one by one: upgrade the controller, and what is missing is fetched from it")
 	case model.ItemShelf:
 		shelf, err := s.tx.Shelf()
@@ -161,6 +164,21 @@ func (s *fromController) take(item model.Item) error {
 		return s.note(s.stamp, "controller.restored", s.origin.String(), true, "", map[string]string{"at": item.AsOf.String()})
 	}
 	return unexpected(item, "controller")
+}
+
+// behind notes that the controller has what it sends in a form that is not taken any more: this site is behind it until it
+// has fetched that, and says so. A controller that says how far it is (ItemShelf) has the last word.
+func (s *fromController) behind(item model.Item) error {
+	var a model.Advisory
+	if item.Kind == model.ItemGeneration || decode(item, &a) != nil {
+		return nil
+	}
+	shelf, err := s.tx.Shelf()
+	if err != nil || shelf.Above.Compare(a.Cursor) >= 0 {
+		return err
+	}
+	shelf.Above = a.Cursor
+	return s.tx.PutShelf(shelf)
 }
 
 func (s *fromController) done() error {
