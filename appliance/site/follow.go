@@ -35,7 +35,8 @@ type follower struct {
 	log      *slog.Logger
 	path     string // of the file with followState
 	download *uplink.Download
-	news     chan struct{} // has a place
+	progress func() (have, size int64) // of download
+	news     chan struct{}             // has a place
 
 	mu      sync.Mutex // guards what follows
 	state   followState
@@ -67,6 +68,9 @@ const (
 // open reads what was kept; a file that is missing or damaged counts as nothing known.
 func (f *follower) open() {
 	f.news = make(chan struct{}, 1)
+	if f.progress == nil {
+		f.progress = f.download.Progress
+	}
 	raw, err := os.ReadFile(f.path)
 	var s followState
 	if err == nil && len(raw) <= maxFollow && model.Decode(raw, &s) == nil && s.Version == 1 {
@@ -101,12 +105,14 @@ func (f *follower) Run(ctx context.Context) error {
 		level, behind, err := f.look()
 		switch {
 		case err != nil:
-			f.failed(err)
+			f.failed(err, false)
 			wait = followMost
 		case behind && f.online():
 			if wait = f.pause(); wait <= 0 {
+				had, _ := f.progress()
 				if wait, err = 0, f.once(ctx); err != nil && ctx.Err() == nil {
-					wait = f.failed(err)
+					have, _ := f.progress()
+					wait = f.failed(err, have > had)
 				}
 			}
 		case level:
@@ -213,12 +219,16 @@ func (f *follower) takeIn(ctx context.Context) error {
 	return err
 }
 
-// failed keeps why an attempt came to nothing, and returns how long to wait before the next.
-func (f *follower) failed(err error) time.Duration {
+// failed keeps why an attempt came to nothing, and returns how long to wait before the next. One that brought a part of the
+// file is the first in a row: on a line that often breaks, the file comes in pieces.
+func (f *follower) failed(err error, further bool) time.Duration {
 	now := f.now()
 	why := fault.Clip(strings.Join(strings.Fields(fault.Printable(err.Error())), " "), maxWhy)
 	f.mu.Lock()
 	news := why != f.state.Reason
+	if further {
+		f.state.Failures = 0
+	}
 	f.state.Failures++
 	wait := followFirst
 	for n := 1; n < f.state.Failures && wait < followMost; n++ {
@@ -305,7 +315,7 @@ func (f *follower) row(name, url string) schema.AdvisorySource {
 		seconds := int64(age / time.Second)
 		row.AgeSec = &seconds
 	}
-	row.HaveBytes, row.SizeBytes = f.download.Progress()
+	row.HaveBytes, row.SizeBytes = f.progress()
 	switch {
 	case f.running:
 		row.State = "running"

@@ -225,6 +225,20 @@ func TestFollowerWaits(t *testing.T) {
 	})
 }
 
+// On a line that breaks again and again the file comes all the same, as long as each attempt brings a part of it.
+func TestFollowerOnALineThatBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		c.progress = func() (int64, int64) { c.mu.Lock(); defer c.mu.Unlock(); return int64(len(c.fetched)), 1000 }
+		defer c.start(t)()
+		c.set(func() { c.above, c.fetchErr = at(10), fault.New(fault.Unreachable, "", "the link broke") })
+		time.Sleep(10 * time.Minute)
+		if n := len(c.fetched); n < 295 || n > 305 {
+			t.Errorf("in ten minutes it was tried %d times", n)
+		}
+	})
+}
+
 // A file that cannot be taken in is taken in again without being fetched, unless it is at fault itself.
 func TestFollowerKeepsWhatItFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -191,4 +192,13 @@ func wantReason(t *testing.T, s Status, text string) {
 	if s.Running || text != "" && (s.Failures == 0 || s.Failed != s.Tried) {
 		t.Errorf("after it: %+v", s)
 	}
+}
+
+// bytes is how many bytes of files were sent, requests what was asked.
+func (f *far) bytes() int { f.mu.Lock(); defer f.mu.Unlock(); return f.sent }
+
+func (f *far) requests() []*http.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
 }

@@ -35,8 +35,8 @@ func TestFetchesWhatIsNew(t *testing.T) {
 		s.Next.Std().Sub(b.now) != 6*time.Hour-18*time.Minute {
 		t.Errorf("then %+v", s)
 	}
-	if far.asked[0].Header.Get("User-Agent") != "skerry test" || far.asked[0].Header.Get("Range") != "" {
-		t.Errorf("asked with %v", far.asked[0].Header)
+	if far.requests()[0].Header.Get("User-Agent") != "skerry test" || far.requests()[0].Header.Get("Range") != "" {
+		t.Errorf("asked with %v", far.requests()[0].Header)
 	}
 
 	// Over a restart it is known what was taken in.
@@ -45,8 +45,8 @@ func TestFetchesWhatIsNew(t *testing.T) {
 	b.now = was
 	s = b.pull(t)
 	wantReason(t, s, "")
-	if len(b.got) != 0 || far.sent != len(record(10)) || far.asked[1].Header.Get("If-None-Match") != `"one"` || s.Checked == s.Changed {
-		t.Errorf("the same again: %q, %d bytes, %+v", b.got, far.sent, s)
+	if len(b.got) != 0 || far.bytes() != len(record(10)) || far.requests()[1].Header.Get("If-None-Match") != `"one"` || s.Checked == s.Changed {
+		t.Errorf("the same again: %q, %d bytes, %+v", b.got, far.bytes(), s)
 	}
 	far.mu.Lock()
 	far.body, far.tag = record(20), `"two"`
@@ -102,8 +102,8 @@ func TestGoesOnWhereItBrokeOff(t *testing.T) {
 			if len(b.got) != 1 || b.got[0] != "src/all.json="+string(whole) {
 				t.Errorf("handed over %d records", len(b.got))
 			}
-			if far.sent > c.most {
-				t.Errorf("%d bytes were sent, want at most %d", far.sent, c.most)
+			if far.bytes() > c.most {
+				t.Errorf("%d bytes were sent, want at most %d", far.bytes(), c.most)
 			}
 		})
 	}
@@ -118,10 +118,10 @@ func TestGoesOnWhereItBrokeOff(t *testing.T) {
 		}
 		b = newBench(t, dir, far, Source{})
 		wantReason(t, b.pull(t), "")
-		if len(b.got) != 1 || b.got[0] != "src/all.json="+string(whole) || far.sent > len(whole) {
-			t.Errorf("handed over %d records, %d bytes sent", len(b.got), far.sent)
+		if len(b.got) != 1 || b.got[0] != "src/all.json="+string(whole) || far.bytes() > len(whole) {
+			t.Errorf("handed over %d records, %d bytes sent", len(b.got), far.bytes())
 		}
-		if last := far.asked[len(far.asked)-1].Header; !strings.HasPrefix(last.Get("Range"), "bytes=") || last.Get("If-Range") != `"one"` {
+		if last := far.requests()[len(far.requests())-1].Header; !strings.HasPrefix(last.Get("Range"), "bytes=") || last.Get("If-Range") != `"one"` {
 			t.Errorf("asked with %v", last)
 		}
 	})
@@ -194,7 +194,7 @@ func TestRefusesWhatIsNoFile(t *testing.T) {
 		}
 		b := newBench(t, t.TempDir(), far, Source{CAFile: ca})
 		wantReason(t, b.pull(t), "certificate")
-		if len(far.asked) != 0 {
+		if len(far.requests()) != 0 {
 			t.Error("something was asked of a server that nobody vouches for")
 		}
 	})
@@ -202,8 +202,8 @@ func TestRefusesWhatIsNoFile(t *testing.T) {
 		far := newFar(t, record(1))
 		far.next(status(503, "Retry-After", "1800"))
 		b := newBench(t, t.TempDir(), far, Source{})
-		if s := b.pull(t); s.Next.Std().Sub(b.now) != 30*time.Minute || len(far.asked) != 1 {
-			t.Errorf("after %d questions %+v", len(far.asked), s)
+		if s := b.pull(t); s.Next.Std().Sub(b.now) != 30*time.Minute || len(far.requests()) != 1 {
+			t.Errorf("after %d questions %+v", len(far.requests()), s)
 		}
 	})
 }
@@ -216,8 +216,8 @@ func TestKeepsWhatCouldNotBeTakenIn(t *testing.T) {
 	s := b.pull(t)
 	wantReason(t, s, "the disk is full")
 	b = newBench(t, dir, far, Source{})
-	if s = b.pull(t); len(far.asked) != 1 || len(b.got) != 1 || s.ETag != `"one"` {
-		t.Errorf("asked %d times, got %q, %+v", len(far.asked), b.got, s)
+	if s = b.pull(t); len(far.requests()) != 1 || len(b.got) != 1 || s.ETag != `"one"` {
+		t.Errorf("asked %d times, got %q, %+v", len(far.requests()), b.got, s)
 	}
 
 	var buf bytes.Buffer
@@ -320,13 +320,13 @@ func TestExports(t *testing.T) {
 	b.err = fault.New(fault.Busy, "", "another run is under way")
 	wantReason(t, b.pull(t), "under way")
 	b.err = fault.New(fault.Conflict, "", "gap: the bundle starts too late")
-	if wantReason(t, b.pull(t), "gap"); len(far.asked) != 3 || !slices.Equal(b.opened, []string{"one", "two", "two"}) {
-		t.Errorf("asked %d times, opened %q: what could not be taken in at that moment is kept", len(far.asked), b.opened)
+	if wantReason(t, b.pull(t), "gap"); len(far.requests()) != 3 || !slices.Equal(b.opened, []string{"one", "two", "two"}) {
+		t.Errorf("asked %d times, opened %q: what could not be taken in at that moment is kept", len(far.requests()), b.opened)
 	}
 	b.err = nil
 	wantReason(t, b.pull(t), "")
 	var from []string
-	for _, r := range far.asked {
+	for _, r := range far.requests() {
 		from = append(from, r.URL.Query().Get("from"))
 		if r.Header.Get("Authorization") != "Bearer sesame" || r.URL.Query().Get("key") != "hq" {
 			t.Errorf("asked for %s with %v", r.URL, r.Header)
@@ -341,8 +341,8 @@ func TestExports(t *testing.T) {
 		}
 		wantReason(t, b.pull(t), "token_file: ")
 	}
-	if len(far.asked) != 4 {
-		t.Errorf("asked %d times", len(far.asked))
+	if len(far.requests()) != 4 {
+		t.Errorf("asked %d times", len(far.requests()))
 	}
 }
 

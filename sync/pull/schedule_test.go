@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -60,6 +61,7 @@ func TestSchedule(t *testing.T) {
 		root := t.TempDir()
 		file := filepath.Join(root, "a.json")
 		var leads, fails atomic.Bool
+		var mu sync.Mutex // guards pulls
 		var pulls []time.Duration
 		began := time.Now()
 		log := &lines{}
@@ -69,7 +71,9 @@ func TestSchedule(t *testing.T) {
 			Dir:     t.TempDir(), Leads: leads.Load, Now: time.Now, Log: slog.New(log),
 			Jitter: func(time.Duration) time.Duration { return 0 },
 			Ingest: func(_ context.Context, _ Source, each Each) (Taken, error) {
+				mu.Lock()
 				pulls = append(pulls, time.Since(began).Round(time.Minute))
+				mu.Unlock()
 				if fails.Load() {
 					return Taken{}, fault.New(fault.ReadOnly, "", "the disk is full")
 				}
@@ -93,6 +97,8 @@ func TestSchedule(t *testing.T) {
 		want := func(what string, at ...time.Duration) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(pulls) != len(at) {
 				t.Fatalf("%s: pulled at %v, want %v", what, pulls, at)
 			}
@@ -146,9 +152,13 @@ func TestSchedule(t *testing.T) {
 			t.Errorf("after a day it was said %d times that the source is old", log.old.Load())
 		}
 		fails.Store(false)
+		mu.Lock()
 		pulls = pulls[:0]
+		mu.Unlock()
 		time.Sleep(2*time.Hour + time.Minute)
 		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if s := p.Status()[0]; s.Old || s.Failures != 0 || s.Reason != "" || len(pulls) != 1 {
 			t.Errorf("when all is well again: %+v, %v", s, pulls)
 		}
