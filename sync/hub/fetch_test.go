@@ -189,7 +189,8 @@ func TestFetch(t *testing.T) {
 		}
 		wantFile(t, d, s.files[second])
 
-		s.err, h.fetching = nil, make(chan struct{}) // no place for anybody
+		synctest.Wait() // those before have left their places
+		s.err, h.fetching = nil, make(chan struct{})
 		if _, err = l.Fetch(t.Context(), first, uplink.OpenDownload(filepath.Join(t.TempDir(), "other"))); !fault.Is(err, fault.Busy) {
 			t.Errorf("without a place: %v", err)
 		}
