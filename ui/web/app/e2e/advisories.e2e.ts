@@ -40,7 +40,8 @@ cve,epss,percentile
 ${told},0.3125,0.97
 `
 
-describe.skipIf(!haveBrowser())('advisories', () => {
+// They walk through many views, and a busy machine takes its time for each.
+describe.skipIf(!haveBrowser())('advisories', { timeout: 240_000 }, () => {
   let f: Federation
   let browser: Browser
   let dir: string
@@ -85,6 +86,7 @@ describe.skipIf(!haveBrowser())('advisories', () => {
     await page.getByText(/^16,59\d records/).waitFor()
     const rows = page.getByRole('table', { name: 'Advisories' }).getByRole('row')
     await expect.poll(() => rows.count()).toBe(101)
+    await fits(page, 'advisories-all')
     await page.getByRole('button', { name: 'Show more' }).click()
     await expect.poll(() => rows.count()).toBe(201)
 
@@ -203,7 +205,7 @@ describe.skipIf(!haveBrowser())('advisories', () => {
     const { page, faults } = await open(browser, f.site.url, { viewport: { width: 1400, height: 860 } })
     await logIn(page)
     await page.goto(`${f.site.url}/advisories`)
-    await page.getByText('Level with its controller').first().waitFor()
+    await page.getByText('Level with its controller', { exact: true }).first().waitFor()
     await page.getByText('Where they come from').click()
     await page.getByRole('listitem').getByText('hq').waitFor()
     await page.getByRole('table', { name: 'Advisories' }).waitFor()
