@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -232,6 +233,11 @@ func TestRestoreCutShort(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(data, restorePart+"1", "rows"), 0o700); err != nil {
 			t.Fatal(err)
 		}
+		// What was fetched into the rows of before would not come again.
+		sources := filepath.Join(data, "sources")
+		if err := errors.Join(os.MkdirAll(sources, 0o700), os.WriteFile(filepath.Join(sources, "sources.json"), []byte("{}"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
 		for i, name := range restoredParts {
 			if i < moved || name == "keys" {
 				continue
@@ -251,6 +257,9 @@ func TestRestoreCutShort(t *testing.T) {
 		}
 		if done, err := ResumeRestore(data); err != nil || done {
 			t.Fatalf("again: %v, %v", done, err)
+		}
+		if _, err := os.Stat(sources); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("with %d parts moved, what was known of the sources stays: %v", moved, err)
 		}
 		if n := openHome(t, data); !n.has("before") || n.Epoch() != 2 {
 			t.Errorf("with %d parts moved it is not whole", moved)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -238,6 +239,11 @@ func ResumeRestore(data string) (bool, error) {
 		return false, nil
 	}
 	from := filepath.Join(data, restoreReady)
+	// What is known of the sources is of the rows that were there before: with it they would count as fetched, and what the
+	// rows of the backup lack would never come.
+	if err := os.RemoveAll(filepath.Join(data, serve.SourcesFolder)); err != nil {
+		return false, fault.New(fault.ReadOnly, op, "%w", err)
+	}
 	for _, name := range restoredParts {
 		if err := moveOut(from, data, name); err != nil {
 			return false, fault.Wrap(op, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skerryhq/skerry/appliance/config"
+	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -223,6 +224,9 @@ func (b *rebuild) carryOut() error {
 	if err := b.outbox(); err != nil {
 		return err
 	}
+	if err := b.sources(); err != nil {
+		return err
+	}
 	if err := b.index(); err != nil {
 		return err
 	}
@@ -242,6 +246,19 @@ func (b *rebuild) shelve(name string) error {
 		return written(err)
 	}
 	return written(errors.Join(durable.SyncDir(b.todo.Kept), durable.SyncDir(b.Data)))
+}
+
+// sources forgets what was fetched into rows that are no more, so that everything is fetched again.
+func (b *rebuild) sources() error {
+	if !b.marked(storeIndex) {
+		return nil
+	}
+	for _, name := range []string{serve.SourcesFolder, followFolder} {
+		if err := written(os.RemoveAll(filepath.Join(b.Data, name))); err != nil {
+			return err
+		}
+	}
+	return written(durable.SyncDir(b.Data))
 }
 
 // outbox begins the new epoch, in a new file or in the one that is there: what waits in it goes up in that epoch.

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -78,6 +79,10 @@ func TestRebuild(t *testing.T) {
 				t.Fatalf("of a whole site: %+v, %v", done, err)
 			}
 			damageOf(t, c, store)
+			known := filepath.Join(c.Data, "sources", "sources.json")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(known), 0o700), os.WriteFile(known, []byte(`{"version":1}`), 0o600)); err != nil {
+				t.Fatal(err)
+			}
 
 			r = runSite(t, c, Options{})
 			err := r.ask(http.MethodGet, "/readyz", nil, nil)
@@ -113,6 +118,10 @@ func TestRebuild(t *testing.T) {
 			}
 			if _, err := os.Stat(filepath.Join(done.Kept, filepath.Base(storePath(c.Data, store)))); err != nil {
 				t.Error(err)
+			}
+			// With the rows went what had been fetched into them: what is known of the sources must not keep it from coming again.
+			if _, err := os.Stat(known); (err == nil) != (store != storeIndex) {
+				t.Errorf("what is known of the sources: %v", err)
 			}
 			r = runSite(t, c, Options{})
 			stop = r.runAgent(dir, id)

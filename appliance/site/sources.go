@@ -53,9 +53,12 @@ func (f *follower) again() {
 	f.nudge()
 }
 
+// followFolder has what was fetched from the controller, and what is known of that, within the data folder.
+const followFolder = "fetch"
+
 // newFollower returns what keeps this site level with its controller; its take is set when there is something that takes in.
 func (s *site) newFollower() (*follower, error) {
-	dir := filepath.Join(s.Data, "fetch")
+	dir := filepath.Join(s.Data, followFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.New(fault.ReadOnly, "open the data folder", "%w", err)
 	}
