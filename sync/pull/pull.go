@@ -59,12 +59,13 @@ type Each func(fn func(name string, raw []byte) error) error
 
 // Taken says what became of one pull.
 type Taken struct {
-	Read, Created, Updated, Deleted, Unchanged int
-	Malformed                                  int    // records that were skipped
-	Example                                    string // the first of those, and why; may be empty
-	// Through is up to where a bundle went, by what was verified in it: what comes after it is asked for next. Empty: nothing is
-	// known of that, and the whole is asked for.
-	Through string `json:"through,omitzero"`
+	Read      int    `json:"read,omitzero"`
+	Created   int    `json:"created,omitzero"`
+	Updated   int    `json:"updated,omitzero"`
+	Deleted   int    `json:"deleted,omitzero"`
+	Unchanged int    `json:"unchanged,omitzero"`
+	Malformed int    `json:"malformed,omitzero"` // records that were skipped
+	Example   string `json:"example,omitzero"`   // the first of those, and why; may be empty
 }
 
 // Config is what a Puller needs. Fields without a note are required.
