@@ -66,6 +66,9 @@ type Taken struct {
 	Unchanged int    `json:"unchanged,omitzero"`
 	Malformed int    `json:"malformed,omitzero"` // records that were skipped
 	Example   string `json:"example,omitzero"`   // the first of those, and why; may be empty
+	// Through is up to where a bundle went, by what was verified in it: what comes after it is asked for next. Empty: nothing is
+	// known of that, and the whole is asked for.
+	Through string `json:"through,omitzero"`
 }
 
 // Config is what a Puller needs. Fields without a note are required.
