@@ -1,9 +1,7 @@
 package exposure
 
 import (
-	"maps"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -24,15 +22,13 @@ func ReadPackageURL(text string) (PackageURL, bool) {
 		return PackageURL{}, false
 	}
 	out := PackageURL{Name: p.name, Version: p.version, p: p}
-	if base, known := namespaces[p.kind+"/"+strings.ToLower(p.namespace)]; known {
-		out.Base = base
-	} else if t, known := types[p.kind]; known {
-		out.Base = t[0]
-		if p.namespace != "" {
-			out.Name = p.namespace + t[1] + p.name
-		}
-	} else {
+	base, joint, known := model.PURLEcosystem(p.kind, p.namespace)
+	if !known {
 		return PackageURL{}, false
+	}
+	out.Base = base
+	if joint != "" && p.namespace != "" {
+		out.Name = p.namespace + joint + p.name
 	}
 	out.Name = model.PackageName(out.Base, out.Name)
 	if p.epoch != "" && p.epoch != "0" && out.Version != "" && !strings.Contains(out.Version, ":") {
@@ -53,23 +49,20 @@ func PackageURLOf(ecosystem, name string) string {
 	if at, ok := spaces[base]; ok {
 		return "pkg:" + at + "/" + url.PathEscape(name)
 	}
-	for _, kind := range slices.Sorted(maps.Keys(types)) {
-		t := types[kind]
-		if t[0] != base {
-			continue
-		}
-		space := ""
-		if at := strings.LastIndex(name, t[1]); at >= 0 {
-			space, name = name[:at], name[at+len(t[1]):]
-			var parts []string
-			for part := range strings.SplitSeq(space, "/") {
-				parts = append(parts, escaped(part))
-			}
-			space = strings.Join(parts, "/") + "/"
-		}
-		return "pkg:" + kind + "/" + space + escaped(name)
+	kind, joint, ok := model.PURLType(base)
+	if !ok {
+		return ""
 	}
-	return ""
+	space := ""
+	if at := strings.LastIndex(name, joint); at >= 0 {
+		space, name = name[:at], name[at+len(joint):]
+		var parts []string
+		for part := range strings.SplitSeq(space, "/") {
+			parts = append(parts, escaped(part))
+		}
+		space = strings.Join(parts, "/") + "/"
+	}
+	return "pkg:" + kind + "/" + space + escaped(name)
 }
 
 // escaped writes a part of a package URL: the @ of a scope would begin a version.

@@ -19,33 +19,12 @@ const purlMax = 1024
 
 // readPURL reads a package URL; false where it is none.
 func readPURL(text string) (p purl, ok bool) {
-	rest, ok := strings.CutPrefix(text, "pkg:")
-	if !ok || len(text) > purlMax {
+	if len(text) > purlMax {
 		return p, false
 	}
-	rest = strings.TrimLeft(rest, "/")
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, qualifiers, _ := strings.Cut(rest, "?")
-	if at := strings.LastIndexByte(rest, '@'); at > strings.LastIndexByte(rest, '/') {
-		if p.version, ok = unescape(rest[at+1:]); !ok {
-			return p, false
-		}
-		rest = rest[:at]
-	}
-	rest = strings.TrimRight(rest, "/")
-	p.kind, rest, ok = strings.Cut(rest, "/")
-	if !ok || p.kind == "" {
-		return p, false
-	}
-	p.kind = strings.ToLower(p.kind)
-	if at := strings.LastIndexByte(rest, '/'); at >= 0 {
-		if p.namespace, ok = unescape(strings.Trim(rest[:at], "/")); !ok {
-			return p, false
-		}
-		rest = rest[at+1:]
-	}
-	if p.name, ok = unescape(rest); !ok || p.name == "" {
-		return p, false
+	var qualifiers string
+	if p.kind, p.namespace, p.name, p.version, qualifiers, ok = model.CutPURL(text); !ok {
+		return purl{}, false
 	}
 	for pair := range strings.SplitSeq(qualifiers, "&") {
 		k, v, _ := strings.Cut(pair, "=")
@@ -72,21 +51,6 @@ func unescape(s string) (string, bool) {
 	return out, err == nil
 }
 
-// namespaces are the ecosystems of package types that several publish in, by type and namespace.
-var namespaces = map[string]string{
-	"deb/debian": "Debian", "deb/ubuntu": "Ubuntu",
-	"rpm/almalinux": "AlmaLinux", "rpm/alma": "AlmaLinux", "rpm/rocky": "Rocky Linux", "rpm/rocky-linux": "Rocky Linux", "rpm/rockylinux": "Rocky Linux",
-	"rpm/azurelinux": "Azure Linux", "rpm/mageia": "Mageia", "rpm/redhat": "Red Hat", "rpm/openeuler": "openEuler", "rpm/opensuse": "openSUSE", "rpm/suse": "SUSE",
-	"apk/alpine": "Alpine", "apk/alpaquita": "Alpaquita", "apk/wolfi": "Wolfi", "apk/chainguard": "Chainguard", "apk/minimos": "MinimOS",
-}
-
-// types are the ecosystems of package types that have one, and what joins a namespace to a name in it.
-var types = map[string][2]string{
-	"npm": {"npm", "/"}, "pypi": {"PyPI", "/"}, "golang": {"Go", "/"}, "cargo": {"crates.io", "/"}, "gem": {"RubyGems", "/"}, "maven": {"Maven", ":"},
-	"nuget": {"NuGet", "/"}, "composer": {"Packagist", "/"}, "hex": {"Hex", "/"}, "pub": {"Pub", "/"}, "hackage": {"Hackage", "/"}, "cran": {"CRAN", "/"},
-	"conan": {"ConanCenter", "/"}, "bitnami": {"Bitnami", "/"}, "swift": {"SwiftURL", "/"}, "julia": {"Julia", "/"},
-}
-
 // releases are the names of releases that stand for a number.
 var releases = map[string]string{
 	"buster": "10", "bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14",
@@ -97,18 +61,14 @@ var releases = map[string]string{
 func (p *purl) is(vs *versions, l *model.Lookup, f family) bool {
 	base, release, _ := strings.Cut(l.Ecosystem, ":")
 	name := p.name
-	if e, ok := namespaces[p.kind+"/"+strings.ToLower(p.namespace)]; ok {
-		if e != base || !p.ofRelease(base, release) {
-			return false
-		}
-	} else {
-		t, ok := types[p.kind]
-		if !ok || t[0] != base {
-			return false
-		}
-		if p.namespace != "" {
-			name = p.namespace + t[1] + p.name
-		}
+	e, joint, ok := model.PURLEcosystem(p.kind, p.namespace)
+	switch {
+	case !ok || e != base:
+		return false
+	case joint == "" && !p.ofRelease(base, release):
+		return false
+	case joint != "" && p.namespace != "":
+		name = p.namespace + joint + p.name
 	}
 	if model.PackageName(l.Ecosystem, name) != l.Name {
 		return false

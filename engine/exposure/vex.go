@@ -32,6 +32,9 @@ func appendStatements(to []statement, a *model.Advisory, id string) []statement 
 	n := 0
 	for i := range a.Statements {
 		s := &a.Statements[i]
+		if s.Outside {
+			continue
+		}
 		x := statement{by: a.AdvisoryKey, status: s.Status, why: cmp.Or(s.Justification, s.Note), at: cmp.Or(s.At, a.Modified)}
 		for _, text := range s.Products {
 			if p, ok := readPURL(text); ok && n < productsMax {

@@ -126,3 +126,17 @@ func FuzzPURL(f *testing.F) {
 		}
 	})
 }
+
+// What a source has no authority to say closes nothing.
+func TestStatementsOutsideCloseNothing(t *testing.T) {
+	a := model.Advisory{AdvisoryKey: key("deb", "D-1"), Aliases: []string{"CVE-2026-0001"}, Affected: []model.Affected{below("Debian:12", "curl", "2:1")}}
+	said := says("V-1", 1, model.StatementNotAffected, "pkg:deb/debian/curl")
+	p := model.Package{Manager: "dpkg", Name: "curl", Version: "1:7.88-1"}
+	if got := one(t, shelf{a, said}, model.OS{ID: "debian", Version: "12"}, p); !strings.HasPrefix(got, "suppressed") {
+		t.Error(got)
+	}
+	said.Statements[0].Outside = true
+	if got := one(t, shelf{a, said}, model.OS{ID: "debian", Version: "12"}, p); got != "affected" {
+		t.Error(got)
+	}
+}

@@ -178,19 +178,98 @@ func sourceName(ecosystem string) string {
 	return strings.ReplaceAll(strings.ToLower(ecosystem), " ", "-")
 }
 
-// Judge returns a with Affected.Outside set in the entries for whose ecosystem its source has no authority, and in no other.
-// What a shares with the argument is not changed.
+// Judge returns a with Outside set in the entries for whose ecosystem its source has no authority and in the statements about
+// packages of such an ecosystem, and in no other. A statement about packages of both sorts becomes two. What a shares with
+// the argument is not changed.
 func Judge(a model.Advisory, authorities map[string][]string) model.Advisory {
+	known := map[string]bool{}
+	may := func(ecosystem string) bool {
+		ecosystem = base(ecosystem)
+		m, ok := known[ecosystem]
+		if !ok {
+			m = MaySpeak(a.Source, ecosystem, authorities)
+			known[ecosystem] = m
+		}
+		return m
+	}
 	right := true
 	for i := range a.Affected {
-		right = right && a.Affected[i].Outside != MaySpeak(a.Source, a.Affected[i].Ecosystem, authorities)
+		right = right && a.Affected[i].Outside != may(a.Affected[i].Ecosystem)
 	}
-	if right {
-		return a
+	if !right {
+		a.Affected = slices.Clone(a.Affected)
+		for i := range a.Affected {
+			a.Affected[i].Outside = !may(a.Affected[i].Ecosystem)
+		}
 	}
-	a.Affected = slices.Clone(a.Affected)
-	for i := range a.Affected {
-		a.Affected[i].Outside = !MaySpeak(a.Source, a.Affected[i].Ecosystem, authorities)
+	var judged []model.Statement
+	for i, s := range a.Statements {
+		in, out := parted(s.Products, may)
+		if judged == nil && (len(out) == 0 || len(in) == 0) && s.Outside == (len(out) > 0) {
+			continue
+		}
+		if judged == nil {
+			judged = slices.Clone(a.Statements[:i])
+		}
+		if len(in) > 0 || len(out) == 0 {
+			s.Products, s.Outside = in, false
+			judged = append(judged, s)
+		}
+		if len(out) > 0 {
+			s.Products, s.Outside = out, true
+			judged = append(judged, s)
+		}
+	}
+	if judged != nil {
+		a.Statements = judged
 	}
 	return a
+}
+
+// parted parts products into those of ecosystems that may be spoken for, and others. One of no ecosystem that is known is no
+// package that is ever matched, and harms nobody.
+func parted(products []string, may func(string) bool) (in, out []string) {
+	isOut := func(text string) bool {
+		kind, space, _, _, _, ok := model.CutPURL(text)
+		if !ok {
+			return false
+		}
+		e, _, ok := model.PURLEcosystem(kind, space)
+		return ok && !may(e)
+	}
+	if !slices.ContainsFunc(products, isOut) {
+		return products, nil
+	}
+	for _, p := range products {
+		if isOut(p) {
+			out = append(out, p)
+		} else {
+			in = append(in, p)
+		}
+	}
+	return in, out
+}
+
+// Speaks is what a source may speak for.
+type Speaks struct {
+	Source     string
+	Ecosystems []string // without releases; "*": all
+	Built      bool     // it is as it is built in
+}
+
+// Speakers returns who may speak for what: every source of the table and of the rows (see model.PutAuthority), by source.
+func Speakers(authorities map[string][]string) []Speaks {
+	all := make([]Speaks, 0, len(speakers)+len(authorities))
+	for _, s := range speakers {
+		if len(authorities[s.source]) == 0 {
+			all = append(all, Speaks{s.source, s.ecosystems, true})
+		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(authorities)) {
+		if len(authorities[source]) > 0 {
+			all = append(all, Speaks{source, authorities[source], false})
+		}
+	}
+	slices.SortFunc(all, func(a, b Speaks) int { return strings.Compare(a.Source, b.Source) })
+	return all
 }

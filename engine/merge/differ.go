@@ -12,7 +12,7 @@ import (
 const maxDifference = 512
 
 // FieldDifferences returns the fields in which two records of one key do not say the same, in a fixed order. What a server
-// adds on its own (Cursor, Origin, Affected.Outside) is not compared. Resolution and MergeHash are left to the caller.
+// adds on its own (Cursor, Origin, Affected.Outside, Statement.Outside) is not compared. Resolution and MergeHash are left to the caller.
 func FieldDifferences(local, remote model.Advisory) []model.Difference {
 	var out []model.Difference
 	add := func(name, l, r string) {
@@ -122,7 +122,9 @@ func entries(list []model.Affected) []string {
 func statements(list []model.Statement) []string {
 	out := make([]string, len(list))
 	for i := range list {
-		out[i] = text(list[i])
+		s := list[i]
+		s.Outside = false
+		out[i] = text(s)
 	}
 	return out
 }

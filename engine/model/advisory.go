@@ -154,6 +154,9 @@ type Statement struct {
 	Justification string          `json:"justification,omitzero"` // the word of OpenVEX, section "Status Justifications"
 	Note          string          `json:"note,omitzero"`          // at most 1,024 bytes
 	At            Time            `json:"at,omitzero"`
+	// Outside says that the source has no authority for the ecosystems of the products: the statement is kept and shown, and
+	// closes no finding.
+	Outside bool `json:"outside,omitzero"`
 }
 
 // StatementStatus is the status of a Statement.

@@ -103,7 +103,7 @@ func advisoryRow(a model.Advisory, severity model.Severity) schema.Advisory {
 	}
 	for _, x := range a.Statements {
 		row.Statements = append(row.Statements, schema.Statement{
-			Products: x.Products, Status: string(x.Status), Justification: x.Justification, Note: x.Note, At: at(x.At),
+			Products: x.Products, Status: string(x.Status), Justification: x.Justification, Note: x.Note, At: at(x.At), Outside: x.Outside,
 		})
 	}
 	return row

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/merge"
@@ -129,11 +130,8 @@ func bare(a model.Advisory) ([]byte, error) {
 // add takes one record.
 func (r *run) add(ctx context.Context, a model.Advisory) error {
 	a = merge.Judge(a, r.authorities)
-	for _, f := range a.Affected {
-		if f.Outside {
-			r.outside++
-			break
-		}
+	if slices.ContainsFunc(a.Affected, func(f model.Affected) bool { return f.Outside }) || slices.ContainsFunc(a.Statements, func(x model.Statement) bool { return x.Outside }) {
+		r.outside++
 	}
 	a.Cursor, a.Origin = model.Cursor{}, r.origin
 	raw, err := bare(a)

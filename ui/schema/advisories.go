@@ -87,6 +87,7 @@ type Statement struct {
 	Justification string     `json:"justification,omitempty"`
 	Note          string     `json:"note,omitempty"`
 	At            *time.Time `json:"at,omitempty"`
+	Outside       bool       `json:"outside,omitempty" doc:"the source has no authority for the ecosystems of these products: it is shown and closes no finding"`
 }
 
 // Affected names a package and the versions of it that are vulnerable.
