@@ -196,7 +196,7 @@ func (f *follower) once(ctx context.Context) error {
 	return nil
 }
 
-// takeIn imports the file that was fetched. One that is at fault itself is not kept, nor one that failed several times.
+// takeIn imports the file that was fetched. One that is at fault itself is not kept, nor one that was refused several times.
 func (f *follower) takeIn(ctx context.Context) error {
 	file, err := os.Open(f.download.Path())
 	if err != nil {
@@ -212,6 +212,8 @@ func (f *follower) takeIn(ctx context.Context) error {
 	switch fault.KindOf(err) {
 	case fault.Corrupt, fault.Invalid, fault.Expired, fault.Version, fault.TooLarge:
 		stale = true
+	case fault.Busy, fault.ReadOnly, fault.Unreachable: // it is no fault of the file
+		stale = false
 	}
 	if stale && ctx.Err() == nil {
 		err = errors.Join(err, f.download.Drop())

@@ -246,6 +246,18 @@ func TestFollowerKeepsWhatItFetched(t *testing.T) {
 		defer c.start(t)()
 		there := func() bool { _, err := os.Stat(c.download.Path()); return err == nil }
 		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.ReadOnly, "", "the disk is full") })
+		for range 9 {
+			c.again()
+			synctest.Wait()
+		}
+		if !there() || c.taken != 10 {
+			t.Errorf("without room: there %v, taken %d times", there(), c.taken)
+		}
+		c.set(func() { c.above, c.held, c.taken, c.takeErr = at(5), at(5), 0, nil }) // level again
+		c.again()
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.Denied, "", "the key is not known") })
 		if !there() || c.taken != 1 {
 			t.Errorf("there %v, taken %d times", there(), c.taken)
 		}

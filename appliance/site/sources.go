@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -94,6 +95,9 @@ func (s *site) newFollower() (*follower, error) {
 func (f *follower) takeWith(server *api.Server) {
 	f.take = func(ctx context.Context, file *os.File) error {
 		_, err := server.TakeBundle(ctx, file, api.TakeIn{Linked: true})
+		if errors.Is(err, api.ErrUnderWay) {
+			err = fault.New(fault.Busy, "", "%w", err)
+		}
 		return err
 	}
 }
