@@ -32,8 +32,8 @@ func (s *Store) TryEach(changes iter.Seq2[model.Change, error], fn func(*View) e
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fault.New(fault.Conflict, op, "this server has no identity yet")
+	if !ok { // a site that was never enrolled imports all the same; a controller founds itself before it is asked anything
+		self.Role = model.RoleSite
 	}
 	was, err := t.Shelf()
 	if err != nil {
