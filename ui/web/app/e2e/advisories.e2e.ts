@@ -168,7 +168,10 @@ describe.skipIf(!haveBrowser())('advisories', { timeout: 240_000 }, () => {
   })
 
   test('a finding leads to its vulnerability and that to its hosts, and a site that is away is named', async () => {
-    const { page, faults } = await open(browser, f.controller.url, { viewport: { width: 1400, height: 860 } })
+    const { page, faults } = await open(browser, f.controller.url, {
+      viewport: { width: 1400, height: 860 },
+      colorScheme: 'dark',
+    })
     await logIn(page)
     await page.goto(`${f.controller.url}/hosts/${f.one}?tab=findings`)
     const finding = page.getByRole('table', { name: 'Findings' }).getByRole('row').nth(1).getByRole('link')

@@ -73,6 +73,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/advisories/authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which ecosystems each source may speak for */
+        get: operations["list-authorities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/advisories/authorities/{source}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say which ecosystems a source may speak for; what is held of it is judged again */
+        put: operations["put-authority"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/advisories/ingest": {
         parameters: {
             query?: never;
@@ -1633,6 +1667,11 @@ export interface components {
             of?: string;
             /**
              * Format: int64
+             * @description records that name ecosystems which their source may not speak for; those parts are never matched
+             */
+            outside_n?: number;
+            /**
+             * Format: int64
              * @description records of the newest edition that was taken in
              */
             read: number;
@@ -1650,6 +1689,8 @@ export interface components {
             state: "current" | "old" | "failing" | "never" | "running" | "elsewhere";
             /** Format: int64 */
             updated: number;
+            /** @description what is wrong with what was taken in, and what to do */
+            warning?: string;
         };
         Affected: {
             ecosystem: string;
@@ -1850,6 +1891,29 @@ export interface components {
             reason?: string;
             /** Format: int64 */
             seq: number;
+        };
+        Authority: {
+            /** @description nobody has said another thing here */
+            built_in: boolean;
+            /** @description without releases, as Debian; * is all of them; none: it is about vulnerabilities and no packages */
+            ecosystems: string[] | null;
+            source: string;
+        };
+        AuthorityDone: {
+            /** @description nobody has said another thing here */
+            built_in: boolean;
+            /** @description without releases, as Debian; * is all of them; none: it is about vulnerabilities and no packages */
+            ecosystems: string[] | null;
+            /**
+             * Format: int64
+             * @description records that are held, whose packages are matched from now on and were not before, or the other way round
+             */
+            judged_n: number;
+            source: string;
+        };
+        AuthoritySet: {
+            /** @description without releases, as Debian; * is all of them; none: as it is built in */
+            ecosystems: string[] | null;
         };
         BundleParts: {
             /** @description numbers of the parts that are still to come, from 1 */
@@ -3986,6 +4050,8 @@ export interface components {
             at?: string;
             justification?: string;
             note?: string;
+            /** @description the source has no authority for the ecosystems of these products: it is shown and closes no finding */
+            outside?: boolean;
             products: string[] | null;
             /** @enum {string} */
             status: "not_affected" | "affected" | "fixed" | "under_investigation";
@@ -4387,6 +4453,76 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Canonicals"];
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-authorities": {
+        parameters: {
+            query?: {
+                /** @description stale: answer with what this node of a group of controllers has, as old as the header Skerry-Age says; absent: with everything that was acknowledged anywhere in the group before */
+                consistency?: "stale";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Authority"][] | null;
+                };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-authority": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthoritySet"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityDone"];
                 };
             };
             /** @description The operation failed; the body says why */
@@ -8032,4 +8168,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:825daff836c9f93ada4a0170223fec1bb9052ba159b0e4f70e8ca254b54c5398
+// described by sha256:5596462cd5c56583d8f73f6945cd3df320fda2d3080880a54585b7a362476bf2
