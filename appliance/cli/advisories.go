@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,7 +23,8 @@ import (
 )
 
 func (a *app) advisories() *cobra.Command {
-	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesSources(), a.advisoriesGet(), a.advisoriesSearch(), a.advisoriesExplain())
+	return a.group("advisories", "What is known about vulnerabilities", a.advisoriesIngest(), a.advisoriesSources(), a.advisoriesGet(), a.advisoriesSearch(), a.advisoriesExplain(),
+		a.advisoriesAuthority())
 }
 
 func (a *app) advisoriesIngest() *cobra.Command {
@@ -73,6 +75,12 @@ func (a *app) advisoriesIngest() *cobra.Command {
 			v.add(done.Cursor, done.Read, done.Created, done.Updated, done.Unchanged, done.MalformedN, done.AdvisoryN, done.Cursor, done.Deleted, done.PassedOver, done.OutsideN)
 			return v
 		})
+		if done.OutsideN > 0 {
+			name := cmp.Or(source, "SOURCE")
+			a.say("WARNING: %d %s ecosystems that their source may not speak for: those parts are kept, and matched with no package. Say what it may speak for "+
+				"with `skerry advisories authority set %s ECOSYSTEM...`, or ingest them as of another source (--source).",
+				done.OutsideN, map[bool]string{true: "record names", false: "records name"}[done.OutsideN == 1], fault.Printable(name))
+		}
 		if err != nil || done.MalformedN == 0 {
 			return err
 		}

@@ -9,19 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
 // The commands here are about the origins of bundles: partners, the controller of a site, other sites. Those of a controller's own
 // sites stand beside them under the same name.
-
-// atSite reports whether the server is a site, which has no sites below it.
-func (a *app) atSite(c *cobra.Command, f *format) (bool, error) {
-	var node schema.Node
-	err := a.get(c, f, "/node", nil, &node)
-	return node.Role == string(model.RoleSite), err
-}
 
 func (a *app) listPartners(c *cobra.Command, f *format) error {
 	var all []schema.Partner

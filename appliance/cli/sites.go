@@ -26,17 +26,26 @@ func (a *app) sitesList() *cobra.Command {
 	partners := false
 	c.Flags().BoolVar(&partners, "federation", false, "the origins of bundles and how far each was imported, in place of the sites below a controller; at a site this is what there is")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if !partners {
-			var err error
-			if partners, err = a.atSite(c, f); err != nil {
-				return err
-			}
-		}
 		if partners {
 			return a.listPartners(c, f)
 		}
+		if err := f.check(); err != nil {
+			return err
+		}
+		server, err := a.client()
+		if err != nil {
+			return err
+		}
+		resp, err := server.send(c.Context(), http.MethodGet, "/sites", nil, nil, "")
+		if err != nil {
+			return err
+		}
+		if resp.Header.Get("X-Skerry-Role") == string(model.RoleSite) { // it has no sites below it
+			_ = resp.Body.Close()
+			return a.listPartners(c, f)
+		}
 		var sites []schema.Site
-		if err := a.get(c, f, "/sites", nil, &sites); err != nil {
+		if err := decodeAnswer(server, resp, &sites); err != nil {
 			return err
 		}
 		return f.print(sites, func() view {

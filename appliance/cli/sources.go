@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -44,11 +45,11 @@ With --now NAME the server is asked to fetch that source at once, and the comman
 		err = f.print(rows, func() view {
 			v := view{
 				head: []string{"SOURCE", "KIND", "STATE", "AGE", "RECORDS", "MALFORMED", "NEXT", "REASON"},
-				wide: []string{"FROM", "EVERY", "CHANGED", "FAILED", "FETCHED", "HELD", "BEHIND"},
+				wide: []string{"FROM", "EVERY", "CHANGED", "FAILED", "FETCHED", "HELD", "BEHIND", "OUTSIDE"},
 			}
 			for _, r := range rows {
 				v.add(r.Name, r.Name, r.Kind, r.State, ageOf(r.AgeSec), r.Read, r.MalformedN, r.NextAt, r.Reason,
-					r.From, ago(r.EverySec), r.ChangedAt, r.FailedAt, fetchedOf(r), r.Held, r.BehindN)
+					r.From, ago(r.EverySec), r.ChangedAt, r.FailedAt, fetchedOf(r), r.Held, r.BehindN, r.OutsideN)
 			}
 			return v
 		})
@@ -59,6 +60,9 @@ With --now NAME the server is asked to fetch that source at once, and the comman
 			a.say("this server fetches nothing by itself: name sources under advisories.sources in its configuration")
 		}
 		for _, r := range rows {
+			if r.Warning != "" {
+				a.say("%s is %s, but %s (`skerry advisories authority set %s ECOSYSTEM...`)", fault.Printable(r.Name), r.State, fault.Printable(r.Warning), fault.Printable(cmp.Or(r.Of, "SOURCE")))
+			}
 			if r.Name == now && r.Reason != "" {
 				return fmt.Errorf("%s was not fetched: %s", fault.Printable(now), fault.Printable(r.Reason))
 			}

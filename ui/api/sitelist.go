@@ -49,6 +49,7 @@ func (s *Server) listSites(w http.ResponseWriter, r *http.Request, _ asked) erro
 }
 
 func (s *Server) answerSites(w http.ResponseWriter, r *http.Request, sites []listedSite) error {
+	w.Header()["X-Skerry-Role"] = []string{string(s.c.Role)} // a site lists itself: whoever asked for those below it may ask for something else
 	return s.answer(w, r, func(b []byte) []byte {
 		size := 8
 		for i := range sites {
