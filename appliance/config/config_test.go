@@ -169,3 +169,19 @@ func TestValidateWithoutFile(t *testing.T) {
 		t.Errorf("the key is lost in %v", err)
 	}
 }
+
+// What fetched records are of decides what they may speak for, so it does not go by the name that an operator gave the place.
+func TestWhatSourcesAreOf(t *testing.T) {
+	a := Advisories{Sources: []AdvisorySource{
+		{Name: "mirror", Kind: "osv", URL: "https://example.com/all.zip"},
+		{Name: "mine", Kind: "osv", URL: "https://example.com/all.zip", Source: "debian"},
+		{Name: "folder", Kind: "osv", Path: "/srv/osv"},
+		{Name: "k", Kind: "kev", URL: "https://example.com/kev.json"},
+		{Name: "vendor", Kind: "csaf", URL: "https://example.com/csaf.zip"},
+	}}
+	for i, want := range []string{"osv", "debian", "", "cisa-kev", "vendor"} {
+		if got := a.Pull()[i]; got.Of != want {
+			t.Errorf("%s is of %q, want %q", got.Name, got.Of, want)
+		}
+	}
+}

@@ -38,7 +38,8 @@ type AdvisorySource struct {
 	// Every is how often it is looked at. 1m to 720h. Default 6h.
 	Every Duration `yaml:"every,omitempty"`
 	// Source is what the records are of. 1 to 64 of a-z 0-9 . _ -, not beginning with a mark. Default: cisa-kev, epss and nvd for
-	// those kinds; the name for other files, and for folders the folder that each record lies in.
+	// those kinds, and osv for files of that kind; the name for other files, and for folders the folder that each record lies
+	// in. What a source may speak for goes by it; one that nobody knows may speak for no ecosystem that others are known for.
 	Source string `yaml:"source,omitempty"`
 	// Ecosystems are those that an osv source is taken for, without releases, as in Debian. At most 64. Default: all.
 	Ecosystems []string `yaml:"ecosystems,omitempty"`
@@ -142,6 +143,8 @@ func (a Advisories) Pull() []pull.Source {
 			of = "cisa-kev"
 		case s.Kind == pull.KindEPSS || s.Kind == pull.KindNVD:
 			of = s.Kind
+		case s.URL != "" && s.Kind == pull.KindOSV: // a collection of everybody's records, whatever its name here is
+			of = pull.KindOSV
 		case s.URL != "":
 			of = s.Name
 		}

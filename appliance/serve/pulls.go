@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ func (s *Pulls) ingest(ctx context.Context, src pull.Source, each pull.Each) (pu
 	done, err := s.server.IngestFrom(ctx, model.RunPull, src.Of, each)
 	out := pull.Taken{
 		Read: done.Read, Created: done.Created, Updated: done.Updated, Deleted: done.Deleted, Unchanged: done.Unchanged, Malformed: done.MalformedN,
+		Outside: done.OutsideN,
 	}
 	if len(done.Malformed) > 0 {
 		out.Example = done.Malformed[0].Name + ": " + done.Malformed[0].Reason
@@ -121,7 +123,7 @@ func (s *Pulls) List() []schema.AdvisorySource {
 			State: sourceState(st, leads), CheckedAt: When(st.Checked), ChangedAt: When(st.Changed), FailedAt: When(st.Failed), Reason: st.Reason,
 			Failures: st.Failures, HaveBytes: st.Have, SizeBytes: st.Size,
 			Read: st.Taken.Read, Created: st.Taken.Created, Updated: st.Taken.Updated, Deleted: st.Taken.Deleted, MalformedN: st.Taken.Malformed,
-			Malformed: st.Taken.Example,
+			Malformed: st.Taken.Example, OutsideN: st.Taken.Outside, Warning: outsideText(st),
 		}
 		if leads {
 			row.NextAt = When(st.Next)
@@ -133,6 +135,19 @@ func (s *Pulls) List() []schema.AdvisorySource {
 		out = append(out, row)
 	}
 	return out
+}
+
+// outsideText says what is wrong where a source names ecosystems that it may not speak for; "": it does not.
+func outsideText(st pull.Status) string {
+	n := st.Taken.Outside
+	if n == 0 {
+		return ""
+	}
+	of := fmt.Sprintf("%q", st.Of)
+	if st.Of == "" {
+		of = "their sources"
+	}
+	return fmt.Sprintf("%d records name ecosystems that %s may not speak for: those parts are never matched; say what it may speak for, or of which source its records are", n, of)
 }
 
 // sourceState is the one word for a source.

@@ -190,7 +190,7 @@ type DropAcceptance struct {
 }
 
 // PutAuthority says for which ecosystems a source may speak, in place of what is built in; no ecosystem: as it is built in.
-// Records that are there keep their Affected.Outside until they are ingested again.
+// Records that are there keep what was judged of them until somebody judges them again (see ui/api).
 type PutAuthority struct {
 	Stamp
 	Source     string   `json:"source"`

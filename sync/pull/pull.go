@@ -66,6 +66,8 @@ type Taken struct {
 	Unchanged int    `json:"unchanged,omitzero"`
 	Malformed int    `json:"malformed,omitzero"` // records that were skipped
 	Example   string `json:"example,omitzero"`   // the first of those, and why; may be empty
+	// Outside counts records that name ecosystems which their source may not speak for: those parts are kept and never matched.
+	Outside int `json:"outside,omitzero"`
 	// Through is up to where a bundle went, by what was verified in it: what comes after it is asked for next. Empty: nothing is
 	// known of that, and the whole is asked for.
 	Through string `json:"through,omitzero"`
@@ -289,6 +291,9 @@ func (p *Puller) once(ctx context.Context, i int) {
 			"malformed", taken.Malformed, "took", p.Now().Sub(began).Round(time.Millisecond).String())
 		if taken.Malformed > 0 {
 			log.Warn("records of a source were skipped", "records", taken.Malformed, "first", taken.Example)
+		}
+		if taken.Outside > 0 {
+			log.Warn("records of a source name ecosystems that it may not speak for: those parts are never matched", "records", taken.Outside, "of", s.Of)
 		}
 	default:
 		log.Debug("a source of advisories has nothing new")

@@ -95,7 +95,7 @@ const (
 
 func (t *Taken) add(u Taken) {
 	t.Read, t.Created, t.Updated, t.Deleted, t.Unchanged = t.Read+u.Read, t.Created+u.Created, t.Updated+u.Updated, t.Deleted+u.Deleted, t.Unchanged+u.Unchanged
-	t.Malformed += u.Malformed
+	t.Malformed, t.Outside = t.Malformed+u.Malformed, t.Outside+u.Outside
 	if t.Example == "" {
 		t.Example = u.Example
 	}

@@ -20,6 +20,7 @@ type Sources interface {
 func (s *Server) sourceRoutes() {
 	op(s, http.MethodGet, "/advisories/sources", "list-advisory-sources", "What this server fetches advisories from, and how old each is", s.listSources)
 	op(s, http.MethodPost, "/advisories/sources/{name}/fetch", "fetch-advisory-source", "Fetch a source at once; the list says what came of it", s.fetchSource)
+	s.authorityRoutes()
 }
 
 func (s *Server) listSources(context.Context, *none) (*out[[]schema.AdvisorySource], error) {

@@ -29,4 +29,24 @@ type AdvisorySource struct {
 	Deleted    int        `json:"deleted"`
 	MalformedN int        `json:"malformed_n"`
 	Malformed  string     `json:"malformed,omitempty" doc:"the first of those, and why"`
+	OutsideN   int        `json:"outside_n,omitempty" doc:"records that name ecosystems which their source may not speak for; those parts are never matched"`
+	Warning    string     `json:"warning,omitempty" doc:"what is wrong with what was taken in, and what to do"`
+}
+
+// Authority says which ecosystems a source may speak for.
+type Authority struct {
+	Source     string   `json:"source"`
+	Ecosystems []string `json:"ecosystems" doc:"without releases, as Debian; * is all of them; none: it is about vulnerabilities and no packages"`
+	BuiltIn    bool     `json:"built_in" doc:"nobody has said another thing here"`
+}
+
+// AuthoritySet is what a source is to speak for.
+type AuthoritySet struct {
+	Ecosystems []string `json:"ecosystems" maxItems:"256" doc:"without releases, as Debian; * is all of them; none: as it is built in"`
+}
+
+// AuthorityDone is what a source may speak for from now on.
+type AuthorityDone struct {
+	Authority
+	JudgedN int `json:"judged_n" doc:"records that are held, whose packages are matched from now on and were not before, or the other way round"`
 }
