@@ -8,7 +8,7 @@ import { Answer, whole } from '../../parts/Answer'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Light } from '../../parts/Light'
-import { hostsByStanding, priority, standing } from '../../words/advisories'
+import { hostsByStanding, priority, standing } from '../../words/standing'
 import { type Column, DetailTable } from '../DetailTable'
 
 /** The hosts that a vulnerability concerns. Each site answers for its own, and those that do not are named. */
