@@ -50,9 +50,9 @@ func Admit(have model.Cursor, m Manifest, force bool) error {
 		}
 		return fault.New(fault.Conflict, op, "gap: the bundle starts at %s, but this store %s; fill the gap with a bundle made at %s by: %s", m.From, held, origin, export)
 	case m.To == have && !force:
-		return fault.New(fault.Conflict, op, "Cursor not after current: this server already holds everything of %s through %s; there is nothing to import", origin, have)
+		return fault.New(fault.Conflict, "", "Cursor not after current: this server already holds everything of %s through %s; there is nothing to import", origin, have)
 	case m.To.Compare(have) <= 0 && !force:
-		return fault.New(fault.Conflict, op, "Cursor not after current: the bundle ends at %s and this server already holds everything of %s through %s; there is nothing to import", m.To, origin, have)
+		return fault.New(fault.Conflict, "", "Cursor not after current: the bundle ends at %s and this server already holds everything of %s through %s; there is nothing to import", m.To, origin, have)
 	}
 	return nil
 }

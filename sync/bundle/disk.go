@@ -43,7 +43,7 @@ func Spool(r io.Reader, dir string, most int64) (*os.File, error) {
 	_, err = io.Copy(f, in)
 	switch {
 	case in.n > most:
-		return fail(fault.New(fault.TooLarge, op, "Bundle too large: it has more than %d bytes; export a smaller delta", most))
+		return fail(fault.New(fault.TooLarge, "", "Bundle too large: it has more than %d bytes; export a smaller delta", most))
 	case in.err != nil:
 		return fail(fault.New(fault.Unreachable, op, "it did not arrive whole: send it again (%w)", errors.Unwrap(in.err)))
 	case err != nil:

@@ -161,7 +161,7 @@ func unfit(k model.SignerKey, now model.Time, purposes []string) string {
 
 // refusal is the error where fewer than want keys count.
 func (v verdict) refusal(want int) error {
-	const op = "verify signature"
+	const op = "" // the text begins with what it is
 	switch {
 	case v.refused != "":
 		return fault.New(fault.Denied, op, "Signature verification failed: %s", v.refused)
@@ -202,14 +202,14 @@ func claimed(sigs []dsse.Signature) string {
 // verifySignature judges the envelope of a bundle. It is the caller's to let loose signatures count.
 func verifySignature(s seen, c VerifyConfig) (verdict, error) {
 	if s.envelope == nil {
-		return verdict{}, fault.New(fault.Denied, "verify signature", "Signature verification failed: the bundle has no signature")
+		return verdict{}, fault.New(fault.Denied, "", "Signature verification failed: the bundle has no signature")
 	}
 	e, payload, err := openEnvelope(s.envelope, PayloadType)
 	if err != nil {
 		return verdict{}, fault.Wrap(signatureName, err)
 	}
 	if !bytes.Equal(payload, s.manifest) {
-		return verdict{}, fault.New(fault.Denied, "verify signature", "Signature verification failed: it signs another manifest; the bundle was altered")
+		return verdict{}, fault.New(fault.Denied, "", "Signature verification failed: it signs another manifest; the bundle was altered")
 	}
 	return judge(e, payload, c.Trusted, c.Now, []string{model.PurposeFederation}), nil
 }

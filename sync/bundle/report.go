@@ -55,14 +55,18 @@ func check(errs ...error) Check {
 // Inspect does all that Verify does and says how far it came. Name is what the report calls the file.
 func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig) Report {
 	x := examine(ctx, src, c)
+	early := x.readErr // what ended it before all four could be judged
+	if early == nil {
+		early = x.manifestErr
+	}
 	r := Report{
 		Bundle:  name,
 		Signers: x.signers,
-		Hash:    check(x.readErr, x.manifestErr, x.hashErr),
+		Hash:    check(early, x.hashErr),
 		// A bundle that merely lacks its signature has the fault in Signature; whole it is not.
 		Signature: check(x.unread(), x.signErr),
-		Format:    check(x.readErr, x.manifestErr, x.linesErr),
-		Expiry:    check(x.manifestErr, x.expiryErr),
+		Format:    check(unjudged(early), x.linesErr),
+		Expiry:    check(unjudged(x.manifestErr), x.expiryErr),
 	}
 	if x.seen.manifest != nil {
 		r.BundleHash = hashOf(x.seen.manifest)
@@ -84,6 +88,14 @@ func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig
 		r.Signature = Check{Reason: "not checked, as was asked for: nobody vouches for this bundle"}
 	}
 	return r
+}
+
+// unjudged stands for err where another check has it already.
+func unjudged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New("not checked, for the reason above")
 }
 
 // unread says that the signature was not judged, where the file broke off or went wrong before it: whether

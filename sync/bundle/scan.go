@@ -63,7 +63,7 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, s *seal, fn visit)
 		name, err := t.next()
 		if err == io.EOF {
 			if want == signatureName {
-				return fault.New(fault.Denied, op, "Signature verification failed: the bundle is not signed: %s is missing", signatureName)
+				return fault.New(fault.Denied, "", "Signature verification failed: the bundle is not signed: %s is missing", signatureName)
 			}
 			return fault.New(fault.Corrupt, op, "the entry %s is missing", want)
 		}
@@ -107,7 +107,8 @@ func (s *source) explain(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.New(fault.Corrupt, op, "the file ends early: copy or download it again")
 	}
-	return fault.New(fault.Corrupt, op, "the file is damaged or no bundle: %w", err)
+	// What the unpacking met in it is words of the packer, and helps nobody.
+	return fault.New(fault.Corrupt, op, "the file is damaged or is no bundle: copy or download it again")
 }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -121,10 +122,10 @@ func (s *source) Read(p []byte) (int, error) {
 	s.n += int64(n)
 	switch {
 	case s.n > s.most:
-		s.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: the file has more than %d bytes", s.most)
+		s.err = fault.New(fault.TooLarge, "", "Bundle too large: the file has more than %d bytes", s.most)
 		return 0, s.err
 	case s.out != nil && s.n > s.out.n+idle:
-		s.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it has %d bytes that are no content", idle)
+		s.err = fault.New(fault.TooLarge, "", "Bundle too large: it has %d bytes that are no content", idle)
 		return 0, s.err
 	case err != nil && err != io.EOF:
 		s.err = fault.New(fault.Other, "read bundle", "%w", err)
@@ -153,9 +154,9 @@ func (e *expander) Read(p []byte) (int, error) {
 	e.n += int64(n)
 	switch {
 	case e.n > e.lim.Expanded:
-		e.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it expands to more than %d bytes", e.lim.Expanded)
+		e.err = fault.New(fault.TooLarge, "", "Bundle too large: it expands to more than %d bytes", e.lim.Expanded)
 	case e.n > ratioFree && e.n-ratioFree > e.in.n*e.lim.Ratio:
-		e.err = fault.New(fault.TooLarge, "read bundle", "Bundle too large: it expands to more than %d times its size", e.lim.Ratio)
+		e.err = fault.New(fault.TooLarge, "", "Bundle too large: it expands to more than %d times its size", e.lim.Ratio)
 	default:
 		return n, err
 	}
@@ -186,7 +187,7 @@ func scan(ctx context.Context, src io.ReadSeeker, lim Limits) (seen, error) {
 			sum := newHashing(r)
 			err = lines(sum, name, lim.Line, func(n int, line []byte) error {
 				if n > left {
-					return fault.New(fault.TooLarge, "read bundle", "Bundle too large: it has more than %d lines", lim.Lines)
+					return fault.New(fault.TooLarge, "", "Bundle too large: it has more than %d lines", lim.Lines)
 				}
 				p.Lines = n
 				p.Size += int64(len(line)) + 1

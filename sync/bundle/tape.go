@@ -139,7 +139,7 @@ func (t *tape) parse(h *[block]byte) (string, error) {
 	}
 	// Six digits, a zero and a blank: the sum says nothing of how it is written itself.
 	if string(h[148:156]) != fmt.Sprintf("%06o\x00 ", sum) {
-		return "", fault.New(fault.Corrupt, "read bundle", "the file is damaged or no bundle: entry %d is no tar header", t.n)
+		return "", fault.New(fault.Corrupt, "read bundle", "the file is damaged or is no bundle: entry %d is no tar header", t.n)
 	}
 	name, _, _ := bytes.Cut(h[:100], []byte{0})
 	size, ok := octal(h[124:136])

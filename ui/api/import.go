@@ -226,7 +226,7 @@ func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error)
 	r, err := bundle.Verify(ctx, f, t.trust)
 	if err != nil {
 		if fault.Is(err, fault.Denied) && !strings.Contains(err.Error(), "Signature verification failed") {
-			err = fault.New(fault.Denied, op, "Signature verification failed: %w", err)
+			err = fault.New(fault.Denied, "", "Signature verification failed: %w", err)
 		}
 		return nil, sent{err}
 	}
@@ -285,7 +285,7 @@ func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []mod
 	if may || len(r.Signers()) == 0 { // without a signature, what is allowed of the origin has been judged
 		return fresh, nil
 	}
-	return nil, fault.New(fault.Denied, "import bundle", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold",
+	return nil, fault.New(fault.Denied, "", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold",
 		other, t.may.name, t.m.Origin)
 }
 

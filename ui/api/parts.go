@@ -36,7 +36,7 @@ func (t *taking) together(ctx context.Context, r *bundle.Reader) (*bundle.Reader
 	}
 	t.result.BundleHash = set
 	if t.may.max > 0 && waited.Bytes > t.may.max {
-		err := fault.New(fault.TooLarge, "import bundle", "Bundle too large: its parts have %d bytes together, and at most %d are taken of %s; raise that bound, or export a smaller delta",
+		err := fault.New(fault.TooLarge, "", "Bundle too large: its parts have %d bytes together, and at most %d are taken of %s; raise that bound, or export a smaller delta",
 			waited.Bytes, t.may.max, t.may.name)
 		return nil, keep, errors.Join(err, w.Drop(set))
 	}

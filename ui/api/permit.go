@@ -93,16 +93,33 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 	return p
 }
 
+// AdmitSize judges by what is allowed of an origin whether a bundle of so many bytes may come at all, before it does. The kinds
+// of its errors: Denied and TooLarge.
+func (s *Server) AdmitSize(origin model.NodeID, size int64) error {
+	v, done := s.c.Store.View()
+	defer done()
+	self, _, err := v.Self()
+	if err != nil {
+		return err
+	}
+	m := bundle.Manifest{Origin: origin}
+	p, err := s.permitted(v, self.Self, m)
+	if err != nil {
+		return err
+	}
+	return p.check(m, size, false, TakeIn{})
+}
+
 // check judges a bundle by what is allowed of its origin.
 func (p permit) check(m bundle.Manifest, size int64, unsigned bool, how TakeIn) error {
 	const op = "import bundle"
 	switch {
 	case p.why != "":
-		return fault.New(fault.Denied, op, "Site not allowed: the bundle is of %s (%s), and %s; add or enable that site first", p.name, m.Origin, p.why)
+		return fault.New(fault.Denied, "", "Site not allowed: the bundle is of %s (%s), and %s; add or enable that site first", p.name, m.Origin, p.why)
 	case p.max > 0 && size > p.max:
-		return fault.New(fault.TooLarge, op, "Bundle too large: it has %d bytes, and at most %d are taken of %s; raise that bound, or export a smaller delta or parts", size, p.max, p.name)
+		return fault.New(fault.TooLarge, "", "Bundle too large: it has %d bytes, and at most %d are taken of %s; raise that bound, or export a smaller delta or parts", size, p.max, p.name)
 	case unsigned && !p.unsigned:
-		return fault.New(fault.Denied, op, "Signature verification failed: no trusted key signed the bundle, and the policy of %s does not allow to import it all the same", p.name)
+		return fault.New(fault.Denied, "", "Signature verification failed: no trusted key signed the bundle, and the policy of %s does not allow to import it all the same", p.name)
 	case how.Force && !p.force:
 		return fault.New(fault.Denied, op, "the configuration of this server does not allow to force imports")
 	}
