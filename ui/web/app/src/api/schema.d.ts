@@ -1527,6 +1527,8 @@ export interface components {
             /** Format: date-time */
             at: string;
             by: string;
+            /** @description in the answer to its making, at a site: what it covers there now; a controller does not know */
+            covers?: components["schemas"]["Covered"];
             /** @description why it is invalid */
             flaw?: string;
             hosts?: string;
@@ -1547,12 +1549,12 @@ export interface components {
         AcceptanceMake: {
             /** @description a search over hosts; absent: every host */
             hosts?: string;
-            /** @description as installed; absent: every package */
+            /** @description as installed, or the source package; absent: every package */
             package?: string;
             reason: string;
             /** @description a time as RFC 3339 has it, or a span from now such as 90d; at most two years */
             until: string;
-            /** @description as findings name it */
+            /** @description a CVE, or another id or alias that an advisory here has or names */
             vulnerability: string;
         };
         AcceptedBy: {
@@ -2364,6 +2366,14 @@ export interface components {
              * @description nobody has rated it
              */
             unknown: number;
+        };
+        Covered: {
+            /** Format: int64 */
+            findings: number;
+            /** Format: int64 */
+            hosts: number;
+            /** @description there are more than were counted */
+            more?: boolean;
         };
         DMI: {
             bios_date?: string;
@@ -8168,4 +8178,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:5596462cd5c56583d8f73f6945cd3df320fda2d3080880a54585b7a362476bf2
+// described by sha256:4d27e472f360719ee5d25dfb4e3ca06f4c213191cee41389fb84aa589dcd8833
