@@ -81,12 +81,7 @@ func Decode(source, name string, raw []byte) (Decoded, error) {
 		}
 		return d, err
 	}
-	if source == "" {
-		source = Source(name)
-		if own, ok := ownSource[kind]; ok && source == "local" {
-			source = own
-		}
-	}
+	source = sourceOf(source, name, kind)
 	if err := CheckSource(source); err != nil {
 		return d, err
 	}
@@ -113,6 +108,18 @@ func Decode(source, name string, raw []byte) (Decoded, error) {
 		err = d.change(source, raw)
 	}
 	return d, err
+}
+
+// sourceOf guesses a source that nobody named.
+func sourceOf(source, name string, kind Kind) string {
+	if source != "" {
+		return source
+	}
+	source = Source(name)
+	if own, ok := ownSource[kind]; ok && source == "local" {
+		return own
+	}
+	return source
 }
 
 // ownSource is what the source of a kind is called that nobody named.

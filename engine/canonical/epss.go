@@ -28,8 +28,9 @@ func (d *Decoded) epss(source, name string, raw []byte) error {
 // EachEPSS reads the exploit prediction scores of one day, as first.org/epss publishes them: a comment with the date of the
 // scores, the line cve,epss,percentile, and a line for each CVE. It calls fn with one record of facts for each, EPSS-CVE-…,
 // in the order of the file; scores have six significant digits at most. Lines that cannot be read are named and left out. It
-// stops at the first error of fn and returns it; its own are of the head of the file.
+// stops at the first error of fn and returns it; its own are of the head of the file. An empty source is guessed as by Decode.
 func EachEPSS(source, name string, raw []byte, fn func(model.Advisory) error) (bad []BadRecord, err error) {
+	source = sourceOf(source, name, KindEPSS)
 	var scored model.Time
 	headed, dropped, rows := false, 0, 0
 	for n := 1; len(raw) > 0; n++ {

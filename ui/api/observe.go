@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,6 +32,15 @@ func (s *Server) name(method, path string) {
 func (s *Server) routed(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		x := exchangeOf(c.Request().Context())
+		if c.Request().URL.RawPath != "" { // the path is routed as it was escaped, so that %2F is no slash; what it names is not
+			values := c.ParamValues()
+			for i, v := range values {
+				if plain, err := url.PathUnescape(v); err == nil {
+					values[i] = plain
+				}
+			}
+			c.SetParamValues(values...)
+		}
 		switch path := c.Path(); path {
 		case "/*":
 			if x.route = routePage; strings.HasPrefix(c.Request().URL.Path, "/api") {
