@@ -15,8 +15,9 @@ func (a *app) exposureDiff() *cobra.Command {
 	c := leaf("diff", "What opened and closed since a time, or between two; a controller asks its sites", 0, 0, nil)
 	f := a.formatted(c)
 	ask := a.ofSites(c)
-	c.Flags().StringVar(&from, "since", "7d", "a time such as 2026-11-22T10:00:00Z, or how long ago, as 7d")
-	c.Flags().StringVar(&to, "until", "", "the same; now if it is not given")
+	from = "7d"
+	c.Flags().Var(moment{text: &from}, "since", "a time such as 2026-11-22T10:00:00Z, the beginning of a day (UTC) such as 2026-11-22, or how long ago, as 7d")
+	c.Flags().Var(moment{text: &to, end: true}, "until", "the same, but the end of a day; now if it is not given")
 	c.Flags().StringVar(&host, "host", "", "only this host, by name or id")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		query := ask()
@@ -51,10 +52,10 @@ func (a *app) exposureAccept() *cobra.Command {
 	var ask schema.AcceptanceMake
 	c := leaf("accept VULNERABILITY", "Accept the risk of a vulnerability on some hosts until a day; the server signs it", 1, 1, nil)
 	f := a.formatted(c)
-	c.Flags().StringVar(&ask.Until, "until", "", "when it ends: a time such as 2027-01-31T00:00:00Z, or a span from now, as 90d (required)")
+	c.Flags().Var(moment{text: &ask.Until, end: true}, "until", "when it ends: a day (UTC) such as 2027-01-31, a time such as 2027-01-31T12:00:00Z, or a span from now, as 90d (required)")
 	c.Flags().StringVar(&ask.Reason, "reason", "", "why (required)")
 	c.Flags().StringVar(&ask.Hosts, "hosts", "", "only hosts that this search finds; every host if it is not given")
-	c.Flags().StringVar(&ask.Package, "package", "", "only in this package; in every one if it is not given")
+	c.Flags().StringVar(&ask.Package, "package", "", "only in this package, by its installed name or that of its source package; in every one if it is not given")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		ask.Vulnerability = args[0]
 		switch {
@@ -66,6 +67,14 @@ func (a *app) exposureAccept() *cobra.Command {
 		var d schema.Acceptance
 		if _, err := a.post(c, f, "/exposure/acceptances", nil, ask, &d); err != nil {
 			return err
+		}
+		switch n := d.Covers; {
+		case n == nil:
+			a.say("What it covers is for the sites to say: `skerry exposure cve` asks them.")
+		case n.More:
+			a.say("It covers more than %s findings here now.", grouped(n.Findings))
+		default:
+			a.say("It covers %s %s on %s %s here now.", grouped(n.Findings), plural(n.Findings, "finding"), grouped(n.Hosts), plural(n.Hosts, "host"))
 		}
 		return f.print(d, func() view { return acceptances([]schema.Acceptance{d}) })
 	}

@@ -98,7 +98,7 @@ func (a accepted) at(h *model.Host) []model.Acceptance {
 // acceptanceOf returns who accepted a finding; nil: nobody.
 func acceptanceOf(all []model.Acceptance, f *model.Finding) *model.AcceptedBy {
 	for i := range all {
-		if a := &all[i]; a.Vulnerability == f.Vulnerability && (a.Package == "" || a.Package == f.Package) {
+		if a := &all[i]; a.Covers(f) {
 			return &model.AcceptedBy{ID: a.ID, By: a.By, Reason: a.Reason, Until: a.Until}
 		}
 	}

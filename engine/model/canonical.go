@@ -102,11 +102,16 @@ type Partner struct {
 type Acceptance struct {
 	ID            string `json:"id"`               // made by who proposed it
 	Vulnerability string `json:"vulnerability"`    // as in Finding
-	Package       string `json:"package,omitzero"` // as installed; empty: every package
+	Package       string `json:"package,omitzero"` // as installed, or its source package; empty: every package
 	Hosts         string `json:"hosts,omitzero"`   // a search over hosts (docs/search.md); empty: every host
 	Reason        string `json:"reason"`
 	By            string `json:"by"`
 	At            Time   `json:"at"`
 	Until         Time   `json:"until"`
 	Envelope      []byte `json:"envelope,omitzero"` // DSSE over the JSON of all fields above
+}
+
+// Covers reports whether the acceptance is of a finding, where it is on one of its hosts.
+func (a *Acceptance) Covers(f *Finding) bool {
+	return a.Vulnerability == f.Vulnerability && (a.Package == "" || a.Package == f.Package || a.Package == f.Source)
 }

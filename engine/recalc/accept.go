@@ -20,11 +20,11 @@ const scopeEvery = 60_000
 type accepted struct {
 	key   string                     // their ids
 	whole map[string]bool            // vulnerabilities accepted in every package
-	some  map[string]map[string]bool // by vulnerability: packages
+	some  map[string]map[string]bool // by vulnerability: packages, installed or source
 }
 
-// accepts returns in how many packages of a set a vulnerability is accepted.
-func (a *accepted) accepts(t *table, vuln, set uint32) int {
+// accepts returns in how many packages of a set, all built from source, a vulnerability is accepted.
+func (a *accepted) accepts(t *table, vuln, set uint32, source string) int {
 	id := t.vulns.all[vuln]
 	if a.whole[id] {
 		return t.packageN(set)
@@ -32,6 +32,9 @@ func (a *accepted) accepts(t *table, vuln, set uint32) int {
 	names := a.some[id]
 	if names == nil {
 		return 0
+	}
+	if names[source] {
+		return t.packageN(set)
 	}
 	n := 0
 	for _, p := range t.packages(set) {

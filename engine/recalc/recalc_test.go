@@ -389,6 +389,10 @@ func TestAcceptedFindingsLeaveTheCounts(t *testing.T) {
 		t.Errorf("rolled up %+v", e)
 	}
 	accept("2", "CVE-2026-0001", "p-bin", "h11", "ann") // q has it still
+	accept("6", "CVE-2026-0001", "p", "h12", "ann")     // by its source package
+	if h := w.host(12); h.Exposure.Critical != 1 || *h.Updates != 1 {
+		t.Errorf("accepted in one source package of two: %+v %d", h.Exposure, *h.Updates)
+	}
 	accept("3", "X-2", "", "", "forger")
 	if h := w.host(11); h.Exposure.Critical != 1 || *h.Updates != 1 {
 		t.Errorf("accepted in one package of two: %+v %d", h.Exposure, *h.Updates)

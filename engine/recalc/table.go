@@ -211,7 +211,7 @@ func (t *table) count(h *holding, by *accepted, sure func(vuln uint32, worst mod
 			}
 			n := all
 			if by != nil {
-				n -= by.accepts(t, e.vuln, p.set)
+				n -= by.accepts(t, e.vuln, p.set, t.lookups[p.lookup].Source)
 			}
 			if n <= 0 {
 				continue

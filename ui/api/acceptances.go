@@ -18,6 +18,9 @@ import (
 // maxAccepted is for how long a risk may be accepted: who still wants it then, decides again.
 const maxAccepted = 2 * 366 * 24 * time.Hour
 
+// mostCovered is how many findings are looked at to say what an acceptance covers.
+const mostCovered = 5000
+
 // acceptanceKey is the name of the key that a server makes where it has none that may sign acceptances.
 const acceptanceKey = "acceptance"
 
@@ -95,9 +98,12 @@ func (s *Server) acceptRisk(ctx context.Context, in *acceptRiskInput) (*acceptan
 	st := s.stamp(ctx)
 	switch {
 	case until <= st.At:
-		return nil, fault.New(fault.Invalid, op, "it would end at %s, which is over", until)
+		return nil, fault.New(fault.Invalid, op, "until: it would end at %s, which is over", until)
 	case until.Std().Sub(st.At.Std()) > maxAccepted:
-		return nil, fault.New(fault.Invalid, op, "it would end at %s: accept a risk for two years at most, and decide again then", until)
+		return nil, fault.New(fault.Invalid, op, "until: it would end at %s: accept a risk for two years at most, and decide again then", until)
+	}
+	if b.Vulnerability, err = s.acceptable(b.Vulnerability); err != nil {
+		return nil, err
 	}
 	id, err := s.newID()
 	if err != nil {
@@ -124,7 +130,54 @@ func (s *Server) acceptRisk(ctx context.Context, in *acceptRiskInput) (*acceptan
 	if err != nil {
 		return nil, err
 	}
-	return &acceptanceOutput{Status: http.StatusCreated, Body: s.acceptanceRow(a, signers)}, nil
+	row := s.acceptanceRow(a, signers)
+	if row.Covers, err = s.covered(ctx, a); err != nil { // it is made; what it covers is only said
+		s.c.Log.Warn("what an acceptance covers cannot be counted", "acceptance", a.ID, "err", err)
+	}
+	return &acceptanceOutput{Status: http.StatusCreated, Body: row}, nil
+}
+
+// acceptable returns the name that findings have of a vulnerability, whatever it was called. One that no advisory here has or names cannot
+// be accepted: nobody could have looked at it.
+func (s *Server) acceptable(vulnerability string) (string, error) {
+	v, done := s.c.Store.View()
+	defer done()
+	if s.c.Role == model.RoleSite {
+		if _, ok, err := v.Self(); err != nil {
+			return "", err
+		} else if !ok {
+			return "", errNeverEnrolled()
+		}
+	}
+	c, err := s.canonical(v, vulnerability)
+	return c.ID, err
+}
+
+// covered counts what a new acceptance covers at this site. nil: only the sites know.
+func (s *Server) covered(ctx context.Context, a model.Acceptance) (*schema.Covered, error) {
+	if s.c.Role != model.RoleSite || s.c.Answer == nil {
+		return nil, nil
+	}
+	var n schema.Covered
+	q := model.FleetQuestion{Name: a.Vulnerability, Query: a.Hosts, Limit: mostCovered}
+	answer, err := s.c.Answer(ctx, model.RouteExposureCVE, q.Params())
+	if err != nil {
+		return nil, err
+	}
+	found, ok := answer.(model.ExposedWhere)
+	if !ok {
+		return nil, fault.New(fault.Other, "", "an answer of type %T", answer)
+	}
+	hosts := map[model.HostID]bool{}
+	for i := range found.Rows {
+		r := &found.Rows[i]
+		if r.Standing.Verdict != model.VerdictSuppressed && a.Covers(&r.Standing.Finding) {
+			n.Findings++
+			hosts[r.Host] = true
+		}
+	}
+	n.Hosts, n.More = len(hosts), found.More
+	return &n, nil
 }
 
 // accepter returns the private key that acceptances are signed with: one that is for them before one that is for bundles as well, by
@@ -166,7 +219,7 @@ type acceptanceInput struct {
 
 func (s *Server) revokeAcceptance(ctx context.Context, in *acceptanceInput) (*none, error) {
 	v, done := s.c.Store.View()
-	_, ok, err := v.Acceptance(in.ID)
+	a, ok, err := v.Acceptance(in.ID)
 	done()
 	if err != nil {
 		return nil, err
@@ -174,6 +227,38 @@ func (s *Server) revokeAcceptance(ctx context.Context, in *acceptanceInput) (*no
 	if !ok {
 		return nil, fault.New(fault.NotFound, "", "there is no acceptance %q; the list of acceptances has those there are", in.ID)
 	}
+	above, err := s.fromAbove(a)
+	if err != nil {
+		return nil, err
+	}
+	if above {
+		return nil, fault.New(fault.Conflict, "revoke acceptance", "the acceptance %s was made at the controller: revoke it there, and it ends here as well", in.ID)
+	}
 	err = s.c.Proposer.Propose(ctx, model.DropAcceptance{Stamp: s.stamp(ctx), ID: in.ID})
 	return nil, fault.Wrap("revoke acceptance", err)
+}
+
+// fromAbove reports whether an acceptance that a site has came down from its controller: a key signed it that is known here and is not this
+// site's own. Whether that key still counts does not matter.
+func (s *Server) fromAbove(a model.Acceptance) (bool, error) {
+	if s.c.Role != model.RoleSite {
+		return false, nil
+	}
+	mine, err := s.private()
+	if err != nil {
+		return false, err
+	}
+	signers, err := s.signers()
+	if err != nil {
+		return false, err
+	}
+	others := make([]model.SignerKey, 0, len(signers))
+	for _, k := range signers {
+		if mine[k.ID] == "" {
+			k.Revoked, k.RetiresAt, k.Purposes = false, 0, []string{model.PurposeAcceptance}
+			others = append(others, k)
+		}
+	}
+	_, _, err = bundle.Unseal(a.Envelope, model.AcceptanceType, others, s.now(), model.PurposeAcceptance)
+	return err == nil, nil
 }

@@ -59,6 +59,14 @@ func (s *Server) exposedWhere(ctx context.Context, in *exposedInput) (*out[schem
 	if id == "" {
 		return nil, parameter("identifier", "it is empty: give a CVE, or another id or alias")
 	}
+	v, done := s.c.Store.View()
+	c, unknown := s.canonical(v, id)
+	done()
+	if unknown == nil {
+		id = c.ID
+	} else if !fault.Is(unknown, fault.NotFound) || strings.HasPrefix(id, "sha256:") {
+		return nil, unknown
+	}
 	g := survey[model.ExposedAt, *model.ExposedAt]{
 		s: s, route: model.RouteExposureCVE, q: model.FleetQuestion{Name: id},
 		read: func(raw []byte) (sheet[model.ExposedAt], error) {
@@ -74,6 +82,9 @@ func (s *Server) exposedWhere(ctx context.Context, in *exposedInput) (*out[schem
 	rows, top, err := g.run(ctx, &in.GatherInput)
 	if err != nil {
 		return nil, err
+	}
+	if unknown != nil && len(rows) == 0 && in.Cursor == "" { // a site may know what this server does not
+		return nil, unknown
 	}
 	body := schema.ExposedWhere{Gathered: top, Vulnerability: id, Hosts: make([]schema.ExposedAt, 0, len(rows))}
 	for _, r := range rows {

@@ -95,6 +95,10 @@ func codeOf(r *rig, path string) int { return r.do("GET", path, nil).Code }
 // An acceptance is signed by a key that is for it, says who, why and until when, and does not count once it was touched.
 func TestRisksAreAccepted(t *testing.T) {
 	r := newRowRig(t, model.RoleController, group, "hq", func(c *Config) { c.Keys = KeyFolder{Dir: c.Data} })
+	r.puts([]model.Advisory{advisory("deb", "D-1", []string{"CVE-2026-0001"}, "Debian:12", "curl", "2")})
+	for _, unknown := range []string{"CVE-2020-9", "sha256:" + strings.Repeat("0", 64)} {
+		r.refused(r.do("POST", "/api/v1/exposure/acceptances", schema.AcceptanceMake{Vulnerability: unknown, Reason: "r", Until: "1d"}), 404, fault.NotFound, unknown)
+	}
 	ask := schema.AcceptanceMake{Vulnerability: " cve-2026-0001 ", Hosts: "os:debian", Package: "curl", Reason: "behind a wall", Until: "90d"}
 	a := read[schema.Acceptance](r.rig, r.do("POST", "/api/v1/exposure/acceptances", ask), 201)
 	if a.Vulnerability != "CVE-2026-0001" || a.State != "active" || a.Key != "acceptance" || a.By != "local:0" || !a.Until.Equal(noon.Add(90*24*time.Hour)) {

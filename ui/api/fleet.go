@@ -61,7 +61,7 @@ func (s *Server) chosen(ctx context.Context, in *GatherInput) ([]*place, error) 
 		for _, p := range by {
 			return []*place{p}, nil
 		}
-		return nil, fault.New(fault.Conflict, "", "this site has no identity yet: enroll it first")
+		return nil, errNeverEnrolled()
 	}
 	for id, p := range by {
 		m, ok, err := v.Member(model.NodeID(id))
@@ -76,6 +76,11 @@ func (s *Server) chosen(ctx context.Context, in *GatherInput) ([]*place, error) 
 		}
 	}
 	return sites, nil
+}
+
+// errNeverEnrolled says that a site can have no hosts yet, whose findings could be looked at or accepted.
+func errNeverEnrolled() error {
+	return fault.New(fault.Conflict, "", "this site has no identity yet, and so no hosts: enroll it at its controller first")
 }
 
 // having returns the names or ids of the sites with hosts that a search finds; nil: it finds all.

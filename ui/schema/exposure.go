@@ -61,8 +61,8 @@ type ExposureChange struct {
 
 // AcceptanceMake asks for an acceptance of a risk. The server signs it.
 type AcceptanceMake struct {
-	Vulnerability string `json:"vulnerability" minLength:"1" maxLength:"64" doc:"as findings name it"`
-	Package       string `json:"package,omitempty" maxLength:"256" doc:"as installed; absent: every package"`
+	Vulnerability string `json:"vulnerability" minLength:"1" maxLength:"128" doc:"a CVE, or another id or alias that an advisory here has or names"`
+	Package       string `json:"package,omitempty" maxLength:"256" doc:"as installed, or the source package; absent: every package"`
 	Hosts         string `json:"hosts,omitempty" maxLength:"1024" doc:"a search over hosts; absent: every host"`
 	Reason        string `json:"reason" minLength:"1" maxLength:"1024"`
 	Until         string `json:"until" minLength:"1" maxLength:"40" doc:"a time as RFC 3339 has it, or a span from now such as 90d; at most two years"`
@@ -81,4 +81,12 @@ type Acceptance struct {
 	State         string    `json:"state" enum:"active,ended,invalid" doc:"invalid: no key that may accept risks signed it, so it counts for nothing"`
 	Key           string    `json:"key,omitempty" doc:"the name or id of the key that signed it"`
 	Flaw          string    `json:"flaw,omitempty" doc:"why it is invalid"`
+	Covers        *Covered  `json:"covers,omitempty" doc:"in the answer to its making, at a site: what it covers there now; a controller does not know"`
+}
+
+// Covered counts the findings that an acceptance covers.
+type Covered struct {
+	Findings int  `json:"findings"`
+	Hosts    int  `json:"hosts"`
+	More     bool `json:"more,omitempty" doc:"there are more than were counted"`
 }
