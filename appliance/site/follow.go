@@ -28,6 +28,10 @@ type follower struct {
 	imported func() (model.Time, error)
 	fetch    func(ctx context.Context, from model.Cursor, d *uplink.Download) (wire.Fetched, error)
 	take     func(ctx context.Context, f *os.File) error
+	admit    func(size int64) error // whether a file of so many bytes may come; nil: it may
+	// renewed asks the controller whether it has another file now than the one that is here.
+	renewed  func(ctx context.Context, from model.Cursor, d *uplink.Download) (bool, error)
+	rules    func() string // a mark of the keys and partners that files are judged by
 	online   func() bool
 	room     func() error
 	now      func() time.Time
@@ -42,6 +46,8 @@ type follower struct {
 	state   followState
 	running bool
 	waits   time.Time // until when it waits after a failure
+	refused bool      // that failure was a refusal by what goes here, and
+	under   string    // these were the rules
 }
 
 // followState is what is kept over a restart.
@@ -60,7 +66,8 @@ const (
 	followLook  = 5 * time.Minute // how exactly it is kept since when the two are level
 	followFirst = 2 * time.Second // after a failure, doubled with each
 	followMost  = 15 * time.Minute
-	followStale = 3 // failures to take a file in, after which it is fetched anew
+	followStale = 3                // failures to take a file in, after which it is fetched anew
+	followRules = 30 * time.Second // between looks whether what a file was refused by has changed
 	maxFollow   = 64 << 10
 	maxWhy      = 512
 )
@@ -68,6 +75,12 @@ const (
 // open reads what was kept; a file that is missing or damaged counts as nothing known.
 func (f *follower) open() {
 	f.news = make(chan struct{}, 1)
+	f.download.Admit = func(head wire.Fetched) error {
+		if f.admit == nil {
+			return nil
+		}
+		return localRefusal(f.admit(head.Size))
+	}
 	if f.progress == nil {
 		f.progress = f.download.Progress
 	}
@@ -108,12 +121,15 @@ func (f *follower) Run(ctx context.Context) error {
 			f.failed(err, false)
 			wait = followMost
 		case behind && f.online():
-			if wait = f.pause(); wait <= 0 {
+			changed, waited := f.mayAgain()
+			if wait = f.pause(); wait <= 0 || changed {
 				had, _ := f.progress()
 				if wait, err = 0, f.once(ctx); err != nil && ctx.Err() == nil {
 					have, _ := f.progress()
 					wait = f.failed(err, have > had)
 				}
+			} else if waited {
+				wait = min(wait, followRules)
 			}
 		case level:
 			wait = min(wait, followLook)
@@ -143,6 +159,20 @@ func (f *follower) pause() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.waits.Sub(f.now())
+}
+
+// mayAgain reports whether what a file was refused by has changed since, and whether it is waited for that at all.
+func (f *follower) mayAgain() (changed, waited bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.refused {
+		return false, false
+	}
+	if f.rules() == f.under {
+		return false, true
+	}
+	f.waits = time.Time{}
+	return true, true
 }
 
 // look reports whether this site is level with its controller, and whether it is behind: neither where it does not know.
@@ -179,7 +209,7 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.takeIn(ctx); err != nil {
+	if err := f.takeIn(ctx, held); err != nil {
 		return err
 	}
 	now, err := f.shelf()
@@ -196,22 +226,41 @@ func (f *follower) once(ctx context.Context) error {
 	return nil
 }
 
-// takeIn imports the file that was fetched. One that is at fault itself is not kept, nor one that was refused several times.
-func (f *follower) takeIn(ctx context.Context) error {
+// refusal is an error by which this site does not want what the controller has: fetching that again would change nothing.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+// localRefusal marks err as a refusal where it is one by what goes here.
+func localRefusal(err error) error {
+	if k := fault.KindOf(err); err != nil && (k == fault.Denied || k == fault.TooLarge) {
+		return refusal{err}
+	}
+	return err
+}
+
+// takeIn imports the file that was fetched. One that is at fault itself is not kept, nor one that failed several times. One that this
+// site refuses by its own rules is, as long as the controller has no other.
+func (f *follower) takeIn(ctx context.Context, from model.Cursor) error {
 	file, err := os.Open(f.download.Path())
 	if err != nil {
 		return errors.Join(fault.New(fault.Other, "open what was fetched", "%w", err), f.download.Drop())
 	}
-	err = errors.Join(f.take(ctx, file), file.Close())
+	err = localRefusal(errors.Join(f.take(ctx, file), file.Close()))
 	if err == nil {
 		return f.download.Drop()
 	}
 	f.mu.Lock()
-	stale := f.state.Failures+1 >= followStale
+	stale, again := f.state.Failures+1 >= followStale, f.refused
 	f.mu.Unlock()
 	switch fault.KindOf(err) {
-	case fault.Corrupt, fault.Invalid, fault.Expired, fault.Version, fault.TooLarge:
+	case fault.Corrupt, fault.Invalid, fault.Expired, fault.Version:
 		stale = true
+	case fault.Denied, fault.TooLarge:
+		stale = false
+		if again {
+			stale, _ = f.renewed(ctx, from, f.download) // that it cannot be asked now is no news
+		}
 	case fault.Busy, fault.ReadOnly, fault.Unreachable: // it is no fault of the file
 		stale = false
 	}
@@ -232,6 +281,7 @@ func (f *follower) failed(err error, further bool) time.Duration {
 		f.state.Failures = 0
 	}
 	f.state.Failures++
+	f.refused = errors.As(err, new(refusal))
 	wait := followFirst
 	for n := 1; n < f.state.Failures && wait < followMost; n++ {
 		wait *= 2
@@ -242,6 +292,9 @@ func (f *follower) failed(err error, further bool) time.Duration {
 	}
 	if after, ok := fault.RetryAfter(err); ok {
 		wait = after
+	}
+	if f.refused {
+		wait, f.under = followEvery, f.rules()
 	}
 	wait += f.jitter(wait/4 + 1)
 	f.waits = now.Add(wait)

@@ -31,7 +31,11 @@ type chase struct {
 	takeErr  error
 	fetched  []time.Duration // when
 	taken    int
+	brought  int // files that came over the line
 	began    time.Time
+	bound    int64  // of a file; 0: none
+	mark     string // of the rules
+	other    bool   // the controller has another file now
 }
 
 func at(seq model.Seq) model.Cursor { return model.Cursor{At: model.Time(seq), Seq: seq} }
@@ -56,7 +60,14 @@ func newChase(t *testing.T, dir string) *chase {
 				}
 				head, err = wire.Fetched{From: from, To: c.above, Size: 7}, c.fetchErr
 			})
+			if _, missing := os.Stat(d.Path()); err == nil && missing == nil {
+				return head, nil // whole, and not taken in yet
+			}
 			if err == nil {
+				err = d.Admit(head)
+			}
+			if err == nil {
+				locked(func() { c.brought++ })
 				err = os.WriteFile(d.Path(), []byte(head.To.String()), 0o600)
 			}
 			return head, err
@@ -77,7 +88,20 @@ func newChase(t *testing.T, dir string) *chase {
 			return c.takeErr
 		},
 		online: func() (up bool) { locked(func() { up = c.up }); return up },
-		room:   func() error { return nil }, now: time.Now, jitter: func(time.Duration) time.Duration { return 0 },
+		admit: func(size int64) (err error) {
+			locked(func() {
+				if c.bound > 0 && size > c.bound {
+					err = fault.New(fault.TooLarge, "", "Bundle too large")
+				}
+			})
+			return err
+		},
+		renewed: func(context.Context, model.Cursor, *uplink.Download) (other bool, _ error) {
+			locked(func() { other = c.other })
+			return other, nil
+		},
+		rules: func() (mark string) { locked(func() { mark = c.mark }); return mark },
+		room:  func() error { return nil }, now: time.Now, jitter: func(time.Duration) time.Duration { return 0 },
 		log: slog.New(slog.DiscardHandler), path: filepath.Join(dir, "state.json"), download: uplink.OpenDownload(filepath.Join(dir, "part")),
 	}
 	c.open()
@@ -257,7 +281,7 @@ func TestFollowerKeepsWhatItFetched(t *testing.T) {
 		c.again()
 		synctest.Wait()
 		time.Sleep(time.Hour)
-		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.Denied, "", "the key is not known") })
+		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.Conflict, "", "another one came first") })
 		if !there() || c.taken != 1 {
 			t.Errorf("there %v, taken %d times", there(), c.taken)
 		}
@@ -286,6 +310,64 @@ func TestFollowerKeepsWhatItFetched(t *testing.T) {
 		if row := c.row("hq", ""); row.State != "current" || row.Reason != "" || row.FailedAt == nil {
 			t.Errorf("at last: %+v", row)
 		}
+	})
+}
+
+// What this site refuses by its own rules is not fetched again and again: it waits until they are others, or the file is.
+func TestFollowerRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		defer c.start(t)()
+		is := func(what string, brought, taken int) {
+			t.Helper()
+			if c.brought != brought || c.taken != taken {
+				t.Errorf("%s: %d files came and were judged %d times, want %d and %d", what, c.brought, c.taken, brought, taken)
+			}
+		}
+		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.Denied, "", "Site not allowed") })
+		is("at first", 1, 1)
+		for range 50 {
+			c.set(func() {})
+		}
+		time.Sleep(10*time.Hour + time.Minute)
+		synctest.Wait()
+		is("hours later", 1, 11)
+		if row := c.row("hq", ""); row.State != "failing" || !strings.Contains(row.Reason, "Site not allowed") {
+			t.Errorf("meanwhile %+v", row)
+		}
+		c.set(func() { c.mark = "another" })
+		time.Sleep(followRules)
+		synctest.Wait()
+		is("under other rules", 1, 12)
+		c.set(func() { c.other = true })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		is("when there is another file, that it is refused as well", 1, 13)
+		c.set(func() { c.other = false })
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		is("and when it was fetched", 2, 14)
+		c.set(func() { c.mark, c.takeErr = "a third", nil })
+		time.Sleep(followRules)
+		synctest.Wait()
+		is("at last", 2, 15)
+		if row := c.row("hq", ""); c.held != at(10) || row.State != "current" {
+			t.Errorf("at last it holds %v: %+v", c.held, row)
+		}
+
+		// What is larger than may be is known before it comes.
+		asked := len(c.fetched)
+		c.set(func() { c.above, c.bound = at(20), 6 })
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		is("too large", 2, 15)
+		if n := len(c.fetched) - asked; n < 5 || n > 6 {
+			t.Errorf("asked %d times in five hours", n)
+		}
+		c.set(func() { c.bound, c.mark = 7, "a fourth" })
+		time.Sleep(followRules)
+		synctest.Wait()
+		is("when it may come", 3, 16)
 	})
 }
 

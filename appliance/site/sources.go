@@ -12,6 +12,7 @@ import (
 	"github.com/skerryhq/skerry/appliance/serve"
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/storage/space"
 	"github.com/skerryhq/skerry/sync/uplink"
@@ -87,12 +88,27 @@ func (s *site) newFollower() (*follower, error) {
 		now:    s.clock.Now, jitter: func(limit time.Duration) time.Duration { return rand.N(max(limit, 1)) },
 		log: s.log, path: filepath.Join(dir, "state.json"), download: uplink.OpenDownload(filepath.Join(dir, "bundle.part")),
 	}
+	f.renewed = func(ctx context.Context, from model.Cursor, d *uplink.Download) (bool, error) {
+		return s.up.Renewed(ctx, from, d)
+	}
+	f.rules = func() string {
+		v := s.rows.Store.View()
+		defer v.Close()
+		keys, err := v.Signers()
+		partners, e := v.Partners()
+		raw, e2 := model.Encode([]any{keys, partners})
+		if errors.Join(err, e, e2) != nil {
+			return "" // whoever takes in says what is wrong
+		}
+		return merge.Hash(string(raw))
+	}
 	f.open()
 	return f, nil
 }
 
 // takeWith has bundles of the controller imported by server.
 func (f *follower) takeWith(server *api.Server) {
+	f.admit = func(size int64) error { return server.AdmitSize(f.upper, size) }
 	f.take = func(ctx context.Context, file *os.File) error {
 		_, err := server.TakeBundle(ctx, file, api.TakeIn{Linked: true})
 		if errors.Is(err, api.ErrUnderWay) {

@@ -19,6 +19,10 @@ import (
 // kept when the link breaks and when the server stops. A power cut may leave bytes in it that nobody sent: they are found
 // when it is whole. It is safe for concurrent use, by one Fetch at a time.
 type Download struct {
+	// Admit judges a file by what is announced of it, before a byte of it is fetched; an error of it ends the fetch. nil: every
+	// file may come. To be set before the first Fetch.
+	Admit func(head wire.Fetched) error
+
 	path string
 
 	busy sync.Mutex // held by the one who writes

@@ -43,6 +43,43 @@ func (l *Link) Fetch(ctx context.Context, from model.Cursor, d *Download) (wire.
 	return head, fault.Wrap("fetch advisories", err)
 }
 
+// Renewed reports whether the upper tier has another file now for who holds from than the one that is whole in d: one that was
+// fetched and refused need not come again as long as it is the same. What d has stays. Errors are as those of Fetch.
+func (l *Link) Renewed(ctx context.Context, from model.Cursor, d *Download) (bool, error) {
+	const op = "ask for other advisories"
+	d.busy.Lock()
+	defer d.busy.Unlock()
+	part := d.part(from)
+	l.mu.Lock()
+	sess := l.sess
+	l.mu.Unlock()
+	switch {
+	case part == nil || part.Offset != part.Size:
+		return true, nil
+	case sess == nil:
+		return false, fault.New(fault.Unreachable, op, "there is no link to the tier above now")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := streamOf(ctx, sess)
+	if err != nil {
+		return false, fault.Wrap(op, err)
+	}
+	defer stream.Close()
+	head, err := ask(stream, wire.Fetch{From: from, Part: part})
+	return err == nil && !head.Same(*part), fault.Wrap(op, err)
+}
+
+// streamOf opens a stream that breaks when ctx ends.
+func streamOf(ctx context.Context, sess exchange.Session) (net.Conn, error) {
+	stream, err := sess.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })
+	return stream, nil
+}
+
 func (l *Link) fetch(ctx context.Context, from model.Cursor, d *Download) (wire.Fetched, error) {
 	if part := d.part(from); part != nil && part.Offset == part.Size { // it was whole, and nobody took it in
 		if err := d.whole(); err != nil {
@@ -64,18 +101,22 @@ func (l *Link) fetch(ctx context.Context, from model.Cursor, d *Download) (wire.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := sess.Open(ctx)
+	stream, err := streamOf(ctx, sess)
 	if err != nil {
 		return wire.Fetched{}, err
 	}
 	defer stream.Close()
-	defer context.AfterFunc(ctx, func() { _ = stream.SetDeadline(time.Unix(1, 0)) })()
 	head, err := ask(stream, wire.Fetch{From: from, Part: d.part(from)})
 	if err != nil {
 		return head, err
 	}
 	if head.From.Compare(from) > 0 {
 		return head, fault.New(fault.Corrupt, "", "the bundle begins after %q, and only what is before %q is held here", head.From, from)
+	}
+	if d.Admit != nil {
+		if err := d.Admit(head); err != nil {
+			return head, err
+		}
 	}
 	f, err := d.begin(head)
 	if err != nil {

@@ -285,3 +285,62 @@ func (g *gate) set(open bool, next time.Time) {
 func (g *gate) Open(time.Time) bool { g.mu.Lock(); defer g.mu.Unlock(); return g.open }
 
 func (g *gate) Next(time.Time) time.Time { g.mu.Lock(); defer g.mu.Unlock(); return g.next }
+
+// What is announced is judged before it comes, and what is whole is asked after without coming again.
+func TestFetchJudgesWhatIsAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := newTier(t, uplink.Config{Outbox: newBox(1, 0, 0)})
+		defer u.stop()
+		raw := []byte("advisories")
+		first := wire.Fetched{To: model.Cursor{At: 9, Seq: 9}, Size: int64(len(raw)), Digest: sha256.Sum256(raw)}
+		d := uplink.OpenDownload(filepath.Join(t.TempDir(), "bundle"))
+		no := fault.New(fault.TooLarge, "", "Bundle too large")
+		d.Admit = func(head wire.Fetched) error {
+			if head != first {
+				t.Errorf("judged %+v", head)
+			}
+			return no
+		}
+		if _, err := u.link.Renewed(t.Context(), model.Cursor{}, d); err != nil {
+			t.Errorf("with nothing here: %v", err)
+		}
+		s := u.dialled(wire.Welcome{MaxVersion: wire.VersionFetch})
+		serve := func(head wire.Fetched, after ...[]byte) {
+			go answer(t, s, func(q wire.Fetch, w stream) {
+				if q.Part != nil && q.Part.Same(head) {
+					head.Offset = q.Part.Offset
+				}
+				write(t, w, wire.TypeFetched, head)
+				for _, piece := range after {
+					write(t, w, wire.TypeAnswer, wire.Chunk(piece))
+					write(t, w, wire.TypeEnd, nil)
+				}
+			})
+		}
+		serve(first)
+		if _, err := u.link.Fetch(t.Context(), model.Cursor{}, d); !errors.Is(err, no) {
+			t.Errorf("one that may not come: %v", err)
+		}
+		if _, err := os.Stat(d.Path()); err == nil {
+			t.Error("something of it is kept")
+		}
+		no = nil
+		serve(first, raw)
+		if head, err := u.link.Fetch(t.Context(), model.Cursor{}, d); err != nil || head != first {
+			t.Errorf("one that may: %+v, %v", head, err)
+		}
+		serve(first)
+		if renewed, err := u.link.Renewed(t.Context(), model.Cursor{}, d); renewed || err != nil {
+			t.Errorf("the same: %v, %v", renewed, err)
+		}
+		other := first
+		other.To.Seq, other.Digest[0] = 10, other.Digest[0]+1
+		serve(other)
+		if renewed, err := u.link.Renewed(t.Context(), model.Cursor{}, d); !renewed || err != nil {
+			t.Errorf("another: %v, %v", renewed, err)
+		}
+		if got, err := os.ReadFile(d.Path()); err != nil || string(got) != string(raw) {
+			t.Errorf("what was here is now %q, %v", got, err)
+		}
+	})
+}
