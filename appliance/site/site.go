@@ -406,7 +406,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	}
 	server := api.New(a)
 	s.pulls.Bind(server)
-	s.follow.takeWith(server)
+	s.follow.takeWith(server, s.id.UpperName)
 	hook, hooked, err := serve.Webhook(s.Config.Federation.Webhook, nil)
 	if err != nil {
 		return err

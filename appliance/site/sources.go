@@ -106,9 +106,9 @@ func (s *site) newFollower() (*follower, error) {
 	return f, nil
 }
 
-// takeWith has bundles of the controller imported by server.
-func (f *follower) takeWith(server *api.Server) {
-	f.admit = func(size int64) error { return server.AdmitSize(f.upper, size) }
+// takeWith has bundles of the controller, which has that name, imported by server.
+func (f *follower) takeWith(server *api.Server, name string) {
+	f.admit = func(size int64) error { return server.AdmitSize(f.upper, name, size) }
 	f.take = func(ctx context.Context, file *os.File) error {
 		_, err := server.TakeBundle(ctx, file, api.TakeIn{Linked: true})
 		if errors.Is(err, api.ErrUnderWay) {

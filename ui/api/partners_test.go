@@ -71,6 +71,17 @@ func TestWhoseBundlesAreTaken(t *testing.T) {
 	site := newBerlin(t, func(c *Config) { c.Controller, c.Federation.AllowedSites = east.self, []string{"nobody"} })
 	site.trusts(east.rig, "federation")
 	read[schema.ImportResult](site.rig, site.imports(full, ""), 200)
+	// What it would refuse for its size it can say before it comes.
+	read[schema.Partner](site.rig, site.do("PUT", "/api/v1/federation/sites/us-east", `{"max_bundle_size":100}`), 200)
+	if err := site.server.AdmitSize(east.self, "us-east", 100); err != nil {
+		t.Error(err)
+	}
+	if err := site.server.AdmitSize(east.self, "us-east", 101); !fault.Is(err, fault.TooLarge) {
+		t.Error(err)
+	}
+	if err := site.server.AdmitSize(model.NodeID{77}, "us-north", 1); !fault.Is(err, fault.Denied) {
+		t.Error(err)
+	}
 }
 
 func TestUnsignedBundles(t *testing.T) {

@@ -95,14 +95,14 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 
 // AdmitSize judges by what is allowed of an origin whether a bundle of so many bytes may come at all, before it does. The kinds
 // of its errors: Denied and TooLarge.
-func (s *Server) AdmitSize(origin model.NodeID, size int64) error {
+func (s *Server) AdmitSize(origin model.NodeID, name string, size int64) error {
 	v, done := s.c.Store.View()
 	defer done()
 	self, _, err := v.Self()
 	if err != nil {
 		return err
 	}
-	m := bundle.Manifest{Origin: origin}
+	m := bundle.Manifest{Origin: origin, OriginName: name}
 	p, err := s.permitted(v, self.Self, m)
 	if err != nil {
 		return err
