@@ -161,7 +161,8 @@ func TestFullDiskInARun(t *testing.T) {
 		full := &Disk{errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if op.Kind != errorfs.OpFileWrite || left < 0 {
+			// Where the list of files cannot be written, a compaction of Pebble's own ends the process, by design.
+			if op.Kind != errorfs.OpFileWrite || left < 0 || strings.Contains(op.Path, "MANIFEST") {
 				return nil
 			}
 			if left > 0 {
