@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,10 +27,14 @@ func (a *app) bundle() *cobra.Command {
 	return a.group("bundle", "Signed bundles of advisories, for sites without a link and for partners", a.bundleExport(), a.bundleValidate(), a.bundleImport())
 }
 
+// mostItems is the largest bound that a server takes, beyond all that one holds.
+const mostItems = 100_000_000
+
 // exporting is what a bundle is to be exported as.
 type exporting struct {
 	from, file, key, layout string
 	most                    int
+	all                     bool // --max-items 0
 	split                   size
 }
 
@@ -38,8 +43,8 @@ func (a *app) bundleExport() *cobra.Command {
 	c := leaf("export -o FILE", "Write a signed bundle of the changes after a cursor", 0, 0, nil)
 	c.Flags().StringVarP(&x.from, "cursor", "c", "", "what the receiver holds already; absent: everything")
 	c.Flags().StringVarP(&x.file, "output", "o", "", "file to write, - for standard output; of several parts the first, as FILE.1-of-N")
-	c.Flags().StringVar(&x.key, "key", "", "name of the signing key, where the server holds several")
-	c.Flags().IntVar(&x.most, "max-items", 0, "end the bundle after so many changes; absent: as the server is configured")
+	c.Flags().StringVar(&x.key, "key", "", "name of the signing key; absent: the oldest of the server that is active")
+	c.Flags().IntVar(&x.most, "max-items", 0, "end the bundle after so many changes; 0: it has all; absent: as the server is configured")
 	c.Flags().Var(&x.split, "split", "make parts of at most so many bytes, as in 100MB; they are imported in any order")
 	c.Flags().StringVar(&x.layout, "layout", "", "inspectable: a folder with the entries of the bundle, for jq and sha256sum; absent: one file")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -52,11 +57,14 @@ func (a *app) bundleExport() *cobra.Command {
 			return usagef("what is more than one file does not go to standard output: give -o FILE")
 		case x.layout != "" && x.split > 0:
 			return usagef("--layout and --split do not go together")
+		case x.layout == "" && x.file != "-" && folder(x.file):
+			return usagef("-o %s: that is a folder: name a file in it, as in -o %s, or give --layout inspectable and a new folder", x.file, filepath.Join(x.file, "bundle.zst"))
 		case x.split > 0 && x.split < bundle.MinSplit:
 			return usagef("--split: parts have at least 64KiB")
 		case x.most < 0:
-			return usagef("--max-items: want 1 or more")
+			return usagef("--max-items: want 1 or more, or 0 for all")
 		}
+		x.all = x.most == 0 && c.Flags().Changed("max-items")
 		server, err := a.client()
 		if err != nil {
 			return err
@@ -74,8 +82,8 @@ func (a *app) export(ctx context.Context, server *client, x exporting) error {
 			query.Set(name, v)
 		}
 	}
-	if x.most > 0 {
-		query.Set("max_items", strconv.Itoa(x.most))
+	if x.most > 0 || x.all {
+		query.Set("max_items", strconv.Itoa(cmp.Or(x.most, mostItems)))
 	}
 	if x.split > 0 {
 		query.Set("split", strconv.FormatInt(int64(x.split), 10))
@@ -145,6 +153,11 @@ func (a *app) written(ctx context.Context, r io.Reader, file, layout string) (in
 		return 0, fmt.Errorf("write %s: %w", file, err)
 	}
 	return info.Size(), nil
+}
+
+func folder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func orBeginning(cursor string) string {

@@ -141,13 +141,13 @@ func (a *app) advisoriesSearch() *cobra.Command {
 	}
 	c := leaf("search [WORD...]", "Vulnerabilities by words, package, severity and more", 0, -1, nil)
 	f := a.formatted(c)
-	c.Flags().StringVar(&in.severity, "severity", "", "critical, high, medium, low, none, unknown; several with commas between them")
+	c.Flags().StringVar(&in.severity, "severity", "", "critical, high, medium, low, none, unrated; several with commas between them")
 	c.Flags().StringVar(&in.source, "source", "", "with a record of this source")
 	c.Flags().StringVar(&in.pkg, "package", "", "naming this package: its name, or a package URL as pkg:npm/express")
 	c.Flags().StringVar(&in.purl, "purl", "", "affecting this version of a package, as pkg:deb/debian/openssl@3.0.11-1~deb12u1")
 	c.Flags().BoolVar(&in.known, "known-exploited", false, "only those that are known to be exploited")
 	c.Flags().StringVar(&in.withdrawn, "withdrawn", "", "include (the default), exclude or only")
-	c.Flags().StringVar(&in.since, "changed-since", "", "changed here since a time or within a span, as 2026-01-31T00:00:00Z or 7d")
+	c.Flags().Var(moment{text: &in.since}, "changed-since", "changed here since a time or a day, or within a span, as 2026-01-31T00:00:00Z, 2026-01-31 or 7d")
 	c.Flags().IntVar(&in.limit, "limit", 50, "how many to show")
 	c.RunE = func(c *cobra.Command, words []string) error {
 		if err := f.check(); err != nil {
@@ -214,6 +214,53 @@ func (a *app) advisoriesSearch() *cobra.Command {
 	return c
 }
 
+// saidOthers is what everybody but the winner says of a field: one text for each source and value, or with all for each record, also of
+// those that agree.
+func saidOthers(r schema.Resolved, all bool) []string {
+	var texts []string
+	n := map[string]int{}
+	for _, s := range r.Said {
+		if s.From == r.From || s.Agrees && !all {
+			continue
+		}
+		from := s.From
+		if !all {
+			from, _, _ = strings.Cut(from, "/")
+		}
+		value, mark := s.Value, ""
+		if !all {
+			value = clipped(value)
+		}
+		if s.Withdrawn {
+			mark = " (withdrawn)"
+		}
+		text := from + "\x00: " + value + mark
+		if n[text]++; n[text] == 1 {
+			texts = append(texts, text)
+		}
+	}
+	for i, text := range texts {
+		from, rest, _ := strings.Cut(text, "\x00")
+		if n[text] > 1 {
+			from += fmt.Sprintf(" (%d)", n[text])
+		}
+		texts[i] = from + rest
+	}
+	return texts
+}
+
+// mostCell is how many characters of a value a table shows.
+const mostCell = 100
+
+// clipped is the beginning of a long value.
+func clipped(s string) string {
+	r := []rune(s)
+	if len(r) <= mostCell {
+		return s
+	}
+	return string(r[:mostCell-1]) + "…"
+}
+
 func (a *app) advisoriesExplain() *cobra.Command {
 	c := leaf("explain ID", "Why the records of a vulnerability are one, and which source won each field", 1, 1, nil)
 	f := a.formatted(c)
@@ -234,40 +281,39 @@ func (a *app) advisoriesExplain() *cobra.Command {
 		fmt.Fprintln(a.out)
 		t = view{head: []string{"FIELD", "VALUE", "FROM", "BECAUSE", "OTHERS SAY"}}
 		for _, r := range x.Fields {
-			var others []string
-			for _, s := range r.Said {
-				if s.From == r.From || s.Agrees && f.kind != "wide" {
+			value, others := r.Value, saidOthers(r, f.kind == "wide")
+			if f.kind != "wide" {
+				value = clipped(value)
+			}
+			if len(others) == 0 {
+				t.add("", r.Name, value, r.From, r.Rule, nothing{})
+			}
+			for i, said := range others { // one a line
+				if i == 0 {
+					t.add("", r.Name, value, r.From, r.Rule, said)
 					continue
 				}
-				mark := ""
-				if s.Withdrawn {
-					mark = " (withdrawn)"
-				}
-				others = append(others, s.From+": "+s.Value+mark)
+				t.add("", nothing{}, nothing{}, nothing{}, nothing{}, said)
 			}
-			var said any = nothing{}
-			if len(others) > 0 {
-				said = strings.Join(others, "; ")
-			}
-			t.add("", r.Name, r.Value, r.From, r.Rule, said)
 		}
 		a.table(t, false)
 		if len(x.Ecosystems) > 0 {
 			fmt.Fprintln(a.out)
 			t = view{head: []string{"ECOSYSTEM", "WHO SPEAKS", "SEVERITY", "OTHERS"}}
 			for _, e := range x.Ecosystems {
-				var others []string
+				as := schema.Resolved{From: e.From} // the same words for both tables
 				for _, s := range e.Said {
-					if s.From == e.From {
-						continue
-					}
-					text := s.From + ": " + s.Severity
+					text := s.Severity
 					if s.Outside {
 						text += " (without authority)"
 					}
-					others = append(others, text)
+					as.Said = append(as.Said, schema.Said{From: s.From, Value: text})
 				}
-				t.add("", e.Ecosystem, e.From, rated(e.Severity), others)
+				others := saidOthers(as, f.kind == "wide")
+				t.add("", e.Ecosystem, e.From, rated(e.Severity), others[:min(len(others), 1)])
+				for _, said := range others[min(len(others), 1):] {
+					t.add("", nothing{}, nothing{}, nothing{}, said)
+				}
 			}
 			a.table(t, false)
 		}

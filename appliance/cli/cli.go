@@ -63,6 +63,7 @@ func Main() int {
 
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
+	var ran *cobra.Command
 	args, swallowed, err := shield(root, args)
 	for _, arg := range swallowed {
 		a.say("note: %s stands behind -- and is searched for, not read as a flag", fault.Printable(arg))
@@ -72,7 +73,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		root.SetIn(a.in)
 		root.SetOut(a.out)
 		root.SetErr(a.err)
-		err = root.ExecuteContext(ctx)
+		ran, err = root.ExecuteContextC(ctx)
 	}
 	var bad usage
 	var silent reported
@@ -85,7 +86,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(a.err, "skerry: stopped")
 		return exitFailed
 	}
-	fmt.Fprintln(a.err, "skerry: "+strings.TrimRight(err.Error(), "\n"))
+	text := err.Error()
+	var said refusal
+	if errors.As(err, &said) {
+		words, flag := inFlags(ran, said.Error())
+		if text = strings.Replace(text, said.Error(), words, 1); flag { // its value was wrong
+			err = usage{err}
+		}
+	}
+	fmt.Fprintln(a.err, "skerry: "+strings.TrimRight(text, "\n"))
 	if errors.As(err, &bad) {
 		return exitUsage
 	}

@@ -242,7 +242,10 @@ func (c *client) refused(resp *http.Response) error {
 		if p.Caret != "" {
 			detail += "\n" + indented(p.Caret)
 		}
-		return usagef("%s", detail)
+		return usage{refusal{errors.New(detail)}}
+	}
+	if fault.KindNamed(p.Kind) == fault.Invalid {
+		return refusal{fault.New(fault.Invalid, "", "%s", detail)}
 	}
 	detail = strings.ReplaceAll(detail, "consistency=stale in the address", "--stale")
 	if resp.StatusCode == http.StatusUnauthorized && !strings.HasPrefix(detail, "the account") {
@@ -258,6 +261,7 @@ func (c *client) refused(resp *http.Response) error {
 // so leaves it out.
 func listsThem(detail string) string {
 	for _, x := range [...]struct{ missing, command string }{
+		{"the list of origins", "sites list --federation"},
 		{"no host ", "hosts list"},
 		{"no site ", "sites list"},
 		{"no search ", "searches list"},

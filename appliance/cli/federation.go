@@ -157,15 +157,7 @@ func (a *app) federationStatus() *cobra.Command {
 				v.add("", "Last error", u.LastError)
 			}
 		}
-		if n.Role == string(model.RoleController) {
-			v.add("", "Local cursor", status.Sync.LocalCursor)
-		} else {
-			var held schema.Overview
-			if err := a.get(c, f, "/overview", nil, &held); err != nil {
-				return err
-			}
-			v.add("", "Advisories through", held.Cursor)
-		}
+		v.add("", "Local cursor", status.Sync.LocalCursor)
 		a.table(v, false)
 		if len(status.Sync.Sites) > 0 {
 			_, _ = a.out.Write([]byte("\n"))

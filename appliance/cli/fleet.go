@@ -139,7 +139,11 @@ func (a *app) gathered(f *format, d schema.Gathered, shown int) {
 		a.say("  and %s more; -o json names them", grouped(noted-10))
 	}
 	if lacking > 0 {
-		a.say("%s hosts have not reported it, or it cannot be read", grouped(lacking))
+		hosts, have := "hosts are", "they have"
+		if lacking == 1 {
+			hosts, have = "host is", "it has"
+		}
+		a.say("%s %s not in this answer: %s reported no packages or certificates yet, or the site cannot read what was reported", grouped(lacking), hosts, have)
 	}
 	if unordered > 0 {
 		a.say("%s packages of that name are left out: their versions cannot be compared with this one", grouped(unordered))

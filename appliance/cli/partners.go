@@ -25,7 +25,7 @@ func (a *app) listPartners(c *cobra.Command, f *format) error {
 
 func partnerTable(all ...schema.Partner) view {
 	v := view{
-		head: []string{"SITE ID", "STATUS", "LAST SYNC", "CURSOR"},
+		head: []string{"SITE", "STATUS", "LAST SYNC", "CURSOR"},
 		wide: []string{"BUNDLES", "ITEMS", "DISPLAY NAME", "LARGEST BUNDLE", "SOURCES", "SKIP SIGNATURE", "ID"},
 	}
 	for _, p := range all {
@@ -134,7 +134,36 @@ func (a *app) putPartner(c *cobra.Command, f *format, p *policyFlags, args []str
 	if err := server.call(c.Context(), http.MethodPut, "/federation/sites/"+url.PathEscape(args[0]), nil, body, &done); err != nil {
 		return err
 	}
+	if f.kind == "table" {
+		return f.print(done, func() view { return settingsOf(done) })
+	}
 	return f.print(done, func() view { return partnerTable(done) })
+}
+
+// settingsOf is all that is said of the bundles of an origin.
+func settingsOf(p schema.Partner) view {
+	v := view{names: []string{p.Name}}
+	row := func(name string, value any) { v.rows = append(v.rows, []any{name, value}) }
+	row("Site", p.Name)
+	if p.DisplayName != "" {
+		row("Display name", p.DisplayName)
+	}
+	row("Status", strings.ReplaceAll(p.Status, "_", " "))
+	if p.Reason != "" {
+		row("Reason", p.Reason)
+	}
+	most := "as of everybody"
+	if p.MaxBundle > 0 {
+		most = sizeText(p.MaxBundle)
+	}
+	row("Largest bundle", most)
+	if len(p.AllowedSources) > 0 {
+		row("Allowed sources", p.AllowedSources)
+	} else {
+		row("Allowed sources", "all")
+	}
+	row("Skip signature", p.SkipSignature)
+	return v
 }
 
 func (a *app) sitesStatus() *cobra.Command {
@@ -155,17 +184,9 @@ func (a *app) sitesStatus() *cobra.Command {
 		status.LocalCursor = sync.LocalCursor
 		return f.print(status, func() view {
 			p := status.Partner
-			v := view{names: []string{p.Name}}
+			v := settingsOf(p)
 			row := func(name string, value any) { v.rows = append(v.rows, []any{name, value}) }
-			row("Site", p.Name)
 			row("ID", p.SiteID)
-			if p.DisplayName != "" {
-				row("Display name", p.DisplayName)
-			}
-			row("Status", strings.ReplaceAll(p.Status, "_", " "))
-			if p.Reason != "" {
-				row("Reason", p.Reason)
-			}
 			if p.LastSyncAt == nil {
 				row("Last sync", "never")
 			} else {
@@ -175,15 +196,6 @@ func (a *app) sitesStatus() *cobra.Command {
 			row("Local cursor", status.LocalCursor)
 			row("Bundles imported", p.BundlesN)
 			row("Items imported", p.ItemsN)
-			if p.MaxBundle > 0 {
-				row("Largest bundle", sizeText(p.MaxBundle))
-			}
-			if len(p.AllowedSources) > 0 {
-				row("Allowed sources", p.AllowedSources)
-			} else {
-				row("Allowed sources", "all")
-			}
-			row("Skip signature", p.SkipSignature)
 			return v
 		})
 	}

@@ -73,6 +73,10 @@ func (a *app) sitesGet() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var s schema.Site
 		if err := a.get(c, f, "/sites/"+url.PathEscape(args[0]), nil, &s); err != nil {
+			var p schema.Partner
+			if fault.Is(err, fault.NotFound) && a.get(c, f, "/federation/sites/"+url.PathEscape(args[0]), nil, &p) == nil {
+				return fault.New(fault.NotFound, "", "%q is no site below this server, but one whose bundles are imported here: `skerry sites status %s` shows it", p.Name, p.Name)
+			}
 			return err
 		}
 		return f.print(s, func() view {

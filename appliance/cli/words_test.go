@@ -28,6 +28,8 @@ func TestAdvice(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(problem)
 	})
 	missing := schema.Problem{Kind: "invalid", Detail: "site: it is missing: one is asked", Errors: []schema.ProblemError{{Location: "query.site"}}}
+	invalid := func(detail string) schema.Problem { return schema.Problem{Kind: "invalid", Detail: detail} }
+	until := schema.Problem{Kind: "invalid", Detail: "body.until: soon", Errors: []schema.ProblemError{{Location: "body.until"}}}
 	exists := schema.Problem{Kind: "exists", Detail: "there is one already"}
 	file := filepath.Join(t.TempDir(), "b.zst")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
@@ -44,6 +46,16 @@ func TestAdvice(t *testing.T) {
 		{"sites enroll oslo", exists, exitFailed, "`skerry sites token oslo`"},
 		{"agents enroll web1", exists, exitFailed, "`skerry agents token web1`"},
 		{"sites enroll oslo --lat foo", exists, exitUsage, `--lat: "foo" is not a number, as in 52.5;`},
+		{"advisories search --severity bogus", invalid("search advisories: severity: bogus"), exitUsage, "skerry: --severity: bogus\n"},
+		{"advisories search --changed-since bogus", invalid("search advisories: changed_since: bogus"), exitUsage, "skerry: --changed-since: bogus\n"},
+		{"bundle export -o x.zst -c bogus", invalid("export bundle: from: bogus"), exitUsage, "skerry: --cursor: bogus\n"},
+		{"bundle export -o /", exists, exitUsage, "-o /: that is a folder"},
+		{"exposure diff --since bogus", invalid("from: bogus"), exitUsage, "skerry: --since: bogus\n"},
+		{"exposure accept CVE-1 --until bogus --reason r", until, exitUsage, "skerry: --until: soon\n"},
+		{"keys generate k --purpose bogus", invalid("generate key: purposes: bogus"), exitUsage, "skerry: --purpose: bogus\n"},
+		{"keys generate k", invalid("generate key: name: bogus"), exitFailed, "skerry: generate key: name: bogus\n"},
+		{"sites policy x --allowed-sources bogus", invalid("put partner: allowed_sources: bogus"), exitUsage, "skerry: --allowed-sources: bogus\n"},
+		{"bundle import " + file, invalid("one of the files is a whole bundle"), exitFailed, "whole bundle"},
 		{"commands get 02", exists, exitOK, "02a20040"},
 		{"commands get 01a", exists, exitUsage, "2 commands have ids that begin with"},
 		{"commands get 7", exists, exitFailed, `begins with "7"`},
@@ -81,5 +93,43 @@ func TestPolicyFileAsItWasPrinted(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+}
+
+// A plain day is its beginning or, where something ends, its end; whatever else was written stays.
+func TestDays(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+		end        bool
+	}{
+		{"2026-12-31", "2026-12-31T00:00:00Z", false},
+		{"2026-12-31", "2027-01-01T00:00:00Z", true},
+		{"2026-02-30", "2026-02-30", true},
+		{"7d", "7d", true},
+		{"2026-12-31T10:00:00Z", "2026-12-31T10:00:00Z", true},
+	} {
+		var got string
+		if err := (moment{text: &got, end: c.end}).Set(c.text); err != nil || got != c.want {
+			t.Errorf("%s: %q, %v; want %q", c.text, got, err, c.want)
+		}
+	}
+}
+
+// What many records say alike is one line of a table.
+func TestSaidOthers(t *testing.T) {
+	r := schema.Resolved{From: "nvd/CVE-1", Value: "high", Said: []schema.Said{
+		{From: "nvd/CVE-1", Value: "high", Agrees: true},
+		{From: "bitnami/B-1", Value: "low"},
+		{From: "osv/O-1", Value: "high", Agrees: true},
+		{From: "bitnami/B-2", Value: "low"},
+		{From: "bitnami/B-3", Value: "low", Withdrawn: true},
+		{From: "ghsa/G", Value: strings.Repeat("é", 300)},
+	}}
+	want := "bitnami (2): low|bitnami: low (withdrawn)|ghsa: " + strings.Repeat("é", mostCell-1) + "…"
+	if got := strings.Join(saidOthers(r, false), "|"); got != want {
+		t.Errorf("%s", got)
+	}
+	if got := saidOthers(r, true); len(got) != 5 || got[1] != "osv/O-1: high" {
+		t.Errorf("with all: %q", got)
 	}
 }
