@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ import (
 
 type searchAdvisoriesInput struct {
 	Q            string `query:"q" maxLength:"256" doc:"words, each of which stands in an id, an alias or the summary, or is the name of a package"`
-	Severity     string `query:"severity" maxLength:"64" doc:"unknown, none, low, medium, high, critical; several with commas between them"`
+	Severity     string `query:"severity" maxLength:"64" doc:"unknown (or unrated), none, low, medium, high, critical; several with commas between them"`
 	Source       string `query:"source" maxLength:"64" doc:"with a record of this source"`
 	Package      string `query:"package" maxLength:"512" doc:"naming this package, by its name as advisories have it or by a package URL"`
 	Purl         string `query:"purl" maxLength:"1024" doc:"a package URL; with a version only what affects that version is found, or may"`
@@ -26,7 +25,7 @@ type searchAdvisoriesInput struct {
 	Withdrawn    string `query:"withdrawn" enum:"include,exclude,only" default:"include"`
 	ChangedSince string `query:"changed_since" maxLength:"64" doc:"changed on this server since a time (RFC 3339) or within a span, as in 7d"`
 	Limit        int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor       string `query:"cursor" maxLength:"512" doc:"next of the page before"`
+	Cursor       string `query:"cursor" maxLength:"512" doc:"next of the page before; what a word of q names comes first, then what is known to be exploited, then by severity, EPSS score and id"`
 }
 
 // wanted is a search of canonicals, read.
@@ -39,30 +38,37 @@ type wanted struct {
 	known      bool
 	withdrawn  string
 	since      model.Time
-	after      string // the folded id of the last one of the page before
+	exact      []string // the words as folded ids
+	after      *rank    // of the last one of the page before; nil: the first page
 }
 
 func (in *searchAdvisoriesInput) wanted(now time.Time) (wanted, error) {
 	const op = "search advisories"
 	w := wanted{words: strings.Fields(strings.ToLower(in.Q)), source: in.Source, pkg: in.Package, known: in.Known, withdrawn: in.Withdrawn}
+	for _, word := range w.words {
+		w.exact = append(w.exact, merge.Fold(word))
+	}
 	for name := range strings.SplitSeq(in.Severity, ",") {
 		if name = strings.TrimSpace(name); name == "" {
 			continue
 		}
+		if name == "unrated" { // as lists show it
+			name = model.SeverityUnknown.String()
+		}
 		s := model.SeverityNamed(name)
 		if s.String() != name {
-			return w, fault.New(fault.Invalid, op, "severity: %q: want unknown, none, low, medium, high or critical", fault.Clip(name, 48))
+			return w, fault.New(fault.Invalid, op, "severity: %q: want unknown (or unrated), none, low, medium, high or critical", fault.Clip(name, 48))
 		}
 		w.severities = append(w.severities, s)
 	}
-	purl := in.Purl
+	purl, field := in.Purl, "purl"
 	if purl == "" && strings.HasPrefix(in.Package, "pkg:") {
-		purl, w.pkg = in.Package, ""
+		purl, field, w.pkg = in.Package, "package", ""
 	}
 	if purl != "" {
 		u, ok := exposure.ReadPackageURL(purl)
 		if !ok {
-			return w, fault.New(fault.Invalid, op, "%q is no package URL of a kind that advisories are known for: write it as in pkg:deb/debian/openssl@3.0.11-1 or pkg:npm/express", fault.Clip(purl, 80))
+			return w, fault.New(fault.Invalid, op, "%s: %q is no package URL of a kind that advisories are known for: write it as in pkg:deb/debian/openssl@3.0.11-1 or pkg:npm/express", field, fault.Clip(purl, 80))
 		}
 		if in.Purl == "" { // the package, whatever the version
 			u.Version = ""
@@ -81,11 +87,11 @@ func (in *searchAdvisoriesInput) wanted(now time.Time) (wanted, error) {
 		w.since = model.TimeOf(t)
 	}
 	if in.Cursor != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(in.Cursor)
-		if err != nil {
+		r, ok := readRank(in.Cursor)
+		if !ok {
 			return w, fault.New(fault.Invalid, op, "cursor: it is not one that a page gave: begin with the first page")
 		}
-		w.after = string(raw)
+		w.after = &r
 	}
 	return w, nil
 }
@@ -119,7 +125,7 @@ func (x *catalogued) about(name string) bool {
 	return false
 }
 
-// searchAdvisories answers with a page of canonicals, by id.
+// searchAdvisories answers with a page of canonicals, by rank.
 func (s *Server) searchAdvisories(ctx context.Context, in *searchAdvisoriesInput) (*out[schema.Canonicals], error) {
 	w, err := in.wanted(s.c.Now())
 	if err != nil {
@@ -140,25 +146,25 @@ func (s *Server) searchAdvisories(ctx context.Context, in *searchAdvisoriesInput
 	g.state.RLock()
 	defer g.state.RUnlock()
 	body := schema.Canonicals{Canonicals: []schema.CanonicalRow{}}
-	var last *catalogued
+	best := foremost{n: in.Limit + 1}
 	for _, x := range g.among(&w, verdicts) {
 		if !w.meets(x) {
 			continue
 		}
 		body.Total++
-		if x.fold <= w.after {
-			continue
+		if r := w.rank(x); w.after == nil || r.compare(*w.after) > 0 {
+			best.add(r, x)
 		}
-		if len(body.Canonicals) == in.Limit {
-			if body.Next == "" {
-				body.Next = base64.RawURLEncoding.EncodeToString([]byte(last.fold))
-			}
-			continue
+	}
+	for i, r := range best.sort() {
+		x := r.x
+		if i == in.Limit {
+			body.Next = best.all[i-1].cursor()
+			break
 		}
 		row := schema.CanonicalRow{ID: x.id, MergeHash: x.hash, Changed: at(x.changed), CanonicalHead: headRow(x.head), Sources: x.sources}
 		row.Verdict, row.Fixed = verdicts[x.fold].Verdict, verdicts[x.fold].Fixed
 		body.Canonicals = append(body.Canonicals, row)
-		last = x
 	}
 	return &out[schema.Canonicals]{Body: body}, nil
 }

@@ -160,7 +160,7 @@ func (s *Server) partner(v View, name string) (schema.Partner, error) {
 			return o, nil
 		}
 	}
-	return schema.Partner{}, fault.New(fault.NotFound, "", "no bundle of %q was imported here, and nobody said what is allowed of it; the list of partners has those there are", name)
+	return schema.Partner{}, fault.New(fault.NotFound, "", "no bundle of %q was imported here, and nobody said what is allowed of it; the list of origins has those there are", name)
 }
 
 func (s *Server) getPartner(_ context.Context, in *partnerInput) (*out[schema.Partner], error) {
@@ -183,9 +183,19 @@ func (s *Server) putPartner(ctx context.Context, in *putPartnerInput) (*out[sche
 	if strings.ContainsFunc(in.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(in.Name) != in.Name {
 		return nil, fault.New(fault.Invalid, op, "name: it has characters that no name has")
 	}
+	var before []schema.Partner
+	first := false
 	row, err := func() (model.Partner, error) {
 		v, done := s.c.Store.View()
 		defer done()
+		said, err := v.Partners()
+		if err != nil {
+			return model.Partner{}, err
+		}
+		first = len(said)+len(s.c.Federation.AllowedSites) == 0
+		if before, err = s.partners(v); err != nil {
+			return model.Partner{}, err
+		}
 		row, ok, err := v.Partner(in.Name)
 		if !ok {
 			row = model.Partner{Name: in.Name, Enabled: true}
@@ -214,7 +224,31 @@ func (s *Server) putPartner(ctx context.Context, in *putPartnerInput) (*out[sche
 	if err := s.c.Proposer.Propose(ctx, model.PutPartner{Stamp: s.stamp(ctx), Partner: row}); err != nil {
 		return nil, fault.Wrap(op, err)
 	}
-	return s.getPartner(ctx, &partnerInput{Name: in.Name})
+	answer, err := s.getPartner(ctx, &partnerInput{Name: in.Name})
+	if err != nil {
+		return nil, err
+	}
+	answer.Body.OnlyNamed = first
+	answer.Body.ShutOut, err = s.shutOut(before, answer.Body.SiteID)
+	return answer, err
+}
+
+// shutOut returns the names of the origins, but for one, whose bundles were taken before and are not any more.
+func (s *Server) shutOut(before []schema.Partner, but string) ([]string, error) {
+	v, done := s.c.Store.View()
+	defer done()
+	now, err := s.partners(v)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, o := range now {
+		was := slices.ContainsFunc(before, func(x schema.Partner) bool { return x.SiteID == o.SiteID && x.Enabled })
+		if was && !o.Enabled && o.SiteID != but {
+			names = append(names, o.Name)
+		}
+	}
+	return names, nil
 }
 
 // set takes what was given.
@@ -232,7 +266,7 @@ func (s *Server) dropPartner(ctx context.Context, in *partnerInput) (*none, erro
 		return nil, err
 	}
 	if !ok {
-		return nil, fault.New(fault.NotFound, "", "nobody said what is allowed of %q; the list of partners has those there are", in.Name)
+		return nil, fault.New(fault.NotFound, "", "nobody said what is allowed of %q; the list of origins has those there are", in.Name)
 	}
 	return nil, s.c.Proposer.Propose(ctx, model.DropPartner{Stamp: s.stamp(ctx), Name: in.Name})
 }
