@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -69,12 +70,16 @@ func (a *app) bundleImport() *cobra.Command {
 				return err
 			}
 			done, sent = one, true
-			if w := one.Waiting; w != nil {
-				a.say("%s: one of %d parts; still missing: %s. Nothing was imported yet.", path, w.Of, numbersOf(w.Missing))
-			}
 		}
 		if !sent {
 			return nil
+		}
+		if w := done.Waiting; w != nil {
+			err := fmt.Errorf("nothing was imported: %d of the %d parts are here, and it waits for %s; import those as well", w.Of-len(w.Missing), w.Of, numbersOf(w.Missing))
+			if f.kind == "table" || f.kind == "wide" {
+				return err
+			}
+			return errors.Join(f.print(done, func() view { return view{names: []string{done.BundleHash}} }), err)
 		}
 		a.sayImported(done)
 		return f.print(done, func() view { return importTable(done) })
@@ -146,6 +151,11 @@ func (a *app) sayImported(done schema.ImportResult) {
 	if done.DryRun {
 		a.say("A dry run: nothing was changed.")
 	}
+	if done.RewoundFrom != "" {
+		origin := fault.Printable(done.OriginName)
+		a.say("%s was held through %s, and is through %s only now: what came after it must come again. Its next bundle begins there; make it at %s with: skerry bundle export -c '%s' -o delta.zst",
+			origin, fault.Printable(done.RewoundFrom), fault.Printable(done.ImportedCursor), origin, fault.Printable(done.ImportedCursor))
+	}
 	if done.Unsigned {
 		a.say("The signature was not asked for: nobody vouches for this bundle. That is in the audit record.")
 	}
@@ -154,6 +164,9 @@ func (a *app) sayImported(done schema.ImportResult) {
 	}
 	for _, name := range done.TrustedKeys {
 		a.say("trusted from now on, as the bundle announced: key %s", fault.Printable(name))
+	}
+	for _, name := range done.RevokedKeys {
+		a.say("revoked from now on, as the bundle announced: key %s", fault.Printable(name))
 	}
 	for i, c := range done.Conflicts {
 		if i == 10 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,9 +41,15 @@ func keyTable(keys ...schema.Key) view {
 		if names[next] != "" {
 			next = names[next]
 		}
-		v.add(k.Name, k.Name, stateOfKey(k), k.Purposes, k.Private, k.RetiresAt, k.AddedAt, k.ID, next)
+		v.add(k.Name, k.Name, stateOfKey(k), k.Purposes, signsHere(k), k.RetiresAt, k.AddedAt, k.ID, next)
 	}
 	return v
+}
+
+// signsHere says whether a server signs with a key: it has the private half, and the signatures count.
+func signsHere(k schema.Key) bool {
+	state := stateOfKey(k)
+	return k.Private && state != "revoked" && state != "retired"
 }
 
 // stateOfKey is the state of a key; a server of an earlier version only says whether it was revoked.
@@ -77,9 +84,34 @@ func (a *app) keysGenerate() *cobra.Command {
 		if _, err := a.post(c, f, "/keys", nil, schema.KeyGenerate{Name: name, Purposes: purposes}, &key); err != nil {
 			return err
 		}
+		if err := a.sayWhoSigns(c.Context(), key); err != nil {
+			return err
+		}
 		return f.print(key, func() view { return keyTable(key) })
 	}
 	return c
+}
+
+// sayWhoSigns says of a new key whether bundles are signed with it.
+func (a *app) sayWhoSigns(ctx context.Context, made schema.Key) error {
+	if made.Signs {
+		a.say("Bundles of this server are signed with it.")
+		return nil
+	}
+	server, err := a.client()
+	if err != nil {
+		return err
+	}
+	var keys []schema.Key
+	if err := server.call(ctx, http.MethodGet, "/keys", nil, nil, &keys); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if name := fault.Printable(k.Name); k.Signs {
+			a.say("Bundles of this server are still signed with %s, which others trust; `skerry keys rotate %s` is how a key is replaced, and --key chooses one for one export.", name, name)
+		}
+	}
+	return nil
 }
 
 func (a *app) keysExport() *cobra.Command {
@@ -163,6 +195,7 @@ func (a *app) keysRevoke() *cobra.Command {
 		if _, err := a.post(c, f, "/keys/"+url.PathEscape(args[0])+"/revoke", nil, schema.KeyRevoke{Reason: reason}, &key); err != nil {
 			return err
 		}
+		a.say("It reaches the sites below by their links. At every site without one run this as well, or carry a new bundle there that another key of this server signed.")
 		return f.print(key, func() view { return keyTable(key) })
 	}
 	return c

@@ -184,7 +184,9 @@ func (s *shelving) finish(c model.Commit, action string) error {
 		i.Skipped += done.Skipped
 		i.CanonicalCreated, i.CanonicalUpdated, i.CanonicalDeleted, i.EdgesAdded = done.CanonicalCreated, done.CanonicalUpdated, done.CanonicalDeleted, done.EdgesAdded
 		done.Skipped = i.Skipped
-		if i.Forced { // what came after it is to come again: parts of it were overwritten
+		// What came after it is to come again, since parts of it were overwritten. A delta that changed nothing overwrote nothing; all
+		// of an origin is how one is taken in that was restored, whose log is another from there on.
+		if i.Forced && (done.Changed() || i.From.IsZero()) {
 			delete(s.shelf.Imported, i.Origin.String())
 		}
 		raise(&s.shelf, i.Origin, i.To)

@@ -96,6 +96,7 @@ type Key struct {
 	Purposes  []string   `json:"purposes,omitzero"`
 	RetiresAt model.Time `json:"retires_at,omitzero"`
 	Successor string     `json:"successor,omitzero"` // a key's id
+	Revoked   bool       `json:"revoked,omitzero"`   // its signatures count for nothing, for good
 }
 
 const (

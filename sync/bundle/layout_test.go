@@ -222,7 +222,7 @@ func TestSkipSignature(t *testing.T) {
 	wantFault(t, err, fault.Expired, "expired")
 }
 
-// TestAnnounced: whoever trusts the signature is told of the keys, in the order of their ids and without revoked ones.
+// TestAnnounced: whoever trusts the signature is told of the keys, in the order of their ids, and which of them are revoked.
 func TestAnnounced(t *testing.T) {
 	c := testConfig(t, testChanges(3))
 	c.Announce = trust(t, testKey(t, "a"), testKey(t, "b"), testKey(t, "c"))
@@ -235,7 +235,7 @@ func TestAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := r.Announced()
-	if len(got) != 2 || got[0].ID > got[1].ID {
+	if len(got) != 3 || got[0].ID > got[1].ID || got[1].ID > got[2].ID {
 		t.Fatalf("announced = %+v", got)
 	}
 	for _, k := range got {

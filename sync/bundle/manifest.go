@@ -114,21 +114,20 @@ func signerKeys(keys []Key) []model.SignerKey {
 		}
 		out = append(out, model.SignerKey{
 			ID: KeyID(pub), Name: k.Name, Public: string(text),
-			Purposes: slices.Clone(k.Purposes), RetiresAt: k.RetiresAt, Successor: k.Successor,
+			Purposes: slices.Clone(k.Purposes), RetiresAt: k.RetiresAt, Successor: k.Successor, Revoked: k.Revoked,
 		})
 	}
 	return out
 }
 
-// announce returns what a manifest says of keys, in the order of their ids. Revoked keys are left out.
+// announce returns what a manifest says of keys, in the order of their ids: of revoked ones too, so that those learn of it whom no
+// link tells.
 func announce(keys []model.SignerKey) []Key {
 	var out []Key
 	keys = slices.Clone(keys)
 	slices.SortStableFunc(keys, func(a, b model.SignerKey) int { return cmp.Compare(a.ID, b.ID) })
 	for _, k := range keys {
-		if !k.Revoked {
-			out = append(out, Key{Name: k.Name, Public: k.Public, Purposes: k.Purposes, RetiresAt: k.RetiresAt, Successor: k.Successor})
-		}
+		out = append(out, Key{Name: k.Name, Public: k.Public, Purposes: k.Purposes, RetiresAt: k.RetiresAt, Successor: k.Successor, Revoked: k.Revoked})
 	}
 	return out
 }

@@ -17,7 +17,7 @@ type WriteConfig struct {
 	From, To   model.Cursor // the changes after From, through To
 	ExpiresAt  model.Time   // see Expiry
 	Signer     crypto.Signer
-	Announce   []model.SignerKey // keys that whoever trusts Signer shall trust too; revoked ones are left out; at most MaxKeys
+	Announce   []model.SignerKey // keys that whoever trusts Signer shall trust too, or not any more; at most MaxKeys
 	// MostItems, where it is not zero, ends the bundle at the cursor of that change, the Manifest says there is more, and
 	// its To is the next bundle's From.
 	MostItems int

@@ -21,7 +21,7 @@ import (
 
 type exportInput struct {
 	From     string `query:"from" maxLength:"64" doc:"the cursor that the receiver holds; absent: everything"`
-	Key      string `query:"key" maxLength:"64" doc:"name of the signing key; may be absent where the server holds one only"`
+	Key      string `query:"key" maxLength:"64" doc:"name of the signing key; absent: the oldest that is active"`
 	MaxItems int    `query:"max_items" minimum:"0" maximum:"100000000" doc:"end the bundle after so many changes; the header X-Skerry-More says that there are more, and X-Skerry-Cursor where they begin. 0: as the server is configured"`
 	Split    int64  `query:"split" minimum:"0" maximum:"1073741824" doc:"make parts of at most so many bytes; 0: one file"`
 	Part     int    `query:"part" minimum:"1" maximum:"1000" default:"1" doc:"which part to send; the header X-Skerry-Parts says how many there are, and X-Skerry-Bundle that they are of one set"`
@@ -101,7 +101,7 @@ const mostFetched = 100_000
 // WriteBundle writes a bundle of the changes after from to w, signed with the key that signs now; a controller that has none makes one. Kind
 // NotFound says that there are none, and nothing was written.
 func (s *Server) WriteBundle(ctx context.Context, w io.Writer, from model.Cursor) (bundle.Manifest, error) {
-	key, held, err := s.anySigner(ctx)
+	key, held, err := s.signer(ctx, "")
 	if err != nil {
 		return bundle.Manifest{}, err
 	}

@@ -188,7 +188,11 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 	}
 	for _, k := range keys {
 		changes = append(changes, k)
-		t.result.TrustedKeys = append(t.result.TrustedKeys, k.Key.Name)
+		if k.Key.Revoked {
+			t.result.RevokedKeys = append(t.result.RevokedKeys, k.Key.Name)
+		} else {
+			t.result.TrustedKeys = append(t.result.TrustedKeys, k.Key.Name)
+		}
 	}
 	if t.how.DryRun {
 		return t.s.c.Store.Try(append(t.run.changes, changes...), func(v View) error { return t.tell(ctx, v) })
@@ -426,6 +430,13 @@ func (t *taking) tell(ctx context.Context, v View) error {
 		return err
 	}
 	t.result.Conflicts, t.result.ConflictN = conflictRows(t.differs), t.n
+	shelf, err := v.Shelf()
+	if err != nil {
+		return err
+	}
+	if t.m.Origin != t.self && t.heldOf(shelf).Compare(t.have) < 0 {
+		t.result.RewoundFrom = t.have.String()
+	}
 	if len(t.result.LeftOut) == 0 {
 		t.result.LeftOut = nil
 	}

@@ -46,7 +46,7 @@ type keyOutput struct {
 	Body   schema.Key
 }
 
-func (s *Server) listKeys(_ context.Context, _ *none) (*out[[]schema.Key], error) {
+func (s *Server) listKeys(ctx context.Context, _ *none) (*out[[]schema.Key], error) {
 	signers, err := s.signers()
 	if err != nil {
 		return nil, err
@@ -55,9 +55,12 @@ func (s *Server) listKeys(_ context.Context, _ *none) (*out[[]schema.Key], error
 	if err != nil {
 		return nil, err
 	}
+	signs := s.signsNow(ctx)
 	rows := make([]schema.Key, 0, len(signers))
 	for _, k := range signers {
-		rows = append(rows, s.keyRow(k, mine[k.ID] != ""))
+		row := s.keyRow(k, mine[k.ID] != "")
+		row.Signs = k.ID == signs
+		rows = append(rows, row)
 	}
 	return &out[[]schema.Key]{Body: rows}, nil
 }
@@ -135,7 +138,9 @@ func (s *Server) generateKey(ctx context.Context, in *generateKeyInput) (*keyOut
 	if err != nil {
 		return nil, err
 	}
-	return &keyOutput{Status: http.StatusCreated, Body: s.keyRow(row, true)}, nil
+	made := s.keyRow(row, true)
+	made.Signs = s.signsNow(ctx) == row.ID
+	return &keyOutput{Status: http.StatusCreated, Body: made}, nil
 }
 
 // makeKey makes a key and trusts it, together with further changes.
@@ -196,6 +201,22 @@ func (s *Server) trustKey(ctx context.Context, in *trustKeyInput) (*keyOutput, e
 		return nil, err
 	}
 	row := model.SignerKey{ID: id, Name: in.Body.Name, Public: string(pem), AddedAt: s.now(), Purposes: may}
+	signers, err := s.signers()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range signers {
+		if k.ID != id {
+			continue
+		}
+		if k.Name != row.Name {
+			return nil, fault.New(fault.Exists, op, "the key %s is already trusted as %q; nothing was changed", id, k.Name)
+		}
+		row = k // what is known of it besides stays
+		if len(may) > 0 {
+			row.Purposes = may
+		}
+	}
 	if err := s.c.Proposer.Propose(ctx, model.TrustSigner{Stamp: s.stamp(ctx), Key: row}); err != nil {
 		return nil, fault.Wrap(op, err)
 	}
@@ -359,7 +380,7 @@ func (s *Server) successorName(old, given string) (string, error) {
 
 // announced returns the changes by which keys that the bundle announces are trusted. Whoever signed is trusted, so that it may say
 // what its next key is, which signs bundles of the same origin and nothing else; and of a key of its own that is known here,
-// when it retires.
+// when it retires, or that it was revoked.
 func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigner, error) {
 	if len(r.Signers()) == 0 {
 		return nil, nil
@@ -374,7 +395,10 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 	for _, k := range r.Announced() {
 		i := slices.IndexFunc(signers, func(x model.SignerKey) bool { return x.ID == k.ID })
 		if i < 0 {
-			k.AddedAt, k.Revoked, k.Purposes, k.Own, k.Origin = st.At, false, []string{model.PurposeFederation}, own, model.NodeID{}
+			if k.Revoked { // nobody here trusted it
+				continue
+			}
+			k.AddedAt, k.Purposes, k.Own, k.Origin = st.At, []string{model.PurposeFederation}, own, model.NodeID{}
 			if !own {
 				k.Origin = t.m.Origin
 			}
@@ -386,10 +410,16 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 		}
 		known := signers[i]
 		theirs := slices.ContainsFunc(signed, func(x model.SignerKey) bool { return x.SameOwner(known) })
-		if !theirs || known.Revoked || k.RetiresAt < st.At || !known.RetiresAt.IsZero() {
+		switch {
+		case !theirs || known.Revoked:
 			continue
+		case k.Revoked:
+			known.Revoked = true
+		case k.RetiresAt < st.At || !known.RetiresAt.IsZero():
+			continue
+		default:
+			known.RetiresAt, known.Successor = k.RetiresAt, k.Successor
 		}
-		known.RetiresAt, known.Successor = k.RetiresAt, k.Successor
 		all = append(all, model.TrustSigner{Stamp: st, Key: known})
 	}
 	return all, nil

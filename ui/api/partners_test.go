@@ -269,6 +269,24 @@ func TestAKeyIsRotated(t *testing.T) {
 	hq.pass(31 * 24 * time.Hour)
 	site.pass(31 * 24 * time.Hour)
 	next(3)
+	// One that is revoked where it was made is so here as well, by the next bundle.
+	hq.do("POST", "/api/v1/keys/federation/revoke", `{}`)
+	if done := next(4); !slices.Equal(done.RevokedKeys, []string{"of-federation"}) || len(done.TrustedKeys) != 0 {
+		t.Errorf("%+v", done)
+	}
+	if k, _ := look2(site, func(v View) (model.SignerKey, bool, error) {
+		all, err := v.Signers()
+		i := slices.IndexFunc(all, func(k model.SignerKey) bool { return k.Name == "of-federation" })
+		return all[i], true, err
+	}); !k.Revoked {
+		t.Errorf("%+v", k)
+	}
+	// A key that is trusted already is not trusted once more under another name.
+	pem := hq.do("GET", "/api/v1/keys/federation-2/public", nil).Body.String()
+	site.refused(site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "other", Public: pem}), 409, fault.Exists, `already trusted as "federation-2"`)
+	if k := read[schema.Key](site.rig, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "federation-2", Public: pem}), 200); k.State != "active" {
+		t.Errorf("%+v", k)
+	}
 	// A key that is revoked signs nothing, and says nothing.
 	full := hq.exported("")
 	revoked := read[schema.Key](site.rig, site.do("POST", "/api/v1/keys/federation-2/revoke", `{"reason":"it leaked"}`), 200)

@@ -16,8 +16,8 @@ import (
 const federationKey = "federation"
 
 // signer returns the private key that bundles are signed with, and the rows of all keys that this server holds, for those to learn of
-// who import: the named one or, without a name, the only one that may sign now. A key whose successor is here as well signs
-// until it retires. A controller without any makes one.
+// who import: the named one or, without a name, the oldest that may sign now, so that what others trust goes on working when
+// another key is made. A key whose successor is here as well signs until it retires. A controller without any makes one.
 func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []model.SignerKey, error) {
 	const op = "choose signing key"
 	keys, err := s.c.Keys.All()
@@ -53,13 +53,14 @@ func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []
 			held = append(held, k)
 		}
 	}
+	candidates := slices.Clone(held)
 	if len(held) > bundle.MaxKeys { // the oldest are known everywhere by now
 		slices.SortFunc(held, func(a, b model.SignerKey) int {
 			return cmp.Or(cmp.Compare(b.AddedAt, a.AddedAt), strings.Compare(a.ID, b.ID))
 		})
 		held = held[:bundle.MaxKeys]
 	}
-	usable := slices.DeleteFunc(slices.Clone(held), func(k model.SignerKey) bool {
+	usable := slices.DeleteFunc(candidates, func(k model.SignerKey) bool {
 		state := stateOf(k, now)
 		return state == keyRevoked || state == keyRetired || chosen != "" && k.ID != chosen
 	})
@@ -68,45 +69,28 @@ func (s *Server) signer(ctx context.Context, name string) (*ecdsa.PrivateKey, []
 			return slices.ContainsFunc(held, func(x model.SignerKey) bool { return x.Successor == k.ID && stateOf(x, now) == keyRetiring })
 		})
 	}
-	if chosen == "" && len(usable) > 1 { // what somebody made goes before what this server made by itself
-		usable = slices.DeleteFunc(usable, func(k model.SignerKey) bool { return k.Name == federationKey })
-	}
 	switch {
 	case len(usable) == 0 && chosen != "":
 		return nil, nil, fault.New(fault.Denied, op, "the key %q may not sign bundles: it is revoked, retired or for something else", name)
 	case len(usable) == 0:
 		return nil, nil, fault.New(fault.Denied, op, "none of the %d keys of this server may sign bundles: they are revoked, retired or for something else; generate another", len(keys))
-	case len(usable) > 1:
-		return nil, nil, fault.New(fault.Invalid, op, "this server holds %d signing keys: say in key which one, by its name", len(usable))
 	}
-	return byID[usable[0].ID], held, nil
+	oldest := slices.MinFunc(usable, func(a, b model.SignerKey) int {
+		return cmp.Or(cmp.Compare(a.AddedAt, b.AddedAt), strings.Compare(a.ID, b.ID))
+	})
+	return byID[oldest.ID], held, nil
 }
 
-// anySigner is signer for bundles that members fetch, who trust all keys of this server: of several that sign now, the newest.
-func (s *Server) anySigner(ctx context.Context) (*ecdsa.PrivateKey, []model.SignerKey, error) {
-	key, held, err := s.signer(ctx, "")
-	if !fault.Is(err, fault.Invalid) {
-		return key, held, err
+// signsNow returns the id of the key that bundles are signed with where none is named; "": there is none yet.
+func (s *Server) signsNow(ctx context.Context) string {
+	if keys, err := s.c.Keys.All(); err != nil || len(keys) == 0 {
+		return ""
 	}
-	keys, err := s.c.Keys.All()
+	key, _, err := s.signer(ctx, "")
 	if err != nil {
-		return nil, nil, err
+		return ""
 	}
-	signers, err := s.signers()
-	if err != nil {
-		return nil, nil, err
-	}
-	var newest model.SignerKey
-	for _, k := range signers {
-		private := keys[k.Name]
-		if private == nil || bundle.KeyID(&private.PublicKey) != k.ID || stateOf(k, s.now()) != keyActive || !slices.Contains(purposesOf(k), model.PurposeFederation) {
-			continue
-		}
-		if newest.ID == "" || k.AddedAt > newest.AddedAt || k.AddedAt == newest.AddedAt && k.ID > newest.ID {
-			newest = k
-		}
-	}
-	return s.signer(ctx, newest.Name)
+	return bundle.KeyID(&key.PublicKey)
 }
 
 // ownKey makes the key of a controller that needs one and has none.

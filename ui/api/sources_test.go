@@ -71,15 +71,29 @@ func TestWriteBundleFindsAKey(t *testing.T) {
 		return read[[]schema.ImportRecord](site.rig, site.do("GET", "/api/v1/federation/sites/hq/history", nil), 200)[0].Signer
 	}
 	first := signer()
-	read[schema.Key](r.rig, r.do("POST", "/api/v1/keys", `{"name":"hq"}`), 201)
-	second := signer()
 	r.mu.Lock()
 	r.now = r.now.Add(time.Minute)
 	r.mu.Unlock()
-	read[schema.Key](r.rig, r.do("POST", "/api/v1/keys", `{"name":"hq-2"}`), 201)
-	third := signer()
-	if first == second || second == third || first == third {
-		t.Errorf("signed by %s, then by %s, then by %s", first, second, third)
+	if key := read[schema.Key](r.rig, r.do("POST", "/api/v1/keys", `{"name":"hq"}`), 201); key.Signs {
+		t.Errorf("a second key signs at once: %+v", key)
 	}
-	r.refused(r.do("GET", "/api/v1/federation/export", nil), 400, fault.Invalid, "holds 2 signing keys")
+	if second := signer(); second != first { // what others trust goes on working
+		t.Errorf("signed by %s, then by %s", first, second)
+	}
+	site := newBerlin(t)
+	site.trusts(r.rig, "federation")
+	named := r.do("GET", "/api/v1/federation/export?key=hq", nil).Body.Bytes()
+	site.refused(site.imports(named, ""), 403, fault.Denied, "skerry keys trust")
+	if done := read[schema.ImportResult](site.rig, site.imports(r.exported(""), ""), 200); len(done.TrustedKeys) != 1 {
+		t.Errorf("whoever trusts one learns of the other: %+v", done)
+	}
+	r.do("POST", "/api/v1/keys/federation/revoke", `{}`)
+	if second := signer(); second == first || second == "" {
+		t.Errorf("signed by %s, which is revoked", second)
+	}
+	for _, k := range read[[]schema.Key](r.rig, r.do("GET", "/api/v1/keys", nil), 200) {
+		if k.Signs != (k.Name == "hq") {
+			t.Errorf("%+v", k)
+		}
+	}
 }

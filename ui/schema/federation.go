@@ -39,6 +39,7 @@ type Key struct {
 	State     string     `json:"state" enum:"active,retiring,retired,revoked" doc:"retiring: a successor is to take its place; the signatures of retired and revoked keys count for nothing"`
 	RetiresAt *time.Time `json:"retires_at,omitempty"`
 	Successor string     `json:"successor,omitempty" doc:"id of the key that takes its place"`
+	Signs     bool       `json:"signs,omitempty" doc:"bundles of this server are signed with it where no key is named: the oldest that is active"`
 }
 
 // ImportResult says what a bundle import did, or with dry_run would do.
@@ -49,12 +50,14 @@ type ImportResult struct {
 	Origin         string           `json:"origin"`
 	OriginName     string           `json:"origin_name,omitempty"`
 	ImportedCursor string           `json:"imported_cursor"`
+	RewoundFrom    string           `json:"rewound_from,omitempty" doc:"of a forced import of something older: how far the origin was held before. It is held through imported_cursor only now, and the next bundle of it must begin there"`
 	Counts         ImportCounts     `json:"counts"`
 	Conflicts      []Conflict       `json:"conflicts" doc:"the first 500 fields in which a record here and that of the bundle did not agree"`
 	ConflictN      int              `json:"conflict_n" doc:"all of them"`
 	LeftOut        map[string]int   `json:"left_out,omitempty" doc:"records of sources that this origin may not speak for, by source"`
 	Unsigned       bool             `json:"unsigned,omitempty" doc:"the signature was not asked for"`
 	TrustedKeys    []string         `json:"trusted_keys,omitempty" doc:"names of keys that the bundle announced and that are trusted from now on"`
+	RevokedKeys    []string         `json:"revoked_keys,omitempty" doc:"names of keys that the bundle says were revoked where they were made, and that count for nothing here from now on"`
 	Waiting        *BundleParts     `json:"waiting,omitempty" doc:"set where the bundle is one part of several and others have not come: nothing was imported yet"`
 	Findings       *FindingsPreview `json:"findings,omitempty" doc:"of a dry run at a site: what would appear and disappear on its hosts"`
 	DurationMS     int64            `json:"duration_ms"`
@@ -138,6 +141,8 @@ type Partner struct {
 	AllowedSources []string   `json:"allowed_sources,omitempty" doc:"sources that it may speak for; absent: all"`
 	SkipSignature  bool       `json:"skip_signature,omitempty" doc:"bundles of it may be imported without a signature that holds"`
 	ChangedAt      *time.Time `json:"changed_at,omitempty" doc:"when the policy was last changed"`
+	OnlyNamed      bool       `json:"only_named,omitempty" doc:"in the answer to a change: it named the first site, so that from now on bundles of named sites alone are imported"`
+	ShutOut        []string   `json:"shut_out,omitempty" doc:"in the answer to a change: other origins whose bundles were imported before it, and are not any more"`
 }
 
 // PartnerPut changes what is allowed of an origin. What is absent stays as it is, and for a new one as it is by default.
