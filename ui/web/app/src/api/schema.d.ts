@@ -3167,6 +3167,10 @@ export interface components {
             };
             origin: string;
             origin_name?: string;
+            /** @description names of keys that the bundle says were revoked where they were made, and that count for nothing here from now on */
+            revoked_keys?: string[] | null;
+            /** @description of a forced import of something older: how far the origin was held before. It is held through imported_cursor only now, and the next bundle of it must begin there */
+            rewound_from?: string;
             success: boolean;
             /** @description names of keys that the bundle announced and that are trusted from now on */
             trusted_keys?: string[] | null;
@@ -3240,6 +3244,8 @@ export interface components {
             /** Format: date-time */
             retires_at?: string;
             revoked?: boolean;
+            /** @description bundles of this server are signed with it where no key is named: the oldest that is active */
+            signs?: boolean;
             /**
              * @description retiring: a successor is to take its place; the signatures of retired and revoked keys count for nothing
              * @enum {string}
@@ -3531,10 +3537,14 @@ export interface components {
              */
             max_bundle_size?: number;
             name: string;
+            /** @description in the answer to a change: it named the first site, so that from now on bundles of named sites alone are imported */
+            only_named?: boolean;
             /** @description somebody said what is allowed of it; else what goes for all is in force */
             policy: boolean;
             /** @description why its bundles are not taken */
             reason?: string;
+            /** @description in the answer to a change: other origins whose bundles were imported before it, and are not any more */
+            shut_out?: string[] | null;
             /** @description its id; its name as long as nothing of it was imported */
             site_id: string;
             /** @description bundles of it may be imported without a signature that holds */
@@ -4433,7 +4443,7 @@ export interface operations {
                 consistency?: "stale";
                 /** @description words, each of which stands in an id, an alias or the summary, or is the name of a package */
                 q?: string;
-                /** @description unknown, none, low, medium, high, critical; several with commas between them */
+                /** @description unknown (or unrated), none, low, medium, high, critical; several with commas between them */
                 severity?: string;
                 /** @description with a record of this source */
                 source?: string;
@@ -4447,7 +4457,7 @@ export interface operations {
                 /** @description changed on this server since a time (RFC 3339) or within a span, as in 7d */
                 changed_since?: string;
                 limit?: number;
-                /** @description next of the page before */
+                /** @description next of the page before; what a word of q names comes first, then what is known to be exploited, then by severity, EPSS score and id */
                 cursor?: string;
             };
             header?: never;
@@ -6030,7 +6040,7 @@ export interface operations {
                 consistency?: "stale";
                 /** @description the cursor that the receiver holds; absent: everything */
                 from?: string;
-                /** @description name of the signing key; may be absent where the server holds one only */
+                /** @description name of the signing key; absent: the oldest that is active */
                 key?: string;
                 /** @description end the bundle after so many changes; the header X-Skerry-More says that there are more, and X-Skerry-Cursor where they begin. 0: as the server is configured */
                 max_items?: number;
@@ -8178,4 +8188,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:4d27e472f360719ee5d25dfb4e3ca06f4c213191cee41389fb84aa589dcd8833
+// described by sha256:3cfa305a1d18b39e958b43f29d5b3861198c1c05ad8ab7402058cd05281daa88
