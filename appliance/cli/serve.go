@@ -137,6 +137,12 @@ func (a *app) configuration() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if conf.Role == model.RoleSite && conf.Uplink.Bandwidth == 0 {
+			raw = append(raw, "# uplink.bandwidth is not set: the line carries what it can.\n"...)
+		}
+		if conf.Role == model.RoleSite && len(conf.Uplink.Window) == 0 {
+			raw = append(raw, "# uplink.window is not set: what waits may go up at any time.\n"...)
+		}
 		if name := site.EnrolledAs(conf); conf.Role == model.RoleSite && name != "" && name != conf.Name {
 			raw = append(raw, "# This site is enrolled as "+name+", which counts in place of name.\n"...)
 		}

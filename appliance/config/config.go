@@ -48,9 +48,9 @@ type Config struct {
 	// Uplink is the line to the controller; a site only.
 	Uplink Uplink `yaml:"uplink,omitempty"`
 	// Advisories is where advisories are fetched.
-	Advisories Advisories `yaml:"advisories,omitempty"`
+	Advisories Advisories `yaml:"advisories"`
 	// Federation is what goes for bundles of advisories, and who is told of changes.
-	Federation Federation `yaml:"federation,omitempty"`
+	Federation Federation `yaml:"federation"`
 }
 
 // Log says what is logged, to standard error.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -16,18 +17,18 @@ import (
 type Federation struct {
 	// AllowedSites are the origins whose bundles are imported, by the name or id that those carry. At most 1,000 of 256 bytes.
 	// Default: every origin whose signature is trusted, until `skerry sites add` names one.
-	AllowedSites []string `yaml:"allowed_sites,omitempty"`
+	AllowedSites []string `yaml:"allowed_sites"`
 	// MaxBundleSize is the largest bundle file that is imported. 64kB to 1GiB. Default 1GiB.
 	MaxBundleSize Bytes `yaml:"max_bundle_size,omitempty"`
 	// RequireSignature says whether a bundle must be signed by a trusted key; where it need not be, that still has to be asked
 	// for at each import. Default true.
 	RequireSignature *bool `yaml:"require_signature,omitempty"`
 	// SkipSignatureOnTrustedSites lets imports of the sites that are named be asked for without a signature. Default false.
-	SkipSignatureOnTrustedSites bool `yaml:"skip_signature_on_trusted_sites,omitempty"`
+	SkipSignatureOnTrustedSites bool `yaml:"skip_signature_on_trusted_sites"`
 	// AllowForce says whether a bundle that is not newer than what is held may be imported, where that is asked for. Default true.
 	AllowForce *bool `yaml:"allow_force,omitempty"`
 	// DefaultMaxItems ends an export after so many changes, where nobody says how many. Default 0: it has all.
-	DefaultMaxItems int `yaml:"default_max_items,omitempty"`
+	DefaultMaxItems int `yaml:"default_max_items"`
 	// Webhook is told of each canonical advisory that is new, changed or gone.
 	Webhook Webhook `yaml:"webhook,omitempty"`
 }
@@ -43,11 +44,30 @@ type Webhook struct {
 }
 
 const (
+	usualBatch   = 100
 	maxAllowed   = 1000
 	maxAllowName = 256
 	leastBundle  = 64_000
 	mostBundle   = 1 << 30
 )
+
+// inForce says the defaults that the file need not.
+func (c Config) inForce() Config {
+	f := &c.Federation
+	f.MaxBundleSize = cmp.Or(f.MaxBundleSize, mostBundle)
+	yes := true
+	f.RequireSignature, f.AllowForce = cmp.Or(f.RequireSignature, &yes), cmp.Or(f.AllowForce, &yes)
+	if f.AllowedSites == nil {
+		f.AllowedSites = []string{}
+	}
+	if f.Webhook.URL != "" {
+		f.Webhook.Batch = cmp.Or(f.Webhook.Batch, usualBatch)
+	}
+	if c.Advisories.Sources == nil {
+		c.Advisories.Sources = []AdvisorySource{}
+	}
+	return c
+}
 
 func (f Federation) check() error {
 	if len(f.AllowedSites) > maxAllowed {

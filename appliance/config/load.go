@@ -125,7 +125,7 @@ func LoadAgentWith(path string, env Lookup) (AgentConfig, error) {
 }
 
 // Print returns c as the file that would give it: every setting that is in force.
-func Print(c Config) ([]byte, error) { return print(c) }
+func Print(c Config) ([]byte, error) { return print(c.inForce()) }
 
 // PrintAgent is Print for the agent.
 func PrintAgent(c AgentConfig) ([]byte, error) { return print(c) }

@@ -18,7 +18,7 @@ import (
 // Advisories is where this server fetches advisories by itself. No variable of the environment sets it: it is a list of groups.
 type Advisories struct {
 	// Sources are fetched on schedule: at a controller by the leader of its group, at a site bundles alone. At most 64.
-	Sources []AdvisorySource `yaml:"sources,omitempty"`
+	Sources []AdvisorySource `yaml:"sources"`
 }
 
 // AdvisorySource is one source of advisories; see sync/pull.
