@@ -113,6 +113,20 @@ func (a *app) sitesPolicy() *cobra.Command {
 		if c.Flags().NFlag() == 0 {
 			return usagef("say what to change, as in --max-bundle-size 100MB; `%s --help` shows the flags", c.CommandPath())
 		}
+		if err := f.check(); err != nil {
+			return err
+		}
+		server, err := a.client()
+		if err != nil {
+			return err
+		}
+		var known schema.Partner // a slip in the name would make another site, and shut this one out
+		if err := server.call(c.Context(), http.MethodGet, "/federation/sites/"+url.PathEscape(args[0]), nil, nil, &known); err != nil {
+			if fault.KindOf(err) == fault.NotFound {
+				return fmt.Errorf("%w; `skerry sites add %s` makes one", err, fault.Printable(args[0]))
+			}
+			return err
+		}
 		return a.putPartner(c, f, &p, args)
 	}
 	return c
@@ -133,6 +147,12 @@ func (a *app) putPartner(c *cobra.Command, f *format, p *policyFlags, args []str
 	var done schema.Partner
 	if err := server.call(c.Context(), http.MethodPut, "/federation/sites/"+url.PathEscape(args[0]), nil, body, &done); err != nil {
 		return err
+	}
+	if done.OnlyNamed {
+		a.say("From now on only bundles of sites that are named here are imported, and of this server's own controller; `skerry sites list --federation` shows them.")
+	}
+	for _, name := range done.ShutOut {
+		a.say("%s is shut out by that: bundles of it were imported before. `skerry sites add %s` lets them in again.", fault.Printable(name), fault.Printable(name))
 	}
 	if f.kind == "table" {
 		return f.print(done, func() view { return settingsOf(done) })

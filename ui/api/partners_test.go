@@ -67,6 +67,17 @@ func TestWhoseBundlesAreTaken(t *testing.T) {
 	if list := read[[]schema.Partner](configured.rig, configured.do("GET", "/api/v1/federation/sites", nil), 200); len(list) != 1 || list[0].Name != "us-north" || !list[0].Enabled {
 		t.Errorf("%+v", list)
 	}
+	// The first who is named shuts out everybody else, and the answer says whom.
+	open := newHQ(t)
+	open.trusts(east.rig, "federation")
+	read[schema.ImportResult](open.rig, open.imports(full, ""), 200)
+	for i, want := range [][]string{{"us-east"}, nil} {
+		name := fmt.Sprintf("us-west-%d", i)
+		p := read[schema.Partner](open.rig, open.do("PUT", "/api/v1/federation/sites/"+name, "{}"), 200)
+		if p.OnlyNamed != (i == 0) || !slices.Equal(p.ShutOut, want) {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
 	// A site takes what its own controller made, whoever else is named.
 	site := newBerlin(t, func(c *Config) { c.Controller, c.Federation.AllowedSites = east.self, []string{"nobody"} })
 	site.trusts(east.rig, "federation")
