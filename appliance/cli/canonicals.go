@@ -281,16 +281,16 @@ func (a *app) advisoriesExplain() *cobra.Command {
 		fmt.Fprintln(a.out)
 		t = view{head: []string{"FIELD", "VALUE", "FROM", "BECAUSE", "OTHERS SAY"}}
 		for _, r := range x.Fields {
-			value, others := r.Value, saidOthers(r, f.kind == "wide")
+			value, rule, others := r.Value, r.Rule, saidOthers(r, f.kind == "wide")
 			if f.kind != "wide" {
-				value = clipped(value)
+				value, rule = clipped(value), clipped(rule)
 			}
 			if len(others) == 0 {
-				t.add("", r.Name, value, r.From, r.Rule, nothing{})
+				t.add("", r.Name, value, r.From, rule, nothing{})
 			}
 			for i, said := range others { // one a line
 				if i == 0 {
-					t.add("", r.Name, value, r.From, r.Rule, said)
+					t.add("", r.Name, value, r.From, rule, said)
 					continue
 				}
 				t.add("", nothing{}, nothing{}, nothing{}, nothing{}, said)
