@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,6 +49,9 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 			return nil, fault.New(fault.Invalid, op, "from: %w", err)
 		}
 		from = c
+		if err := s.ourCursor(op, from); err != nil {
+			return nil, err
+		}
 	}
 	if in.Split > 0 && in.Split < bundle.MinSplit {
 		return nil, fault.New(fault.Invalid, op, "split: want at least %d bytes", bundle.MinSplit)
@@ -92,6 +96,31 @@ func (s *Server) exportBundle(ctx context.Context, in *exportInput) (*huma.Strea
 			s.c.Log.Warn("export broke off", "request", requestID(ctx), "err", err)
 		}
 	}}, nil
+}
+
+// ourCursor refuses a cursor that this server's log never had: its number stands there with another time, or it lies between two changes
+// and is later than the second.
+func (s *Server) ourCursor(op string, from model.Cursor) error {
+	if from.Seq == 0 {
+		return nil
+	}
+	v, done := s.c.Store.View()
+	defer done()
+	var next model.Cursor
+	found := errors.New("found")
+	err := v.ChangesAfter(model.Cursor{At: from.At, Seq: from.Seq - 1}, func(c model.AdvisoryChange) error {
+		next = c.Cursor
+		return found
+	})
+	switch {
+	case err == nil: // it is after the newest, or there is nothing: that is judged where the bundle is made
+		return nil
+	case !errors.Is(err, found):
+		return err
+	case next.Seq == from.Seq && next != from, next.Seq > from.Seq && from.At > next.At:
+		return fault.New(fault.Invalid, op, "from: %s is none of this server's changes (there is %s): it is a cursor of another server, or this one was restored; take the one that the receiver shows for this server", from, next)
+	}
+	return nil
 }
 
 // mostFetched is how many changes a bundle for a member holds: as many as one run takes in whatever they are like. Who has it asks for

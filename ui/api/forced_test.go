@@ -2,8 +2,10 @@ package api
 
 import (
 	"testing"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -54,4 +56,24 @@ func TestWhatIsForcedInSaysWhereToGoOn(t *testing.T) {
 	if held() != ends[2] || r.shelf().AdvisoryN != 2 {
 		t.Errorf("gone on: %s, %d", held(), r.shelf().AdvisoryN)
 	}
+}
+
+// A cursor that was made up, or is of another server, would leave out changes in silence.
+func TestACursorOfAnotherServer(t *testing.T) {
+	hq := newHQ(t)
+	hq.ingest(packed(t, records(1, "8.0")))
+	hq.pass(time.Hour)
+	hq.ingest(packed(t, records(2, "8.0")))
+	hq.pass(time.Hour)
+	first := model.Cursor{At: model.TimeOf(noon), Seq: 1}
+	hq.exported(escape(first.String()))
+	made := func(at time.Time, seq model.Seq) string {
+		return escape(model.Cursor{At: model.TimeOf(at), Seq: seq}.String())
+	}
+	for _, wrong := range []string{made(noon.Add(time.Second), 1), made(noon.Add(-time.Hour), 1), made(noon.Add(2*time.Hour), 2)} {
+		hq.refused(hq.do("GET", "/api/v1/federation/export?from="+wrong, nil), 400, fault.Invalid, "a cursor of another server")
+	}
+	hq.ingest(packed(t, records(1, "9.0"))) // the first change is no more: the cursor lies before the second
+	hq.exported(escape(first.String()))
+	hq.refused(hq.do("GET", "/api/v1/federation/export?from="+made(noon.Add(90*time.Minute), 1), nil), 400, fault.Invalid, "a cursor of another server")
 }
