@@ -33,6 +33,10 @@ var fieldAt = regexp.MustCompile(`^((?:[a-z]+ ){1,3}[a-z]+: |[a-z]+: )?(?:(?:bod
 // inFlags names the flag of c in place of the field, where the refusal begins with one, and reports whether it does.
 func inFlags(c *cobra.Command, text string) (string, bool) {
 	m := fieldAt.FindStringSubmatchIndex(text)
+	if at := strings.LastIndex(text, `"`); c != nil && at > 0 && strings.HasPrefix(text[at:], `" is no cursor`) && c.Flags().Lookup("cursor") != nil {
+		quoted := strings.LastIndex(text[:at], `"`) // behind what was being done, also at a site
+		return "--cursor: " + text[max(0, quoted):], true
+	}
 	if m == nil || c == nil {
 		return text, false
 	}

@@ -56,6 +56,7 @@ func TestAdvice(t *testing.T) {
 		{"keys generate k", invalid("generate key: name: bogus"), exitFailed, "skerry: generate key: name: bogus\n"},
 		{"sites policy x --allowed-sources bogus", invalid("put partner: allowed_sources: bogus"), exitUsage, "skerry: --allowed-sources: bogus\n"},
 		{"bundle import " + file, invalid("one of the files is a whole bundle"), exitFailed, "whole bundle"},
+		{"exposure host h --cursor x", invalid(`ask site a: read findings: "x" is no cursor; begin anew`), exitUsage, "skerry: --cursor: \"x\" is no cursor; begin anew\n"},
 		{"commands get 02", exists, exitOK, "02a20040"},
 		{"commands get 01a", exists, exitUsage, "2 commands have ids that begin with"},
 		{"commands get 7", exists, exitFailed, `begins with "7"`},
