@@ -25,7 +25,7 @@ func (a *app) listPartners(c *cobra.Command, f *format) error {
 
 func partnerTable(all ...schema.Partner) view {
 	v := view{
-		head: []string{"SITE", "STATUS", "LAST SYNC", "CURSOR"},
+		head: []string{"SITE ID", "STATUS", "LAST SYNC", "CURSOR"},
 		wide: []string{"BUNDLES", "ITEMS", "DISPLAY NAME", "LARGEST BUNDLE", "SOURCES", "SKIP SIGNATURE", "ID"},
 	}
 	for _, p := range all {

@@ -60,6 +60,7 @@ type bench struct {
 
 	hosts, quietHosts int
 	size              int // packages of a host
+	newest            int // advisories that come last
 	seed              uint64
 	interval          time.Duration // within which a site expects to hear an agent
 	hourly            time.Duration // between two reports of facts that did not change
@@ -99,6 +100,7 @@ func main() {
 	flag.DurationVar(&b.interval, "interval", time.Minute, "within which the site expects to hear each agent")
 	flag.DurationVar(&b.settle, "settle", 2*time.Minute, "before a quiet line is measured")
 	flag.DurationVar(&b.minutes, "minutes", 10*time.Minute, "for how long a quiet line is measured, twice")
+	flag.IntVar(&b.newest, "newest", 3500, "how many of the newest advisories the part rematch holds back at first: the recorded histories of eight sources have about as many changes in a month")
 	flag.DurationVar(&b.soak, "soak", 2*time.Hour, "for how long the part soak writes")
 	flag.Float64Var(&b.rate, "rate", 1000, "changes a second of the part soak")
 	flag.DurationVar(&b.every, "cut-every", 4*time.Minute, "between two cuts of the line in the part soak")

@@ -11,14 +11,10 @@ import (
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
-// monthN is how many of the newest advisories the part rematch holds back: the recorded histories of eight sources have about
-// as many changes in a month.
-const monthN = 3500
-
 // measureRematch is the part rematch.
 func (w *world) measureRematch(ctx context.Context) error {
 	w.printf("\nrematch: %d hosts of %d packages, %s", w.hosts, w.size, likeImages)
-	split, err := recorded.SplitNewest(w.advisories, w.Dir, monthN)
+	split, err := recorded.SplitNewest(w.advisories, w.Dir, w.newest)
 	if err != nil {
 		return err
 	}
@@ -33,7 +29,7 @@ func (w *world) measureRematch(ctx context.Context) error {
 	if err := w.agents.until(ctx, patience, "all reports being held", func(l Line) bool { return l.Said >= said+int64(w.hosts) && w.agents.settled(l) }); err != nil {
 		return err
 	}
-	for _, part := range []struct{ what, file string }{{"from nothing", split.Older}, {"the newest month", split.Newer}} {
+	for _, part := range []struct{ what, file string }{{"from nothing", split.Older}, {"the newest", split.Newer}} {
 		w.advisories = part.file
 		before, err := local.UsageOf(w.site.PID())
 		if err != nil {

@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 func short(t *testing.T, out *bytes.Buffer) *bench {
 	return &bench{
 		bin: bin, out: out, advisories: filepath.Join("..", "sample", "data", "advisories.tar.zst"), shared: t.TempDir(),
-		hosts: 24, quietHosts: 12, size: 150, seed: uint64(time.Now().UnixNano()), interval: 4 * time.Second, hourly: 2 * time.Second,
+		hosts: 24, quietHosts: 12, size: 150, newest: 100, seed: uint64(time.Now().UnixNano()), interval: 4 * time.Second, hourly: 2 * time.Second,
 		rest: 2 * time.Second, settle: time.Second, minutes: 3 * time.Second, faster: 100_000,
 		soak: 10 * time.Second, rate: 200, every: 3 * time.Second, cut: time.Second, sample: 250 * time.Millisecond, strict: true,
 	}
@@ -78,6 +78,10 @@ func TestAgents(t *testing.T) {
 
 func TestFirstReport(t *testing.T) {
 	run(t, likeDistinct, "24 of 24 hosts have findings")
+}
+
+func TestRematch(t *testing.T) {
+	run(t, "rematch", "from nothing: every host matched", "the newest: every host matched", "24 of 24 hosts have findings")
 }
 
 func TestQuiet(t *testing.T) {
