@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/engine/alert"
+	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
