@@ -83,6 +83,49 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestPagesInACircle: a page that points to itself, or to one above it, is damage and no way without an end.
+func TestPagesInACircle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue.db")
+	q := open(t, path)
+	for i := range 400 {
+		if _, err := q.Append([]model.Item{{Kind: model.ItemHost, Key: fmt.Sprintf("key-%03d", i), Payload: []byte(fmt.Sprintf(`{"text":"%0200d"}`, i))}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, circles := os.Getpagesize(), 0
+	for at := 0; at < len(whole); at += size {
+		if binary.NativeEndian.Uint16(whole[at+8:]) != pageBranch || binary.NativeEndian.Uint64(whole[at:]) != uint64(at/size) {
+			continue
+		}
+		raw := append([]byte(nil), whole...)
+		binary.NativeEndian.PutUint64(raw[at+pageHead+8:], uint64(at/size))
+		hurt := filepath.Join(t.TempDir(), "hurt.db")
+		if err := os.WriteFile(hurt, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		switch q, err := Open(hurt, Options{}); {
+		case err == nil: // a page that nothing points to any more
+			if err := q.Close(); err != nil {
+				t.Fatal(err)
+			}
+		case fault.Is(err, fault.Corrupt):
+			circles++
+		default:
+			t.Error(err)
+		}
+	}
+	if circles == 0 {
+		t.Error("no page in use is a branch: this proves nothing")
+	}
+}
+
 // TestAnOlderFormat: a file of format 1, whose values have no sums, is read as it is and goes on as one of this format.
 func TestAnOlderFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")

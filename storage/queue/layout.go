@@ -176,6 +176,14 @@ func complete(tx *bbolt.Tx) error {
 	if info.Size() < tx.Size() {
 		return damaged(fmt.Errorf("it ends after %d bytes of %d", info.Size(), tx.Size()))
 	}
+	file, err := os.Open(tx.DB().Path())
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := tree(tx, file, tx.DB().Info().PageSize); err != nil {
+		return err
+	}
 	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 		var last []byte
 		sum := uint32(0)
