@@ -66,8 +66,8 @@ const (
 	followLook  = 5 * time.Minute // how exactly it is kept since when the two are level
 	followFirst = 2 * time.Second // after a failure, doubled with each
 	followMost  = 15 * time.Minute
-	followStale = 3                // failures to take a file in, after which it is fetched anew
-	followRules = 30 * time.Second // between looks whether what a file was refused by has changed
+	followStale = 3               // failures to take a file in, after which it is fetched anew
+	followRules = 5 * time.Second // between looks whether what a file was refused by has changed
 	maxFollow   = 64 << 10
 	maxWhy      = 512
 )
@@ -202,6 +202,11 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What the file is judged by is noted before it is: the key that signed it may come down while it is looked at.
+	rules := f.rules()
+	f.mu.Lock()
+	f.under = rules
+	f.mu.Unlock()
 	f.run(true)
 	defer f.run(false)
 	held := s.Imported[f.upper.String()]
@@ -294,7 +299,7 @@ func (f *follower) failed(err error, further bool) time.Duration {
 		wait = after
 	}
 	if f.refused {
-		wait, f.under = followEvery, f.rules()
+		wait = followEvery
 	}
 	wait += f.jitter(wait/4 + 1)
 	f.waits = now.Add(wait)

@@ -35,6 +35,7 @@ type chase struct {
 	began    time.Time
 	bound    int64  // of a file; 0: none
 	mark     string // of the rules
+	late     string // is the mark once a file was judged
 	other    bool   // the controller has another file now
 }
 
@@ -82,6 +83,9 @@ func newChase(t *testing.T, dir string) *chase {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.taken++
+			if c.late != "" {
+				c.mark, c.late = c.late, ""
+			}
 			if c.takeErr == nil {
 				c.held, c.last = to, model.TimeOf(time.Now())
 			}
@@ -368,6 +372,23 @@ func TestFollowerRefuses(t *testing.T) {
 		time.Sleep(followRules)
 		synctest.Wait()
 		is("when it may come", 3, 16)
+	})
+}
+
+// The key that signed a file may come down while the file is judged: it is judged again at once, not in an hour.
+func TestFollowerWhoseRulesComeLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChase(t, t.TempDir())
+		defer c.start(t)()
+		c.set(func() {
+			c.above, c.late, c.takeErr = at(10), "with the key", fault.New(fault.Denied, "", "Signature verification failed")
+		})
+		c.set(func() { c.takeErr = nil })
+		time.Sleep(followRules)
+		synctest.Wait()
+		if c.held != at(10) || c.brought != 1 || c.taken != 2 {
+			t.Errorf("it holds %v; %d files came and were judged %d times", c.held, c.brought, c.taken)
+		}
 	})
 }
 
