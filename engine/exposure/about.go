@@ -118,7 +118,7 @@ func Named(a *model.Advisory) []string {
 		out = append(out, list...)
 	}
 	for i, id := range out {
-		if isCVE(id) {
+		if model.IsCVE(id) {
 			out[i] = strings.ToUpper(id)
 		}
 	}

@@ -1,7 +1,6 @@
 package exposure
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,7 +60,7 @@ func (m *Matcher) Judge(same []model.Lookup) ([]Verdicts, error) {
 		if err := j.hear(); err != nil {
 			return nil, err
 		}
-		slices.SortFunc(j.leans, compareKeys)
+		slices.SortFunc(j.leans, model.AdvisoryKey.Compare)
 		out[i] = Verdicts{distinct(j.found), slices.Clip(slices.Compact(j.leans))}
 	}
 	return out, nil
@@ -233,10 +232,6 @@ func isAbout(a *model.Advisory, id string) bool {
 		return strings.EqualFold(own, id)
 	}
 	return strings.EqualFold(own, id) || slices.ContainsFunc(a.Aliases, func(x string) bool { return strings.EqualFold(x, id) })
-}
-
-func compareKeys(a, b model.AdvisoryKey) int {
-	return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID))
 }
 
 // reasonMax bounds Finding.Reason, in bytes.

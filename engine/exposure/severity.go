@@ -28,16 +28,11 @@ func Identifiers(a model.Advisory) []string {
 
 func appendCVEs(to []string, ids ...string) []string {
 	for _, id := range ids {
-		if isCVE(id) {
+		if model.IsCVE(id) {
 			to = append(to, strings.ToUpper(id))
 		}
 	}
 	return to
-}
-
-// isCVE reports whether id has the form CVE-YYYY-N, N of four digits or more.
-func isCVE(id string) bool {
-	return len(id) >= 13 && len(id) <= 32 && strings.EqualFold(id[:4], "CVE-") && isDigits(id[4:8]) && id[8] == '-' && isDigits(id[9:])
 }
 
 // SeverityOf rates by the newest CVSS version among scores (4, then 3, then 2), its base metrics; by a

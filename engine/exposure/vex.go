@@ -77,7 +77,7 @@ func (j *juror) hear() error {
 			if !j.concerns(s) {
 				continue
 			}
-			if last == nil || cmp.Or(cmp.Compare(s.at, last.at), caution(s.status)-caution(last.status), compareKeys(last.by, s.by)) > 0 {
+			if last == nil || cmp.Or(cmp.Compare(s.at, last.at), caution(s.status)-caution(last.status), last.by.Compare(s.by)) > 0 {
 				last = s
 			}
 			if len(j.leans) < maxLeans {

@@ -104,8 +104,8 @@ func (g *grouping) sorted(records []Record) []Group {
 	out := make([]Group, 0, len(g.groups))
 	for _, id := range slices.Sorted(maps.Keys(g.groups)) {
 		x := g.groups[id]
-		slices.SortFunc(x.Members, func(a, b model.Edge) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) })
-		if !IsCVE(id) {
+		slices.SortFunc(x.Members, func(a, b model.Edge) int { return a.AdvisoryKey.Compare(b.AdvisoryKey) })
+		if !model.IsCVE(id) {
 			x.ID = written(id, x.Members, records)
 		}
 		out = append(out, *x)
@@ -117,7 +117,7 @@ func (g *grouping) sorted(records []Record) []Group {
 // written returns the folded id as the first member that has it writes it.
 func written(id string, members []model.Edge, records []Record) string {
 	for _, e := range members {
-		n, _ := slices.BinarySearchFunc(records, e.AdvisoryKey, func(r Record, k model.AdvisoryKey) int { return compareKeys(r.AdvisoryKey, k) })
+		n, _ := slices.BinarySearchFunc(records, e.AdvisoryKey, func(r Record, k model.AdvisoryKey) int { return r.AdvisoryKey.Compare(k) })
 		for _, own := range records[n].IDs {
 			if Fold(own) == id {
 				return strings.TrimSpace(own)

@@ -164,7 +164,7 @@ func look(id string, records []model.Advisory) *view {
 		}
 		v.members[i] = m
 	}
-	slices.SortStableFunc(v.members, func(a, b member) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) })
+	slices.SortStableFunc(v.members, func(a, b member) int { return a.AdvisoryKey.Compare(b.AdvisoryKey) })
 	return v
 }
 
@@ -173,7 +173,7 @@ func severalOf(a *model.Advisory) bool {
 	first := ""
 	for _, list := range [...][]string{{a.ID}, a.Aliases, a.Upstream} {
 		for _, id := range list {
-			if !IsCVE(id) {
+			if !model.IsCVE(id) {
 				continue
 			}
 			if f := Fold(id); first == "" {
@@ -232,7 +232,7 @@ func (v *view) sorted(f *field) []*member {
 		return cmp.Or(
 			cmp.Compare(slices.Index(f.order, a.class), slices.Index(f.order, b.class)),
 			cmp.Compare(a.place, b.place),
-			compareKeys(a.AdvisoryKey, b.AdvisoryKey))
+			a.AdvisoryKey.Compare(b.AdvisoryKey))
 	})
 	return out
 }

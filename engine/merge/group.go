@@ -1,10 +1,8 @@
 package merge
 
 import (
-	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -60,7 +58,7 @@ func (r *Record) anchor() (id string, guarded string) {
 	}
 	var cves []string
 	for i, id := range r.IDs {
-		if !IsCVE(id) {
+		if !model.IsCVE(id) {
 			continue
 		}
 		if i == 0 {
@@ -85,7 +83,7 @@ func (r *Record) joins() []string {
 	}
 	out := make([]string, 0, len(r.IDs))
 	for _, id := range r.IDs {
-		if f := Fold(id); f == at || !IsCVE(id) {
+		if f := Fold(id); f == at || !model.IsCVE(id) {
 			out = append(out, f)
 		}
 	}
@@ -121,9 +119,5 @@ func around(names Names, identities []string) ([]Record, error) {
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b Record) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) }), nil
-}
-
-func compareKeys(a, b model.AdvisoryKey) int {
-	return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID))
+	return slices.SortedFunc(maps.Values(found), func(a, b Record) int { return a.AdvisoryKey.Compare(b.AdvisoryKey) }), nil
 }

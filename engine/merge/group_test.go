@@ -17,7 +17,7 @@ type held map[model.AdvisoryKey]model.Advisory
 
 // Having implements Names.
 func (h held) Having(identity string, most int) (out []Record, err error) {
-	for _, k := range slices.SortedFunc(maps.Keys(h), compareKeys) {
+	for _, k := range slices.SortedFunc(maps.Keys(h), model.AdvisoryKey.Compare) {
 		if slices.Contains(Identities(h[k]), identity) {
 			out = append(out, RecordOf(h[k]))
 			if len(out) == most {
@@ -197,7 +197,7 @@ func check(t *testing.T, h held, groups []Group) {
 		cves := map[string]bool{}
 		for j, e := range g.Members {
 			a, ok := h[e.AdvisoryKey]
-			if !ok || placed[e.AdvisoryKey] || j > 0 && compareKeys(g.Members[j-1].AdvisoryKey, e.AdvisoryKey) >= 0 {
+			if !ok || placed[e.AdvisoryKey] || j > 0 && g.Members[j-1].AdvisoryKey.Compare(e.AdvisoryKey) >= 0 {
 				t.Fatalf("%s: member %s is no record, is in two groups, or is not in order", g.ID, e.AdvisoryKey)
 			}
 			placed[e.AdvisoryKey] = true
@@ -208,7 +208,7 @@ func check(t *testing.T, h held, groups []Group) {
 				}
 			}
 			for n, id := range r.IDs {
-				if r.Fact == "" && IsCVE(id) && e.Reason != model.EdgeGuard && !(n > 0 && IsCVE(r.IDs[0])) {
+				if r.Fact == "" && model.IsCVE(id) && e.Reason != model.EdgeGuard && !(n > 0 && model.IsCVE(r.IDs[0])) {
 					cves[Fold(id)] = true
 				}
 			}
@@ -350,7 +350,7 @@ func FuzzGroup(f *testing.F) {
 		for _, g := range want {
 			byID[g.ID] = g
 		}
-		for _, k := range slices.SortedFunc(maps.Keys(h), compareKeys) {
+		for _, k := range slices.SortedFunc(maps.Keys(h), model.AdvisoryKey.Compare) {
 			groups, err := lim.regroup(h, Identities(h[k]))
 			if err != nil {
 				t.Fatal(err)

@@ -53,7 +53,7 @@ func sortedRecords(list []model.Advisory) []Record {
 	for i := range list {
 		out[i] = RecordOf(list[i])
 	}
-	slices.SortFunc(out, func(a, b Record) int { return compareKeys(a.AdvisoryKey, b.AdvisoryKey) })
+	slices.SortFunc(out, func(a, b Record) int { return a.AdvisoryKey.Compare(b.AdvisoryKey) })
 	return out
 }
 

@@ -57,7 +57,7 @@ func RecordOf(a model.Advisory) Record {
 		}
 	}
 	// A record whose own id is the CVE is one about the vulnerability, whatever it leaves out.
-	if a.Exploit != nil && len(a.Affected) == 0 && len(a.Severity) == 0 && len(a.Statements) == 0 && !IsCVE(own) {
+	if a.Exploit != nil && len(a.Affected) == 0 && len(a.Severity) == 0 && len(a.Statements) == 0 && !model.IsCVE(own) {
 		r.Fact = aboutOne(r.IDs, a.Upstream, a.Related)
 	}
 	return r
@@ -69,7 +69,7 @@ func aboutOne(lists ...[]string) string {
 	for _, list := range lists {
 		var cves []string
 		for _, id := range list {
-			if IsCVE(id) {
+			if model.IsCVE(id) {
 				cves = append(cves, Fold(id))
 			}
 		}
@@ -102,16 +102,3 @@ func Identities(a model.Advisory) []string {
 
 // Fold returns the form by which identifiers are compared: upper case, without blanks at the ends.
 func Fold(id string) string { return strings.ToUpper(strings.TrimSpace(id)) }
-
-// IsCVE reports whether id has the form CVE-YYYY-N, N of four digits or more, in whatever case.
-func IsCVE(id string) bool {
-	if len(id) < 13 || len(id) > 32 || !strings.EqualFold(id[:4], "CVE-") || id[8] != '-' {
-		return false
-	}
-	for i := 4; i < len(id); i++ {
-		if i != 8 && (id[i] < '0' || id[i] > '9') {
-			return false
-		}
-	}
-	return true
-}

@@ -218,7 +218,7 @@ func (v *view) speak(s *Speaking) {
 	slices.SortStableFunc(all, func(a, b voice) int {
 		return cmp.Or(
 			later(!a.m.Withdrawn.IsZero(), !b.m.Withdrawn.IsZero()), later(a.Outside, b.Outside),
-			cmp.Compare(a.m.place, b.m.place), compareKeys(a.AdvisoryKey, b.AdvisoryKey))
+			cmp.Compare(a.m.place, b.m.place), a.AdvisoryKey.Compare(b.AdvisoryKey))
 	})
 	for _, x := range all {
 		s.Said = append(s.Said, x.SpokenFor)

@@ -244,3 +244,16 @@ type TopEntry struct {
 	Severity      Severity `json:"severity"`
 	Hosts         int      `json:"hosts"`
 }
+
+// IsCVE reports whether id has the form CVE-YYYY-N, N of four digits or more, in whatever case.
+func IsCVE(id string) bool {
+	if len(id) < 13 || len(id) > 32 || !strings.EqualFold(id[:4], "CVE-") || id[8] != '-' {
+		return false
+	}
+	for i := 4; i < len(id); i++ {
+		if i != 8 && (id[i] < '0' || id[i] > '9') {
+			return false
+		}
+	}
+	return true
+}

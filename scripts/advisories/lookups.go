@@ -39,7 +39,7 @@ func (b *bench) lookups(_ context.Context, g *local.Group, site *local.Process) 
 	defer v.Close()
 	var cves []string
 	if err := v.EachCanonical("", func(c model.Canonical) error {
-		if merge.IsCVE(c.ID) {
+		if model.IsCVE(c.ID) {
 			cves = append(cves, c.ID)
 		}
 		return nil

@@ -1,12 +1,10 @@
 package proof
 
 import (
-	"cmp"
 	"maps"
 	"reflect"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +15,7 @@ import (
 
 // Having implements merge.Names.
 func (s *shelf) Having(identity string, most int) ([]merge.Record, error) {
-	keys := slices.SortedFunc(slices.Values(s.had[identity]), compareKeys)
+	keys := slices.SortedFunc(slices.Values(s.had[identity]), model.AdvisoryKey.Compare)
 	if most > 0 {
 		keys = keys[:min(most, len(keys))]
 	}
@@ -28,15 +26,11 @@ func (s *shelf) Having(identity string, most int) ([]merge.Record, error) {
 	return out, nil
 }
 
-func compareKeys(a, b model.AdvisoryKey) int {
-	return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID))
-}
-
 // cvesOf returns the CVEs among a record's own id and aliases.
 func cvesOf(a model.Advisory) []string {
 	var out []string
 	for _, id := range merge.RecordOf(a).IDs {
-		if merge.IsCVE(id) {
+		if model.IsCVE(id) {
 			out = append(out, merge.Fold(id))
 		}
 	}
@@ -96,7 +90,7 @@ func TestGrouping(t *testing.T) {
 				}
 				continue
 			}
-			if len(own) > 0 && merge.IsCVE(s.records[e.AdvisoryKey].ID) {
+			if len(own) > 0 && model.IsCVE(s.records[e.AdvisoryKey].ID) {
 				own = own[:1] // what it is, whatever else it names
 			}
 			for _, id := range own {
@@ -121,7 +115,7 @@ func TestGrouping(t *testing.T) {
 	for _, g := range all {
 		byID[g.ID] = g
 	}
-	keys := slices.SortedFunc(maps.Keys(s.records), compareKeys)
+	keys := slices.SortedFunc(maps.Keys(s.records), model.AdvisoryKey.Compare)
 	for i := 0; i < len(keys); i += 61 {
 		around, err := merge.Regroup(s, merge.Identities(s.records[keys[i]]))
 		if err != nil {

@@ -85,7 +85,7 @@ func TestTrapSameIDInSeveralSources(t *testing.T) {
 				t.Errorf("%s is in %s, and %s in %s", k, place[k], keys[0], place[keys[0]])
 			}
 		}
-		if merge.IsCVE(id) && place[keys[0]] != id {
+		if model.IsCVE(id) && place[keys[0]] != id {
 			t.Errorf("%s is in %s", id, place[keys[0]])
 		}
 	}

@@ -58,7 +58,7 @@ var realChanges = sync.OnceValues(func() ([]model.AdvisoryChange, error) {
 		a.Cursor = cursor(len(out) + 1)
 		id := a.ID // about what grouping would come to; the count is not what is measured
 		for _, name := range merge.RecordOf(a).IDs {
-			if merge.IsCVE(name) {
+			if model.IsCVE(name) {
 				id = name
 				break
 			}

@@ -71,7 +71,7 @@ func (s *Server) canonical(v View, identifier string) (model.Canonical, error) {
 		return c, fault.New(fault.NotFound, "", "no advisory here has or names %q: check the identifier, or have records with it ingested at the controller (a site without a link imports a bundle)", identifier)
 	}
 	id := identifier
-	if merge.IsCVE(id) {
+	if model.IsCVE(id) {
 		id = merge.Fold(id)
 	}
 	return model.Canonical{ID: id, Hash: merge.Hash(id)}, nil

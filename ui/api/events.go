@@ -12,7 +12,6 @@ import (
 
 	"github.com/skerryhq/skerry/engine/exposure"
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -73,7 +72,7 @@ func importedRow(v View, e model.CanonicalEvent) (schema.CanonicalImported, erro
 	row := schema.CanonicalImported{
 		Seq: uint64(e.Seq), CanonicalID: e.ID, MergeHash: e.Hash, Action: string(e.Action), BundleHash: e.Bundle, ImportedAt: e.At.Std(),
 	}
-	if merge.IsCVE(e.ID) {
+	if model.IsCVE(e.ID) {
 		row.CVE = e.ID
 	}
 	if !e.Origin.IsZero() {

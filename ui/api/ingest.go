@@ -204,7 +204,7 @@ func worth(v View, now, was *model.Advisory, named map[string]struct{}) (bool, e
 	x := now.Exploit
 	if x == nil || x.ScoredAt.IsZero() || !x.Known.IsZero() || len(now.Affected) > 0 {
 		for _, id := range merge.Identities(*now) {
-			if merge.IsCVE(id) {
+			if model.IsCVE(id) {
 				named[id] = struct{}{}
 			}
 		}
