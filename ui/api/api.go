@@ -116,6 +116,7 @@ type Server struct {
 	sessions  sessions
 	sitesRead places
 	siteList  siteList
+	marks     marks
 	readings  readings
 	pace      pace
 	sets      sets

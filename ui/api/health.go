@@ -150,6 +150,9 @@ func (s *Server) siteLinked(v View, row model.Site) (schema.Site, reach, error) 
 	}
 	if ok {
 		x := exposureRow(e, row.Name)
+		if err := s.marks.set(v, x.Top); err != nil {
+			return site, reach{}, err
+		}
 		site.Exposure = &x
 	}
 	alerts, _, err := v.AlertCounts(row.ID)

@@ -200,7 +200,14 @@ func appendExposure(b []byte, x *schema.Exposure) []byte {
 		}
 		b = appendText(append(b, `{"vulnerability":`...), t.Vulnerability)
 		b = appendText(append(b, `,"severity":`...), t.Severity)
-		b = append(strconv.AppendInt(append(b, `,"hosts":`...), int64(t.Hosts), 10), '}')
+		b = strconv.AppendInt(append(b, `,"hosts":`...), int64(t.Hosts), 10)
+		if t.KnownExploited {
+			b = append(b, `,"known_exploited":true`...)
+		}
+		if t.EPSS != 0 {
+			b = appendFloat(append(b, `,"epss":`...), t.EPSS)
+		}
+		b = append(b, '}')
 	}
 	return append(b, ']', '}')
 }

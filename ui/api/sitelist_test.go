@@ -40,7 +40,7 @@ func TestSitesAreWrittenAsTheirTypeIs(t *testing.T) {
 				AffectedHosts: int(n.Draw(t, "affected")), MatchedHosts: int(n.Draw(t, "matched")), Top: []schema.TopEntry{},
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "top") {
-				e.Top = append(e.Top, schema.TopEntry{Vulnerability: text.Draw(t, "cve"), Severity: text.Draw(t, "severity"), Hosts: int(n.Draw(t, "n"))})
+				e.Top = append(e.Top, schema.TopEntry{Vulnerability: text.Draw(t, "cve"), Severity: text.Draw(t, "severity"), Hosts: int(n.Draw(t, "n")), KnownExploited: rapid.Bool().Draw(t, "known"), EPSS: rapid.Float64Range(0, 1).Draw(t, "epss")})
 			}
 			x.Exposure = &e
 		}
