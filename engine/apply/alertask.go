@@ -6,6 +6,10 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
+// datedAsks is the version of entries from which an ask is answered by itself. What earlier ones ask is answered by whatever
+// the site says about that alert: their nodes have applied it so.
+const datedAsks = 6
+
 // maxAsker bounds the name of an operator, in bytes.
 const maxAsker = 160
 
@@ -42,7 +46,7 @@ func (a *applier) askAlert(c model.AskAlert) error {
 	case m.Status == model.MemberRemoved || m.Status == model.MemberPending:
 		return fault.New(fault.Conflict, op, "site %q is %s: nothing goes to it", m.Name, m.Status)
 	}
-	ask := model.AlertAsk{Alert: c.Alert, Resolve: c.Resolve, Note: c.Note, By: c.Actor, At: c.At}
+	ask := model.AlertAsk{Alert: c.Alert, Resolve: c.Resolve, Note: c.Note, By: c.Actor, At: c.At, Dated: a.since(datedAsks)}
 	b, err := model.Encode(ask)
 	if err != nil {
 		return fault.New(fault.Invalid, op, "%w", err)
@@ -76,6 +80,9 @@ func (s *fromController) alertAsked(item model.Item) error {
 		return err
 	}
 	done := model.AlertDone{Alert: ask.Alert, Resolve: ask.Resolve, By: ask.By, OK: err == nil}
+	if ask.Dated {
+		done.At = ask.At
+	}
 	if err != nil {
 		done.Reason = quoted(err.Error())
 		if err := s.note(stamp, alertAction(ask.Resolve), ask.Alert.String(), false, done.Reason, map[string]string{"asked": ask.At.String()}); err != nil {
@@ -87,7 +94,8 @@ func (s *fromController) alertAsked(item model.Item) error {
 
 // alertDone takes in what came of an ask: it is not sent again, and who looks at the record of the controller finds it.
 // Said of what nobody asks, or is said already, it changes nothing: the record of the controller has no decision in it that
-// nobody there made.
+// nobody there made. Nor does the answer to an ask that a later one took the place of: that one still goes down, and has an
+// answer of its own.
 func (s fromSite) alertDone(item model.Item) error {
 	const op = "receive what came of an alert"
 	var done model.AlertDone
@@ -97,8 +105,16 @@ func (s fromSite) alertDone(item model.Item) error {
 	if key := (model.AlertAsk{Alert: done.Alert, Resolve: done.Resolve}).Key(); key != item.Key {
 		return fault.New(fault.Invalid, op, "it is about %s, its key says %q", key, fault.Clip(item.Key, 80))
 	}
-	if asked, err := s.tx.Directed(model.NodeID(s.site), item.Key); err != nil || !asked {
+	payload, asked, err := s.tx.Directed(model.NodeID(s.site), item.Key)
+	if err != nil || !asked {
 		return err
+	}
+	var ask model.AlertAsk
+	if err := model.Decode(payload, &ask); err != nil {
+		return fault.New(fault.Corrupt, op, "what site %s is asked under %s cannot be read: %w", s.site, item.Key, err)
+	}
+	if done.At != 0 && (done.At != ask.At || done.By != ask.By) {
+		return nil
 	}
 	if err := s.tx.RemoveDirective(model.NodeID(s.site), item.Key); err != nil {
 		return err

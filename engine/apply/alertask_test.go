@@ -143,3 +143,63 @@ func TestForgedDoneOfAnAlert(t *testing.T) {
 	}
 	hq.sound()
 }
+
+// Each ask about an alert is answered by itself: what was done of the first leaves the second, with its other note, on its way.
+// Entries of earlier versions are applied as the nodes of before applied them.
+func TestAskedAgainWhileTheFirstIsUnderWay(t *testing.T) {
+	for _, version := range []uint32{0, 5, 6} {
+		hq := newWorld(t, model.RoleController, groupID)
+		hq.version = version
+		hq.enrolled(model.MemberSite, model.NodeID(berlin), "berlin")
+		w := alertSite(t)
+		for i := range 3 {
+			w.judge(hostA, true, alertID(byte(1+i)))
+		}
+		ask := model.AskAlert{Stamp: hq.stamp(), Site: berlin, Alert: alertID(3), Note: "on it"}
+		hq.must(ask)
+		first := hq.goesDown(berlin, 0)
+		ask.Stamp, ask.Note = hq.stamp(), "handed to the night shift"
+		hq.must(ask)
+		answer := func(seq model.Seq, down []model.Item) {
+			t.Helper()
+			n := 0
+			for _, up := range w.receive(groupID, down...) {
+				if up.Kind == model.ItemAlertDone {
+					up.Seq = seq
+					hq.receive(model.NodeID(berlin), up)
+					n++
+				}
+			}
+			if n != 1 {
+				t.Fatalf("version %d: %d answers", version, n)
+			}
+		}
+		asked := hq.audit()
+		answer(1, first)
+		left := hq.goesDown(berlin, 0)
+		if version == 5 {
+			if e := hq.audit(); len(left) != 0 || e.Seq != asked.Seq+1 {
+				t.Errorf("version 5: goes down %v, %+v", left, e)
+			}
+			continue
+		}
+		if e := hq.audit(); len(left) != 1 || !strings.Contains(string(left[0].Payload), ask.Note) || e.Seq != asked.Seq {
+			t.Fatalf("version %d: goes down %v, %+v", version, left, e)
+		}
+		answer(2, left)
+		if e := hq.audit(); e.Seq != asked.Seq+1 || e.Action != "alert.acknowledge.done" || !e.OK {
+			t.Errorf("version %d: %+v", version, e)
+		}
+		if e := w.audit(); e.Action != "alert.acknowledge" || e.Detail["note"] != ask.Note || !e.OK {
+			t.Errorf("version %d: the record of the site ends with %+v", version, e)
+		}
+		if a, _ := w.alert(alertID(3)); a.Ack.Note != "on it" {
+			t.Errorf("version %d: %+v", version, a.Ack)
+		}
+		if left := hq.goesDown(berlin, 0); len(left) != 0 {
+			t.Errorf("version %d: still goes down: %v", version, left)
+		}
+		w.sound()
+		hq.sound()
+	}
+}

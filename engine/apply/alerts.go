@@ -250,8 +250,10 @@ func (a *applier) ackAlert(c model.AckAlert) error {
 	}
 	act := model.AlertAct{By: c.Actor, At: c.At, Note: c.Note}
 	switch {
-	case x.State == model.AlertResolved && c.Resolve, x.State == model.AlertAcknowledged && !c.Resolve:
-		return nil
+	case x.State == model.AlertResolved && c.Resolve:
+		return a.ackedAlready(c, x.End.Note)
+	case x.State == model.AlertAcknowledged && !c.Resolve:
+		return a.ackedAlready(c, x.Ack.Note)
 	case x.State == model.AlertResolved:
 		return fault.New(fault.Conflict, op, "alert %s was resolved at %s already", c.Alert, x.End.At)
 	}
@@ -279,9 +281,13 @@ func (a *applier) ackAlert(c model.AckAlert) error {
 	if err != nil {
 		return err
 	}
-	action := "alert.acknowledge"
-	if c.Resolve {
-		action = "alert.resolve"
+	return a.note(c.Stamp, alertAction(c.Resolve), c.Alert.String(), true, "", map[string]string{"rule": x.Rule, "label": x.Label, "note": c.Note})
+}
+
+// ackedAlready keeps what somebody had to say about an alert that is as he wants it: the row has who was first.
+func (a *applier) ackedAlready(c model.AckAlert, note string) error {
+	if c.Note == "" || c.Note == note {
+		return nil
 	}
-	return a.note(c.Stamp, action, c.Alert.String(), true, "", map[string]string{"rule": x.Rule, "label": x.Label, "note": c.Note})
+	return a.note(c.Stamp, alertAction(c.Resolve), c.Alert.String(), true, "it was so already", map[string]string{"note": c.Note})
 }

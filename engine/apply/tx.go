@@ -41,8 +41,9 @@ type Tx interface {
 	PutDirective(to model.NodeID, kind model.ItemKind, key string, asOf model.Time) error
 	// PutDirectiveWith does the same for a kind that has no row of its own (model.ItemAlertAsk): the payload is kept with it.
 	PutDirectiveWith(to model.NodeID, kind model.ItemKind, key string, asOf model.Time, payload jsontext.Value) error
-	// Directed reports whether there is a directive with that (to, key).
-	Directed(to model.NodeID, key string) (bool, error)
+	// Directed reports whether there is a directive with that (to, key), and the payload that the newest has with it; none for
+	// kinds that have a row of their own.
+	Directed(to model.NodeID, key string) (jsontext.Value, bool, error)
 	// RemoveDirective removes every directive with that (to, key); none is no error.
 	RemoveDirective(to model.NodeID, key string) error
 	// DropDirectives removes the oldest directives to a member, at most so many.

@@ -183,6 +183,9 @@ type AlertAsk struct {
 	Note    string  `json:"note,omitzero"`
 	By      string  `json:"by"` // the actor at the controller
 	At      Time    `json:"at"` // when it was asked, by the controller's clock
+	// Dated asks for an answer that says which ask it is of. Earlier controllers take an answer for one to whatever is asked
+	// by then, and must not be given any other.
+	Dated bool `json:"dated,omitzero"`
 }
 
 // Key is the key of an ask as an item: asked twice, it is sent once. No source of advisories has a colon in its name.
@@ -197,8 +200,9 @@ func (a AlertAsk) Key() string {
 type AlertDone struct {
 	Alert   AlertID `json:"alert"`
 	Resolve bool    `json:"resolve,omitzero"`
-	By      string  `json:"by"` // as in the ask
-	OK      bool    `json:"ok"` // what was asked for is so
+	By      string  `json:"by"`          // as in the ask
+	At      Time    `json:"at,omitzero"` // as in the ask, if that is Dated
+	OK      bool    `json:"ok"`          // what was asked for is so
 	Reason  string  `json:"reason,omitzero"`
 }
 

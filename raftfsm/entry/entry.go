@@ -117,7 +117,7 @@ func needs(c model.Change) byte {
 		return needsItems(c.Items)
 	}
 	switch tag := c.Tag(); {
-	case tag >= model.TagStage:
+	case tag >= model.TagStage, tag == model.TagAskAlert: // of AskAlert 6 is the version from which each is answered by itself
 		return 6
 	case tag >= model.TagAskAlert:
 		return 5

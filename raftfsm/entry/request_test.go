@@ -51,7 +51,7 @@ func TestNeeds(t *testing.T) {
 		{model.Overtaken{}, 3},
 		{model.PutRule{}, 4},
 		{model.Evaluated{}, 4},
-		{model.AskAlert{}, 5},
+		{model.AskAlert{}, 6},
 		{model.Stage{}, 6},
 		{&model.Commit{}, 6},
 		{model.PutAuthority{}, 6},

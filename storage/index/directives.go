@@ -94,9 +94,21 @@ func (t *Tx) RemoveDirective(to model.NodeID, item string) error {
 }
 
 // Directed implements apply.Tx.
-func (r *Reader) Directed(to model.NodeID, item string) (ok bool, err error) {
-	err = r.scan(key.DirectivesKeyed(to, item), func(_, _ []byte) error { ok = true; return errEnough })
-	return ok, enough(err)
+func (r *Reader) Directed(to model.NodeID, item string) (payload jsontext.Value, ok bool, err error) {
+	var newest model.Seq
+	err = r.scan(key.DirectivesKeyed(to, item), func(k, _ []byte) (err error) {
+		_, _, newest, err = key.ReadDirectiveKey(k)
+		ok = true
+		return err
+	})
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	d, known, err := get[directive](r, key.Directive(to, newest))
+	if err == nil && !known {
+		err = dangling(key.DirectiveKey(to, item, newest))
+	}
+	return d.Payload, err == nil, err
 }
 
 // DropDirectives implements apply.Tx.
