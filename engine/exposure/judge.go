@@ -32,7 +32,8 @@ func (m *Matcher) Judge(same []model.Lookup) ([]Verdicts, error) {
 				return nil
 			}
 			if entries := entriesFor(&a, ecosystem, first.Name); len(entries) > 0 {
-				records = append(records, &naming{a, entries, Identifiers(a)})
+				ids := Identifiers(a)
+				records = append(records, &naming{a.AdvisoryKey, entries, ids, wholly(&a, ids), &a})
 			}
 			return nil
 		})
@@ -42,10 +43,8 @@ func (m *Matcher) Judge(same []model.Lookup) ([]Verdicts, error) {
 	}
 	whole := map[string][]*naming{}
 	for _, r := range records {
-		for _, id := range r.ids {
-			if isAbout(&r.Advisory, id) {
-				whole[id] = append(whole[id], r)
-			}
+		for _, id := range r.whole {
+			whole[id] = append(whole[id], r)
 		}
 	}
 	out := make([]Verdicts, len(same))
@@ -68,9 +67,11 @@ func (m *Matcher) Judge(same []model.Lookup) ([]Verdicts, error) {
 
 // naming is a record that names a package.
 type naming struct {
-	model.Advisory
+	key     model.AdvisoryKey
 	entries []*model.Affected // about that package
 	ids     []string          // see Identifiers
+	whole   []string          // those of ids that it is about and no other
+	rated   *model.Advisory   // the record; nil: nobody asks for ratings
 }
 
 // entriesFor returns the entries of a about that package that its source may speak for.
@@ -101,7 +102,7 @@ func (j *juror) judge(r *naming) error {
 	if result == no {
 		return nil
 	}
-	f := model.Finding{Advisory: r.AdvisoryKey, Source: j.l.Source, Version: j.l.Version, Verdict: model.VerdictAffected}
+	f := model.Finding{Advisory: r.key, Source: j.l.Source, Version: j.l.Version, Verdict: model.VerdictAffected}
 	switch {
 	case result == unknown:
 		f.Verdict, f.Reason = model.VerdictUnknown, j.whyUnknown(entries)
@@ -112,12 +113,14 @@ func (j *juror) judge(r *naming) error {
 	}
 	for _, id := range r.ids {
 		f.Vulnerability = id
-		var leans []model.AdvisoryKey
-		var err error
-		if f.Severity, leans, err = j.m.severity(&r.Advisory, entries, id, len(r.ids) == 1); err != nil {
-			return err
+		if r.rated != nil {
+			var leans []model.AdvisoryKey
+			var err error
+			if f.Severity, leans, err = j.m.severity(r.rated, entries, id, len(r.ids) == 1); err != nil {
+				return err
+			}
+			j.leans = append(j.leans, leans...)
 		}
-		j.leans = append(j.leans, leans...)
 		j.found = append(j.found, f)
 	}
 	return nil
@@ -186,17 +189,17 @@ func (j *juror) contradict(whole map[string][]*naming) {
 			continue
 		}
 		others := whole[f.Vulnerability]
-		if !slices.ContainsFunc(others, func(r *naming) bool { return r.AdvisoryKey == f.Advisory }) {
+		if !slices.ContainsFunc(others, func(r *naming) bool { return r.key == f.Advisory }) {
 			continue
 		}
 		for _, r := range others {
-			if r.AdvisoryKey == f.Advisory {
+			if r.key == f.Advisory {
 				continue
 			}
 			if at := j.fixedAt(r); at != "" {
 				f.Verdict = model.VerdictUnknown
-				f.Reason = clip(fmt.Sprintf("%s names no fixed version, and %s says that it is fixed in %s", f.Advisory, r.AdvisoryKey, at))
-				j.leans = append(j.leans, r.AdvisoryKey)
+				f.Reason = clip(fmt.Sprintf("%s names no fixed version, and %s says that it is fixed in %s", f.Advisory, r.key, at))
+				j.leans = append(j.leans, r.key)
 				break
 			}
 		}
@@ -232,6 +235,24 @@ func isAbout(a *model.Advisory, id string) bool {
 		return strings.EqualFold(own, id)
 	}
 	return strings.EqualFold(own, id) || slices.ContainsFunc(a.Aliases, func(x string) bool { return strings.EqualFold(x, id) })
+}
+
+// wholly returns those of ids that a is about and no other.
+func wholly(a *model.Advisory, ids []string) []string {
+	n := 0
+	for n < len(ids) && isAbout(a, ids[n]) {
+		n++
+	}
+	if n == len(ids) {
+		return ids
+	}
+	out := slices.Clone(ids[:n])
+	for _, id := range ids[n:] {
+		if isAbout(a, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // reasonMax bounds Finding.Reason, in bytes.
