@@ -30,6 +30,20 @@ type world struct {
 	asked  int // bodies
 	judged int // Lookups proposed
 	parts  int // matches proposed with their parts
+	read   int // changes of records
+}
+
+// countedView is a View that counts what is read of the changes of records.
+type countedView struct {
+	*index.View
+	w *world
+}
+
+func (v countedView) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
+	return v.View.AdvisoriesAfter(c, func(change model.AdvisoryChange) error {
+		v.w.read++
+		return fn(change)
+	})
 }
 
 func newWorld(t testing.TB) *world {
@@ -57,7 +71,7 @@ func id(n byte) (v [16]byte) {
 // start makes a recalculation that knows nothing yet.
 func (w *world) start() {
 	w.r = newRecalc(Config{
-		Site: model.SiteID(w.self), View: func() (View, func()) { v := w.store.View(); return v, func() { _ = v.Close() } },
+		Site: model.SiteID(w.self), View: func() (View, func()) { v := w.store.View(); return countedView{v, w}, func() { _ = v.Close() } },
 		Inventories: w, Proposer: w, Now: func() time.Time { return w.now.Std() }, Log: slog.New(slog.DiscardHandler),
 		Holds: func(_ View, a model.Acceptance) bool { return a.By != "forger" },
 		Scope: func(_ View, search string, _ model.Time) (func(*model.Host) bool, error) {
@@ -105,7 +119,7 @@ func (w *world) Inventory(digest string) (model.Inventory, bool, error) {
 
 func (w *world) drain() {
 	w.t.Helper()
-	w.asked, w.judged, w.parts = 0, 0, 0
+	w.asked, w.judged, w.parts, w.read = 0, 0, 0, 0
 	if err := w.r.drain(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -313,11 +327,17 @@ func TestOnlyWhatIsTouchedIsDoneAgain(t *testing.T) {
 	if w.asked != 40 || w.judged != 41 || w.parts != 40 {
 		t.Errorf("from nothing %d bodies were read, %d package versions judged, %d inventories stored; want 40, 41, 40", w.asked, w.judged, w.parts)
 	}
+	if w.read != 0 {
+		t.Errorf("%d records were read to find what they touch of nothing", w.read)
+	}
 	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{record("a", "X-7", "6", "own6")}}, model.Generation{Stamp: w.stamp()})
 	w.drain()
 	w.check()
 	if w.asked != 0 || w.judged != 1 || w.parts != 0 {
 		t.Errorf("for one record %d bodies were read, %d package versions judged, %d inventories stored; want 0, 1, 0", w.asked, w.judged, w.parts)
+	}
+	if w.read != 1 {
+		t.Errorf("for one record %d were read", w.read)
 	}
 	// After a start the table is made from the rows, and what changed while nobody looked is judged.
 	w.must(model.Advisories{Stamp: w.stamp(), Delete: []model.AdvisoryKey{{Source: "a", ID: "X-0"}}}, model.Generation{Stamp: w.stamp()})

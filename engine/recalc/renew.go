@@ -82,6 +82,10 @@ const chunk = 20_000
 // what came out otherwise are in touched then.
 func (r *recalc) renew(ctx context.Context, view View, shelf apply.Shelf) error {
 	t := r.table
+	if len(t.at) == 0 {
+		r.level(shelf) // no record can touch what is not there
+		return nil
+	}
 	n, err := r.read(view)
 	if err != nil {
 		return err
@@ -138,9 +142,14 @@ func (r *recalc) renew(ctx context.Context, view View, shelf apply.Shelf) error 
 		t.version++
 	}
 	r.Log.Debug("advisories changed", "records", len(n.records), "judged", len(again), "differ", len(changed), "inventories", len(r.touched))
-	t.cursor, t.generation = shelf.Cursor, shelf.Generation
-	clear(r.facts)
+	r.level(shelf)
 	return nil
+}
+
+// level notes that the table is that of these advisories.
+func (r *recalc) level(shelf apply.Shelf) {
+	r.table.cursor, r.table.generation = shelf.Cursor, shelf.Generation
+	clear(r.facts)
 }
 
 func (t *table) leans(keys []model.AdvisoryKey) []uint32 {
