@@ -1,6 +1,8 @@
 package index
 
 import (
+	"time"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -61,6 +63,27 @@ func (s *Store) flush(db *pebble.DB) error {
 			defer s.mu.Unlock()
 			return s.failed
 		}
+	})
+}
+
+// outWait is how long a large commit waits until it is written out.
+const outWait = 10 * time.Second
+
+// writeOut waits a while until what was committed is in table files, before anyone is told of it: every View that is made sooner
+// keeps all of it in memory for as long as it lives, and after an import that is a hundred megabytes for as long as its
+// findings take. A disk that does not take it now is asked again by Pebble.
+func (s *Store) writeOut(db *pebble.DB) {
+	_ = caught(func() error {
+		done, err := db.AsyncFlush()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-done:
+		case <-s.broken:
+		case <-s.after(outWait):
+		}
+		return nil
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
@@ -54,6 +55,34 @@ func hashes(t testing.TB, n uint64) [][]byte {
 // tight makes memory tables, and checkpoints of the index in memory, so small that a short log has many.
 func tight(disk *Disk) Options {
 	return Options{Disk: disk, NoWAL: true, MemBytes: 32 << 10, CacheBytes: 1 << 20, limits: limits{rows: 100, every: time.Hour, atEnd: 1, replay: 1000}}
+}
+
+// A large commit is told of when it is written out, so that no View that is made then keeps it in memory.
+func TestALargeCommitIsWrittenOut(t *testing.T) {
+	told := make(chan struct{})
+	var early atomic.Bool
+	s, err := Open(testDir, Options{Disk: NewMemDisk(), CacheBytes: 1 << 20, MemBytes: 1 << 20, tune: func(o *pebble.Options) {
+		o.EventListener.FlushBegin = func(pebble.FlushInfo) {
+			select {
+			case <-told:
+				early.Store(true)
+			case <-time.After(100 * time.Millisecond): // for as long as it is not written, nobody is to be told
+			}
+		}
+	}})
+	ok(t, err)
+	tx := s.Begin()
+	for i := range 4000 {
+		ok(t, tx.PutHost(host(i, model.SiteID{1})))
+	}
+	ok(t, tx.Commit(1, true))
+	close(told)
+	v := s.View()
+	if n := s.life.db.Metrics().MemTable.Count; early.Load() || n != 1 {
+		t.Errorf("told before it was written: %v; tables in memory: %d", early.Load(), n)
+	}
+	ok(t, v.Close())
+	ok(t, s.Close())
 }
 
 // changes reports whether an operation changes what a power cut leaves.

@@ -163,6 +163,7 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 // afterwards.
 func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) error {
 	s, db := t.store, t.life.db
+	large := t.batch.Len() >= s.memBytes/2 // from there on Pebble keeps the batch itself as a table in memory
 	if fn := s.tap.Load(); fn != nil {
 		(*fn)(t.batch.Repr())
 	}
@@ -180,10 +181,13 @@ func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) e
 		s.written.drop(rows)
 		return nil
 	}()
-	if err != nil || !durable {
-		return err
+	if err == nil && durable {
+		err = s.makeDurable(db)
 	}
-	return s.makeDurable(db)
+	if err == nil && large {
+		s.writeOut(db)
+	}
+	return err
 }
 
 func (t *Tx) setNumber(m key.Meta, n uint64) error {
