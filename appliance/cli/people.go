@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -68,7 +70,36 @@ func (a *app) accounts() *cobra.Command {
 	return a.group("accounts", "Who may log in at a server", list,
 		a.accountPassword("add", "Add an account", "new"), a.accountPassword("passwd", "Change the password of an account, which ends its logins", "old"),
 		a.accountState("disable", "Let nobody log in with an account, and end its logins", "Account %s may not log in any more; its logins have ended."),
-		a.accountState("enable", "Let somebody log in with an account again", "Account %s may log in."))
+		a.accountState("enable", "Let somebody log in with an account again", "Account %s may log in."),
+		a.accountRemove())
+}
+
+func (a *app) accountRemove() *cobra.Command {
+	var yes bool
+	c := leaf("remove NAME", "Remove an account for good, and end its logins", 1, 1, nil)
+	c.Long = c.Short + ".\n\nThe last account that may log in stays. What was done with it stays in the audit record, and searches that it saved stay."
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		server, err := a.client()
+		if err != nil {
+			return err
+		}
+		if !yes {
+			ok, err := a.confirm(c.Context(), fmt.Sprintf("Remove account %s for good?", fault.Printable(args[0])))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				return errors.New("nothing was done")
+			}
+		}
+		if err := server.call(c.Context(), http.MethodDelete, "/accounts/"+url.PathEscape(args[0]), nil, nil, nil); err != nil {
+			return err
+		}
+		a.say("Removed account %s; its logins have ended.", fault.Printable(args[0]))
+		return nil
+	}
+	return c
 }
 
 // accountPassword gives a password to an account that is not there yet, or to one that is: only says which.

@@ -87,6 +87,8 @@ func (a *applier) change(c model.Change) error {
 		return a.moves(c)
 	case model.PutAccount:
 		return a.putAccount(c)
+	case model.DropAccount:
+		return a.dropAccount(c)
 	case model.PutSession:
 		return a.putSession(c)
 	case model.EndSession:

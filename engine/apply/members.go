@@ -137,23 +137,61 @@ func (a *applier) putAccount(c model.PutAccount) error {
 	if known {
 		action = "account.change"
 		// A changed password ends the logins made with the old one.
-		var ended []model.SessionID
-		err := a.tx.EachSession(func(s model.Session) error {
-			if s.Account == c.Account.Name {
-				ended = append(ended, s.ID)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := a.endLogins(c.Account.Name); err != nil {
 			return err
-		}
-		for _, id := range ended {
-			if err := a.tx.DeleteSession(id); err != nil {
-				return err
-			}
 		}
 	}
 	return a.note(c.Stamp, action, c.Account.Name, true, "", nil)
+}
+
+// endLogins ends every login of an account.
+func (a *applier) endLogins(account string) error {
+	var ended []model.SessionID
+	err := a.tx.EachSession(func(s model.Session) error {
+		if s.Account == account {
+			ended = append(ended, s.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		if err := a.tx.DeleteSession(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropAccount removes an account. Every account may do everything: without one nobody could log in from anywhere but the
+// machine itself, so that the last one stays. A disabled one is nobody's way in, and may always go.
+func (a *applier) dropAccount(c model.DropAccount) error {
+	all, err := a.tx.Accounts()
+	if err != nil {
+		return err
+	}
+	var known, open, others bool
+	for _, x := range all {
+		if x.Name == c.Name {
+			known, open = true, !x.Disabled
+		} else if !x.Disabled {
+			others = true
+		}
+	}
+	switch {
+	case !known:
+		return nil
+	case open && !others:
+		return fault.New(fault.Conflict, "remove account", "%q is the last account that may log in: add or enable another one first", c.Name)
+	}
+	if err := a.endLogins(c.Name); err != nil {
+		return err
+	}
+	if err := a.tx.DeleteAccount(c.Name); err != nil {
+		return err
+	}
+	return a.note(c.Stamp, "account.remove", c.Name, true, "", nil)
 }
 
 func (a *applier) putSession(c model.PutSession) error {

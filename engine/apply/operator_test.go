@@ -1,6 +1,8 @@
 package apply_test
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -166,5 +168,44 @@ func TestPutSite(t *testing.T) {
 	s := look(hq, func(v *index.View) (model.Site, error) { s, _, err := v.Site(oslo); return s, err })
 	if s.City != "Bergen" || s.Country != "NO" || s.Lat == nil || *s.Lat != 60.4 {
 		t.Errorf("after a new token: %+v", s)
+	}
+}
+
+// An account that is removed takes its logins with it, and the last one that may log in stays.
+func TestDropAccount(t *testing.T) {
+	for _, role := range []model.Role{model.RoleController, model.RoleSite} {
+		w := newWorld(t, role, groupID)
+		put := func(name string, disabled bool) {
+			w.must(model.PutAccount{Stamp: w.stamp(), Account: model.Account{Name: name, PasswordHash: "x", Disabled: disabled}})
+		}
+		put("ann", false)
+		put("bob", true)
+		w.refused(fault.Conflict, model.DropAccount{Stamp: w.stamp(), Name: "ann"})
+		w.must(model.DropAccount{Stamp: w.stamp(), Name: "bob"}) // is nobody's way in
+		put("eve", false)
+		for n, name := range []string{"ann", "eve", "ann"} {
+			w.must(model.PutSession{Stamp: w.stamp(), Session: model.Session{ID: model.SessionID{byte(n + 1)}, Account: name, ExpiresAt: w.at + 1e9}})
+		}
+		w.must(model.DropAccount{Stamp: w.stamp(), Name: "ann"})
+		e := w.audit()
+		if e.Action != "account.remove" || e.Object != "ann" || !e.OK {
+			t.Errorf("%+v", e)
+		}
+		w.must(model.DropAccount{Stamp: w.stamp(), Name: "ann"}) // is so already
+		if w.audit().Seq != e.Seq {
+			t.Error("what was not there was recorded as removed")
+		}
+		left := look(w, func(v *index.View) (names []string, err error) {
+			all, err := v.Accounts()
+			for _, a := range all {
+				names = append(names, a.Name)
+			}
+			return names, errors.Join(err, v.EachSession(func(s model.Session) error { names = append(names, s.Account); return nil }))
+		})
+		if !slices.Equal(left, []string{"eve", "eve"}) {
+			t.Errorf("left: %q", left)
+		}
+		w.refused(fault.Conflict, model.DropAccount{Stamp: w.stamp(), Name: "eve"})
+		w.refused(fault.Login, model.PutSession{Stamp: w.stamp(), Session: model.Session{ID: model.SessionID{9}, Account: "ann"}})
 	}
 }

@@ -142,7 +142,9 @@ type Work interface {
 // People is the part of Tx about accounts, logins, saved searches and the audit record.
 type People interface {
 	Account(name string) (model.Account, bool, error)
+	Accounts() ([]model.Account, error) // by name
 	PutAccount(model.Account) error
+	DeleteAccount(name string) error // one that is not there is no error
 	Session(id model.SessionID) (model.Session, bool, error)
 	PutSession(model.Session) error
 	DeleteSession(id model.SessionID) error

@@ -66,6 +66,7 @@ const (
 	TagPutAcceptance  Tag = 45
 	TagDropAcceptance Tag = 46
 	TagPutAuthority   Tag = 47
+	TagDropAccount    Tag = 48
 )
 
 // How a run of advisory changes came about; Commit.Kind.
@@ -139,6 +140,10 @@ type Stage struct {
 	Part   int           `json:"part"` // rising by one from 0
 	Put    []Advisory    `json:"put,omitzero"`
 	Delete []AdvisoryKey `json:"delete,omitzero"`
+	// Alike are records that the run's origin has as they are held: from then on they are held of it as well. Left are records that it
+	// does not have any more, and others do. Neither is a change of the record.
+	Alike []AdvisoryKey `json:"alike,omitzero"`
+	Left  []AdvisoryKey `json:"left,omitzero"`
 }
 
 // RunPatience is how long an open run may stay silent before another may take its place.
@@ -264,6 +269,12 @@ type Moves struct {
 type PutAccount struct {
 	Stamp
 	Account Account `json:"account"`
+}
+
+// DropAccount removes an account and ends its logins; one that is not there is no error. The last one that may log in stays.
+type DropAccount struct {
+	Stamp
+	Name string `json:"name"`
 }
 
 // PutSession adds a login; expired sessions are removed in passing.
@@ -438,3 +449,6 @@ func (DropAcceptance) Tag() Tag { return TagDropAcceptance }
 
 // Tag implements Change.
 func (PutAuthority) Tag() Tag { return TagPutAuthority }
+
+// Tag implements Change.
+func (DropAccount) Tag() Tag { return TagDropAccount }

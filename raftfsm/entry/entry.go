@@ -433,6 +433,7 @@ var decoders = [256]func([]byte) (model.Change, error){
 	model.TagPutAcceptance:  decodeAs[model.PutAcceptance],
 	model.TagDropAcceptance: decodeAs[model.DropAcceptance],
 	model.TagPutAuthority:   decodeAs[model.PutAuthority],
+	model.TagDropAccount:    decodeAs[model.DropAccount],
 }
 
 func decodeAs[C model.Change](b []byte) (model.Change, error) {

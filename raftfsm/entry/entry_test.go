@@ -32,7 +32,7 @@ var samples = []model.Change{
 	&model.PutSearch{}, &model.DropSearch{}, &model.PutSite{}, &model.RemoveMember{}, &model.PutController{}, &model.PutSecret{}, &model.Overtaken{},
 	&model.PutRule{}, &model.DropRule{}, &model.JudgeAlerts{}, &model.AckAlert{}, &model.PutPolicy{}, &model.DropPolicy{}, &model.Evaluated{}, &model.Repair{},
 	&model.Quarantine{}, &model.Rekey{}, &model.RetireHosts{}, &model.SetMemberStatus{}, &model.Introduced{}, &model.AskAlert{}, &model.ClearSite{},
-	&model.Stage{}, &model.Commit{}, &model.Abandon{}, &model.PutPartner{}, &model.DropPartner{}, &model.PutAcceptance{}, &model.DropAcceptance{}, &model.PutAuthority{},
+	&model.Stage{}, &model.Commit{}, &model.Abandon{}, &model.PutPartner{}, &model.DropPartner{}, &model.PutAcceptance{}, &model.DropAcceptance{}, &model.PutAuthority{}, &model.DropAccount{},
 }
 
 func init() {

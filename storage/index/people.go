@@ -19,6 +19,9 @@ func (r *Reader) Accounts() ([]model.Account, error) {
 // PutAccount implements apply.Tx.
 func (t *Tx) PutAccount(a model.Account) error { return t.put(key.Account(a.Name), a) }
 
+// DeleteAccount implements apply.Tx; one that is not there is no error.
+func (t *Tx) DeleteAccount(name string) error { return t.remove(key.Account(name)) }
+
 // Session returns a login.
 func (r *Reader) Session(id model.SessionID) (model.Session, bool, error) {
 	return get[model.Session](r, key.Session(id))

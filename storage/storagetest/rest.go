@@ -92,9 +92,12 @@ func people(s suite) {
 		}
 		s.ok(tx.DeleteSession(login.ID))
 		s.ok(tx.DeleteSession(login.ID))
+		s.ok(tx.DeleteAccount("ada"))
+		s.ok(tx.DeleteAccount("ada"))
 	}, func(tx Tx) {
 		row(s, entry(300), true)(tx.LastAudit())
 		row(s, login, false)(tx.Session(login.ID))
+		row(s, account, false)(tx.Account("ada"))
 	})
 }
 

@@ -113,6 +113,9 @@ func (m *memory) apply(c model.Change) error {
 	switch c := c.(type) {
 	case model.PutAccount:
 		m.accounts[c.Account.Name] = c.Account
+	case model.DropAccount:
+		delete(m.accounts, c.Name)
+		maps.DeleteFunc(m.sessions, func(_ model.SessionID, x model.Session) bool { return x.Account == c.Name })
 	case model.PutSession:
 		m.sessions[c.Session.ID] = c.Session
 	case model.EndSession:

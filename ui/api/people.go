@@ -127,3 +127,19 @@ func (s *Server) accountTo(ctx context.Context, name string, disabled bool) (*ou
 	}
 	return &out[schema.Account]{Body: schema.Account{Name: row.Name, CreatedAt: row.CreatedAt.Std(), Disabled: row.Disabled}}, nil
 }
+
+// removeAccount removes an account and ends its logins. Searches that it saved stay, as do its entries of the audit record.
+func (s *Server) removeAccount(ctx context.Context, in *accountName) (*none, error) {
+	_, known, err := s.account(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return nil, noNamed("account", in.Name)
+	}
+	if err := s.c.Proposer.Propose(ctx, model.DropAccount{Stamp: s.stamp(ctx), Name: in.Name}); err != nil {
+		return nil, err
+	}
+	s.sessions.forget()
+	return nil, nil
+}

@@ -51,6 +51,28 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// A login with an account that is removed ends at once, also one that was just found good.
+func TestRemoveAccount(t *testing.T) {
+	r := newRig(t)
+	token := r.mem.login("kim")
+	r.mem.login("ann")
+	get := func() int { return r.as(token, "GET", "/api/v1/node", nil).Code }
+	if code := get(); code != 200 {
+		t.Fatalf("before: %d", code)
+	}
+	r.refused(r.do("DELETE", "/api/v1/accounts/nobody", nil), 404, fault.NotFound, `no account "nobody"`)
+	if code := get(); code != 200 {
+		t.Fatalf("another was removed: %d", code)
+	}
+	if w := r.do("DELETE", "/api/v1/accounts/kim", nil); w.Code != 204 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if code := get(); code != 401 {
+		t.Errorf("after: %d", code)
+	}
+	r.refused(r.do("DELETE", "/api/v1/accounts/kim", nil), 404, fault.NotFound, `no account "kim"`)
+}
+
 // Spans of time are written as in searches, wherever one is asked for.
 func TestSpansOfTime(t *testing.T) {
 	for text, ok := range map[string]bool{"90s": true, "15m": true, "24h": true, "2d": true, "1w": true, "1d12h": true, "1h30m0s": true, "1500ms": true, "2y": false, "soon": false, "2": false, "-1h": false} {

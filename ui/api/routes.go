@@ -67,6 +67,7 @@ func (s *Server) routes() {
 	op(s, http.MethodPost, "/accounts", "put-account", "Add an account or change its password", s.putAccount)
 	op(s, http.MethodPost, "/accounts/{name}/disable", "disable-account", "Let nobody log in with an account, and end its logins", s.disableAccount)
 	op(s, http.MethodPost, "/accounts/{name}/enable", "enable-account", "Let somebody log in with an account again", s.enableAccount)
+	op(s, http.MethodDelete, "/accounts/{name}", "remove-account", "Remove an account for good, and end its logins; the last one that may log in stays", s.removeAccount)
 }
 
 // directoryRoutes is the operations on all hosts at once.

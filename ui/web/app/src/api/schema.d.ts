@@ -22,6 +22,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove an account for good, and end its logins; the last one that may log in stays */
+        delete: operations["remove-account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{name}/disable": {
         parameters: {
             query?: never;
@@ -3201,6 +3218,11 @@ export interface components {
             malformed_n: number;
             /**
              * Format: int64
+             * @description records of versions that are older than what is held; they were left out
+             */
+            older_n?: number;
+            /**
+             * Format: int64
              * @description records that name ecosystems for which their source has no authority; those parts are never matched
              */
             outside_n?: number;
@@ -4356,6 +4378,38 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Account"];
                 };
+            };
+            /** @description The operation failed; the body says why */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-account": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description sent again with the same key and body, to whichever node of a group of controllers, the request is carried out once */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The operation failed; the body says why */
             default: {
@@ -8188,4 +8242,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:3cfa305a1d18b39e958b43f29d5b3861198c1c05ad8ab7402058cd05281daa88
+// described by sha256:7110821a2caf37f2318c34029f48e38c471ed8ba941fb8d9b30e3205466fe180
