@@ -1,10 +1,7 @@
 package index
 
 import (
-	"bytes"
 	"cmp"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
@@ -65,71 +62,6 @@ func (r *Reader) pointedAdvisory(k []byte, a model.AdvisoryKey, fn func(model.Ad
 		return dangling(k)
 	}
 	return fn(row)
-}
-
-// AdvisoriesAfter calls fn with the newest change of every record that changed after c, in cursor order
-// (and by key, where two origins used the same sequence). The zero cursor is before every change.
-func (r *Reader) AdvisoriesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
-	return r.changesAfter(c, func(change *model.AdvisoryChange) (bool, error) {
-		a, ok, err := r.Advisory(change.Key)
-		if err == nil && ok {
-			change.Advisory = &a
-		}
-		return ok, err
-	}, fn)
-}
-
-// ChangesAfter is AdvisoriesAfter with the records as they are stored, which costs a tenth.
-func (r *Reader) ChangesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error {
-	var row []byte
-	return r.changesAfter(c, func(change *model.AdvisoryChange) (ok bool, err error) {
-		k := key.Advisory(change.Key)
-		if row, ok, err = r.raw(k, row[:0]); err != nil || !ok {
-			return false, err
-		}
-		if change.Raw, err = r.rows.json(row); err != nil {
-			return false, readError(k, err)
-		}
-		return true, nil
-	}, fn)
-}
-
-// changesAfter calls fn with every change that take has put the record into; it says whether there is one.
-func (r *Reader) changesAfter(c model.Cursor, take func(*model.AdvisoryChange) (bool, error), fn func(model.AdvisoryChange) error) error {
-	lower := key.AdvisoriesFrom(0)
-	if !c.IsZero() {
-		lower = key.AdvisoriesFrom(c.Seq + 1)
-	}
-	of := key.SpaceAdvisoryCanonical.Prefix()
-	return r.iterate(of, key.After(of), func(canonicals *pebble.Iterator) error { // one for all: making one costs as much as a row
-		return r.scanRange(lower, key.After(key.SpaceAdvisoryCursor.Prefix()), func(k, _ []byte) error {
-			at, id, err := key.ReadAdvisoryCursor(k)
-			if err != nil {
-				return err
-			}
-			change := model.AdvisoryChange{Key: id, Cursor: at}
-			ok, err := take(&change)
-			if err != nil {
-				return err
-			}
-			if ok {
-				if change.Canonical, err = canonicalAt(canonicals, id); err != nil {
-					return err
-				}
-			}
-			return fn(change)
-		})
-	})
-}
-
-// canonicalAt is CanonicalOf by an iterator over that index.
-func canonicalAt(it *pebble.Iterator, a model.AdvisoryKey) (string, error) {
-	prefix := key.CanonicalsOf(a)
-	if !it.SeekGE(prefix) || !bytes.HasPrefix(it.Key(), prefix) {
-		return "", it.Error()
-	}
-	_, id, err := key.ReadAdvisoryCanonical(it.Key())
-	return id, err
 }
 
 // Advisory returns one record of one source.
