@@ -60,7 +60,7 @@ func (a *applier) stage(c model.Stage) error {
 			return err
 		}
 	}
-	size, err := a.tx.PutPart(c.Run, c.Part, Part{c.Put, c.Delete})
+	size, err := a.tx.PutPart(c.Run, c.Part, Part{c.Put, c.Delete, c.Alike, c.Left})
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,9 @@ func (a *applier) commit(c model.Commit) error {
 			if err := s.remove(k); err != nil {
 				return err
 			}
+		}
+		if err := s.holders(c, p); err != nil {
+			return err
 		}
 	}
 	if c.Parts > 0 {

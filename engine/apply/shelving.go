@@ -2,6 +2,7 @@ package apply
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/merge"
@@ -51,13 +52,13 @@ func (s *shelving) put(adv model.Advisory) error {
 			return nil
 		}
 	} else {
-		origin := adv.Origin
-		adv.Cursor, adv.Origin = was.Cursor, was.Origin
+		origin, also := adv.Origin, adv.Also
+		adv.Cursor, adv.Origin, adv.Also = was.Cursor, was.Origin, was.Also
 		if known && reflect.DeepEqual(was, adv) {
 			s.done.Skipped++
 			return nil
 		}
-		adv.Origin = origin
+		adv.Origin, adv.Also = origin, also
 		adv.Cursor = advance(&s.shelf, s.stamp.At)
 	}
 	if known {
@@ -89,6 +90,53 @@ func (s *shelving) remove(k model.AdvisoryKey) error {
 		return err
 	}
 	return s.tellOld(model.ItemAdvisoryGone, k, at)
+}
+
+// holders keeps of records that stay as they are by whom else they are held. For others nothing has changed, so they keep their
+// cursors.
+func (s *shelving) holders(c model.Commit, p Part) error {
+	if len(p.Alike)+len(p.Left) == 0 {
+		return nil
+	}
+	var origin model.NodeID // of what is ingested here
+	if c.Imported != nil {
+		self, _, err := s.tx.Self()
+		if err != nil {
+			return err
+		}
+		if c.Imported.Origin != self.Self {
+			origin = c.Imported.Origin
+		}
+	}
+	for i, list := range [][]model.AdvisoryKey{p.Alike, p.Left} {
+		for _, k := range list {
+			s.step()
+			a, known, err := s.tx.Advisory(k)
+			if err != nil {
+				return err
+			}
+			if !known || a.HeldBy(origin) == (i == 0) {
+				continue
+			}
+			switch others := slices.DeleteFunc(slices.Clone(a.Also), func(id model.NodeID) bool { return id == origin }); {
+			case i == 0 && len(a.Also) < model.MaxAlso:
+				a.Also = append(slices.Clone(a.Also), origin)
+			case i == 1 && a.Origin != origin:
+				a.Also = others
+			case i == 1 && len(others) > 0:
+				a.Origin, a.Also = others[0], others[1:]
+			default:
+				continue
+			}
+			if len(a.Also) == 0 {
+				a.Also = nil
+			}
+			if err := s.tx.PutAdvisory(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tellOld says a record down as entries of early versions do: what is said so is not sent any more, but has its number.

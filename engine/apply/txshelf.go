@@ -47,6 +47,8 @@ type Run struct {
 type Part struct {
 	Put    []model.Advisory    `json:"put,omitzero"`
 	Delete []model.AdvisoryKey `json:"delete,omitzero"`
+	Alike  []model.AdvisoryKey `json:"alike,omitzero"` // see model.Stage
+	Left   []model.AdvisoryKey `json:"left,omitzero"`
 }
 
 // RunResult is what came of a run that was taken in.

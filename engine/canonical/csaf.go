@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -29,10 +31,11 @@ type (
 				Text string `json:"text"`
 			} `json:"aggregate_severity"`
 			Tracking struct {
-				ID      string `json:"id"`
-				Status  string `json:"status"`
-				Initial string `json:"initial_release_date"`
-				Current string `json:"current_release_date"`
+				ID      string         `json:"id"`
+				Status  string         `json:"status"`
+				Initial string         `json:"initial_release_date"`
+				Current string         `json:"current_release_date"`
+				Version jsontext.Value `json:"version"`
 			} `json:"tracking"`
 		} `json:"document"`
 		Tree            csafTree                  `json:"product_tree"`
@@ -111,6 +114,11 @@ func (d *Decoded) csaf(source string, raw []byte) error {
 	if r.modified, err = when(doc.Tracking.Current); err != nil {
 		return fault.New(fault.Invalid, opCSAF, "current_release_date: %w", err)
 	}
+	r.revision = revisionOf(doc.Tracking.Version)
+	d.Document = &Document{
+		Source: source, ID: doc.Tracking.ID, Own: doc.Tracking.ID, Prefix: doc.Tracking.ID + ":", related: doc.Tracking.ID, At: cmp.Or(r.modified, r.published), Revision: r.revision,
+	}
+	defer func() { d.Document.Whole = len(d.Bad) == 0 }()
 	seen := map[string]bool{}
 	for i := range in.Vulnerabilities {
 		a, err := r.advisory(&in.Vulnerabilities[i])
@@ -136,6 +144,7 @@ type csafReader struct {
 	products            map[string]product
 	groups              map[string][]string
 	published, modified model.Time
+	revision            string
 }
 
 func (r *csafReader) advisory(v *csafVulnerability) (a model.Advisory, err error) {
@@ -167,7 +176,7 @@ func (r *csafReader) advisory(v *csafVulnerability) (a model.Advisory, err error
 	if a.Aliases, err = identifiers("ids", slices.DeleteFunc(names[:1], func(s string) bool { return s == a.ID })); err != nil {
 		return a, err
 	}
-	a.Published, a.Modified = r.published, r.modified
+	a.Published, a.Modified, a.Revision = r.published, cmp.Or(r.modified, r.published), r.revision
 	a.Summary = oneLine(orElse(v.Title, r.doc.Document.Title), maxSummary)
 	a.CWEs = weaknesses(v.CWE.ID)
 	var vectors []score

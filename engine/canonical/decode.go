@@ -42,6 +42,8 @@ type Decoded struct {
 	Records []model.Advisory
 	Deleted []model.AdvisoryKey // by a line of a change set
 	Bad     []BadRecord
+	// Document is set where the records are a version of one; nil: each stands for itself.
+	Document *Document
 }
 
 // BadRecord is a part of a document that was left out.

@@ -2,7 +2,10 @@ package canonical
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
@@ -12,6 +15,8 @@ const opKEV = "read catalog of known exploited vulnerabilities"
 
 // kevCatalog is the JSON form of cisa.gov/known-exploited-vulnerabilities-catalog.
 type kevCatalog struct {
+	Released        string           `json:"dateReleased"`
+	Count           jsontext.Value   `json:"count"`
 	Vulnerabilities listOf[kevEntry] `json:"vulnerabilities"`
 }
 
@@ -30,6 +35,17 @@ func (d *Decoded) kev(source, name string, raw []byte) error {
 	var c kevCatalog
 	if err := decodeAs(opKEV, raw, &c); err != nil {
 		return err
+	}
+	released, err := when(c.Released)
+	if err != nil {
+		d.bad(name, "dateReleased", err)
+	}
+	if !released.IsZero() {
+		d.Document = &Document{Source: source, ID: "catalog of known exploited vulnerabilities", Prefix: "KEV-", At: released, catalog: true}
+		// A part of it does not say what is not in it, and one without anything is an accident.
+		defer func() {
+			d.Document.Whole = len(d.Bad) == 0 && len(c.Vulnerabilities) > 0 && string(c.Count) == strconv.Itoa(len(c.Vulnerabilities))
+		}()
 	}
 	seen := map[string]bool{}
 	for i := range c.Vulnerabilities {

@@ -25,6 +25,7 @@ type (
 		Author     string               `json:"author"`
 		Timestamp  string               `json:"timestamp"`
 		Updated    string               `json:"last_updated"`
+		Version    jsontext.Value       `json:"version"`
 		Statements listOf[vexStatement] `json:"statements"`
 	}
 	vexStatement struct {
@@ -103,6 +104,9 @@ func (d *Decoded) openVEX(source, name string, raw []byte) error {
 		return fault.New(fault.Invalid, opVEX, "last_updated: %w", err)
 	}
 	sum := sha256.Sum256([]byte(in.ID))
+	begin := "VEX-" + hex.EncodeToString(sum[:8]) + ":"
+	d.Document = &Document{Source: source, ID: in.ID, Prefix: begin, At: cmp.Or(updated, published), Revision: revisionOf(in.Version)}
+	defer func() { d.Document.Whole = len(d.Bad) == 0 }()
 	places := map[string]int{}
 	var records []*model.Advisory
 	var states []*stating
@@ -129,8 +133,8 @@ func (d *Decoded) openVEX(source, name string, raw []byte) error {
 			n = len(records)
 			places[strings.ToUpper(about)] = n
 			a := &model.Advisory{
-				AdvisoryKey: model.AdvisoryKey{Source: source, ID: "VEX-" + hex.EncodeToString(sum[:8]) + ":" + about},
-				Aliases:     aliases, Published: published, Modified: cmp.Or(updated, published),
+				AdvisoryKey: model.AdvisoryKey{Source: source, ID: begin + about},
+				Aliases:     aliases, Published: published, Modified: d.Document.At, Revision: d.Document.Revision,
 				Summary: oneLine("Statements of "+orElse(in.Author, in.ID)+" about "+about, maxSummary),
 			}
 			records, states = append(records, a), append(states, newStating(a, at))

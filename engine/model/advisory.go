@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -129,10 +130,23 @@ type Advisory struct {
 	Exploit *Exploit `json:"exploit,omitzero"`
 	// Statements say of products whether the vulnerability concerns them (VEX).
 	Statements []Statement `json:"statements,omitzero"`
+	// Revision is that of the document which the record is a part of, where the source counts them; at most 64 bytes.
+	Revision string `json:"revision,omitzero"`
 	// Cursor is the place of this record's newest change in the log of this server's group.
 	Cursor Cursor `json:"cursor,omitzero"`
 	// Origin is whose bundle brought the record as it is; zero: it was ingested here.
 	Origin NodeID `json:"origin,omitzero"`
+	// Also are further origins that had the record alike when they brought it, at most MaxAlso; the zero id is what was ingested here.
+	// What one of them makes of it later contradicts nobody. It is the last member, and no affair of other servers.
+	Also []NodeID `json:"also,omitzero"`
+}
+
+// MaxAlso bounds Advisory.Also.
+const MaxAlso = 16
+
+// HeldBy reports whether the record came from that origin, or from it as well; the zero id: it was ingested here.
+func (a *Advisory) HeldBy(origin NodeID) bool {
+	return a.Origin == origin || slices.Contains(a.Also, origin)
 }
 
 // Exploit is what is known of attacks on a vulnerability: CISA's catalog of known exploited ones (KEV,

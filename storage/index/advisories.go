@@ -24,6 +24,11 @@ func (r *Reader) EachAdvisory(fn func(model.Advisory) error) error {
 	return each(r, key.SpaceAdvisory.Prefix(), fn)
 }
 
+// AdvisoriesOf calls fn with every record of a source whose id begins with prefix, by id.
+func (r *Reader) AdvisoriesOf(source, prefix string, fn func(model.Advisory) error) error {
+	return each(r, key.AdvisoriesOf(source, prefix), fn)
+}
+
 // AdvisoriesFor calls fn with every record that affects some version of a package. The names are
 // compared exactly.
 func (r *Reader) AdvisoriesFor(ecosystem, pkg string, fn func(model.Advisory) error) error {

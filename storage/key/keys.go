@@ -69,6 +69,12 @@ func Advisory(k model.AdvisoryKey) []byte {
 	return appendAdvisory(start(SpaceAdvisory, len(k.Source)+len(k.ID)+4), k)
 }
 
+// AdvisoriesOf returns what the key of every advisory of a source begins with whose id begins with prefix.
+func AdvisoriesOf(source, prefix string) []byte {
+	k := Advisory(model.AdvisoryKey{Source: source, ID: prefix})
+	return k[:len(k)-2] // without what ends the text
+}
+
 // AdvisoryGone returns the key of the memory of a removed advisory.
 func AdvisoryGone(k model.AdvisoryKey) []byte {
 	return appendAdvisory(start(SpaceAdvisoryGone, len(k.Source)+len(k.ID)+4), k)

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -92,16 +93,16 @@ func encodeLine(c model.AdvisoryChange) (int, []byte, error) {
 	}
 	r := record{Advisory: *c.Advisory, Canonical: c.Canonical}
 	// Whose bundle brought a record is each server's own affair.
-	r.AdvisoryKey, r.Cursor, r.Origin = c.Key, c.Cursor, model.NodeID{}
+	r.AdvisoryKey, r.Cursor, r.Origin, r.Also = c.Key, c.Cursor, model.NodeID{}, nil
 	b, err := model.Encode(r)
 	return 0, b, err
 }
 
 // lineOf makes the line of a record that is encoded already: the same bytes as if it were decoded and encoded again. The
-// last members of a record are its cursor, which is that of the change, and whose bundle brought it, which stays here.
+// last members of a record are its cursor, which is that of the change, and whose bundles brought it, which stays here.
 func lineOf(c model.AdvisoryChange) ([]byte, error) {
 	const member, idText = `,"origin":"`, 36 // an id as text
-	b := c.Raw
+	b := withoutAlso(c.Raw)
 	if i := len(b) - len(member) - idText - len(`"}`); i > 0 && string(b[i:i+len(member)]) == member {
 		b = b[:i]
 	} else if len(b) > 0 && b[len(b)-1] == '}' {
@@ -120,6 +121,20 @@ func lineOf(c model.AdvisoryChange) ([]byte, error) {
 	return append(line, '}'), nil
 }
 
+// withoutAlso returns a record without its last member where that is the list of its further origins. Within a text its quotes would be
+// written otherwise.
+func withoutAlso(b []byte) []byte {
+	const member, end = `,"also":[`, `]}`
+	if !bytes.HasSuffix(b, []byte(`"`+end)) {
+		return b
+	}
+	i := bytes.LastIndex(b, []byte(member))
+	if i < 0 || bytes.ContainsAny(b[i+len(member):len(b)-len(end)], `[]{}:`) {
+		return b
+	}
+	return append(bytes.Clone(b[:i]), '}')
+}
+
 // decodeLine turns line n of a part into a change and judges it: key, and cursor in (from, to].
 func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (model.AdvisoryChange, error) {
 	bad := func(format string, args ...any) (model.AdvisoryChange, error) {
@@ -135,7 +150,7 @@ func decodeLine(part string, n int, line []byte, m Manifest, lim Limits) (model.
 		if err := model.Decode(line, &r); err != nil {
 			return bad("not an advisory: %w", err)
 		}
-		r.Origin = model.NodeID{}
+		r.Origin, r.Also = model.NodeID{}, nil
 		c = model.AdvisoryChange{Key: r.AdvisoryKey, Cursor: r.Cursor, Advisory: &r.Advisory, Canonical: r.Canonical}
 	} else {
 		var d deletion

@@ -26,6 +26,13 @@ func TestRawRecordsMakeTheSameBundle(t *testing.T) {
 			a.Origin = testOrigin
 		case 3:
 			changes[i].Canonical = ""
+			a.Origin, a.Also = testOrigin, []model.NodeID{testOrigin, {}}
+			if i%2 == 0 {
+				a.Origin, a.Also = model.NodeID{}, []model.NodeID{testOrigin}
+			}
+		case 4:
+			a.Summary = `it says ,"also":["` + testOrigin.String() + `"]}`
+			a.Aliases = []string{`,"also":["`}
 		}
 	}
 	want := write(t, testConfig(t, changes))

@@ -64,6 +64,7 @@ type Directory interface {
 type ShelfView interface {
 	Shelf() (apply.Shelf, error)
 	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
+	AdvisoriesOf(source, prefix string, fn func(model.Advisory) error) error // whose ids begin with prefix, by id
 	AdvisoriesNaming(identifier string) ([]model.Advisory, error)
 	// ChangesAfter calls fn with every change after c, in cursor order; the records may be as they are stored.
 	ChangesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error

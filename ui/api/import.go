@@ -349,7 +349,7 @@ func (t *taking) lost() (map[model.AdvisoryKey]struct{}, error) {
 	v, done := t.s.c.Store.View()
 	defer done()
 	return lost, v.EachAdvisory(func(a model.Advisory) error {
-		if a.Origin == t.m.Origin {
+		if a.HeldBy(t.m.Origin) {
 			lost[a.AdvisoryKey] = struct{}{}
 		}
 		return nil
@@ -360,9 +360,7 @@ func (t *taking) lost() (map[model.AdvisoryKey]struct{}, error) {
 func (t *taking) conflict(was model.Advisory, now *model.Advisory) (stays bool, err error) {
 	found := []model.Difference{{AdvisoryKey: was.AdvisoryKey, Field: "record", Local: "held", Remote: "removed"}}
 	if now != nil {
-		if found = merge.FieldDifferences(was, *now); len(found) == 0 {
-			return false, nil // only what this server adds is not the same
-		}
+		found = merge.FieldDifferences(was, *now)
 	}
 	if t.how.OnConflict == failConflict {
 		d := found[0]

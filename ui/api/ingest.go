@@ -149,7 +149,20 @@ func (s *Server) take(ctx context.Context, r *run, source, name string, raw []by
 		found.Bad = append(found.Bad, canonical.BadRecord{Name: name, Reason: err.Error()})
 	}
 	bad(found.Bad...)
+	if found.Document != nil {
+		done.Read += len(found.Records)
+		return r.document(ctx, found.Document, found.Records)
+	}
 	for _, a := range found.Records {
+		if found.Kind == canonical.KindNVD {
+			if older, err := r.isOlder(&a); err != nil {
+				return err
+			} else if older {
+				done.Read++
+				r.older++
+				continue
+			}
+		}
 		if err := put(a); err != nil {
 			return err
 		}
@@ -170,7 +183,7 @@ func (s *Server) store(ctx context.Context, r *run, source string, done *schema.
 		return err
 	}
 	done.Created, done.Updated, done.Unchanged, done.Deleted = r.created, r.updated, r.same, r.deleted
-	done.PassedOver, done.OutsideN = r.passed, r.outside
+	done.PassedOver, done.OutsideN, done.OlderN = r.passed, r.outside, r.older
 	commit.Detail = detailOf(r, source, done)
 	ctx = context.WithoutCancel(ctx)
 	switch {
@@ -187,6 +200,9 @@ func detailOf(r *run, source string, done *schema.Ingested) map[string]string {
 	d := map[string]string{
 		"read": strconv.Itoa(done.Read), "created": strconv.Itoa(r.created), "updated": strconv.Itoa(r.updated), "deleted": strconv.Itoa(r.deleted),
 		"malformed": strconv.Itoa(done.MalformedN),
+	}
+	if r.older > 0 {
+		d["older"] = strconv.Itoa(r.older)
 	}
 	if source != "" {
 		d["source"] = source
@@ -209,6 +225,9 @@ func worth(v View, now, was *model.Advisory, named map[string]struct{}) (bool, e
 			}
 		}
 		return true, nil
+	}
+	if was != nil && was.Exploit != nil && was.Exploit.ScoredAt > x.ScoredAt {
+		return false, nil // of a day before
 	}
 	if was != nil && was.Exploit != nil {
 		before, by := was.Exploit.Probability, x.Probability-was.Exploit.Probability

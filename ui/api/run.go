@@ -71,11 +71,15 @@ type run struct {
 
 	authorities map[string][]string
 
-	passed, created, updated, same, deleted, outside int
+	passed, created, updated, same, deleted, outside, older int
+
+	docs map[model.AdvisoryKey]edition // what is known of the documents that came so far
 
 	waiting []taken                        // not yet held against what is stored
 	put     []model.Advisory               // of the part that is being made
 	remove  []model.AdvisoryKey            //
+	alike   []model.AdvisoryKey            // see model.Stage
+	left    []model.AdvisoryKey            //
 	size    int                            // bytes of them, about
 	inPart  map[model.AdvisoryKey]bool     // the keys of them
 	part    int                            // parts made so far
@@ -119,7 +123,7 @@ func (r *run) stamp() model.Stamp { return model.Stamp{Actor: r.by, At: model.Ti
 
 // bare is a record without what this server adds to it, in bytes that are equal where records are.
 func bare(a model.Advisory) ([]byte, error) {
-	a.Cursor, a.Origin = model.Cursor{}, model.NodeID{}
+	a.Cursor, a.Origin, a.Also = model.Cursor{}, model.NodeID{}, nil
 	raw, err := model.Encode(a)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "store advisory "+a.AdvisoryKey.String(), "%w", err)
@@ -133,7 +137,7 @@ func (r *run) add(ctx context.Context, a model.Advisory) error {
 	if slices.ContainsFunc(a.Affected, func(f model.Affected) bool { return f.Outside }) || slices.ContainsFunc(a.Statements, func(x model.Statement) bool { return x.Outside }) {
 		r.outside++
 	}
-	a.Cursor, a.Origin = model.Cursor{}, r.origin
+	a.Cursor, a.Origin, a.Also = model.Cursor{}, r.origin, nil
 	raw, err := bare(a)
 	if err != nil {
 		return err
@@ -207,20 +211,9 @@ func (r *run) judge(t taken, was *model.Advisory) error {
 		there = staged
 	}
 	if !again && there {
-		same := false
-		if t.now != nil {
-			raw, err := bare(*was)
-			if err != nil {
-				return err
-			}
-			same = bytes.Equal(raw, t.raw)
-		}
-		stays := same
-		if !same && r.differs != nil && was.Origin != r.origin {
-			var err error
-			if stays, err = r.differs(*was, t.now); err != nil {
-				return err
-			}
+		stays, err := r.stays(t, was)
+		if err != nil {
+			return err
 		}
 		if stays {
 			r.same++
@@ -251,15 +244,66 @@ func (r *run) judge(t taken, was *model.Advisory) error {
 	return nil
 }
 
+// stays decides whether the stored record stays as it is, and if it does not, by whom the one in its place is held as well.
+//
+// A record is held of every origin that brought it alike. What one of them makes of it later is no conflict with the others, since nobody
+// changed anything here; and where one takes it back, it is still that of the others.
+func (r *run) stays(t taken, was *model.Advisory) (bool, error) {
+	origin := r.origin
+	if t.now != nil {
+		origin = t.now.Origin
+	}
+	ours := was.HeldBy(origin)
+	if t.now == nil {
+		switch {
+		case ours && !origin.IsZero() && len(was.Also) > 0:
+			r.mention(&r.left, t.key)
+			return true, nil
+		case !ours && r.differs != nil:
+			return r.differs(*was, nil)
+		}
+		return false, nil
+	}
+	raw, err := bare(*was)
+	if err != nil {
+		return false, err
+	}
+	if bytes.Equal(raw, t.raw) {
+		if !ours && len(was.Also) < model.MaxAlso {
+			r.mention(&r.alike, t.key)
+		}
+		return true, nil
+	}
+	others := slices.DeleteFunc(append([]model.NodeID{was.Origin}, was.Also...), func(id model.NodeID) bool { return id == origin })
+	others = others[:min(len(others), model.MaxAlso)]
+	switch {
+	case len(merge.FieldDifferences(*was, *t.now)) == 0: // only in what a server adds
+		t.now.Also = others
+	case ours && was.Origin != origin && !t.now.Modified.IsZero() && t.now.Modified < was.Modified:
+		return true, nil // it follows what the other has already
+	case ours && !origin.IsZero():
+		t.now.Also = others
+	case !ours && r.differs != nil:
+		return r.differs(*was, t.now)
+	}
+	return false, nil
+}
+
+// mention puts a record that stays as it is on one of the lists of the part that is being made.
+func (r *run) mention(list *[]model.AdvisoryKey, key model.AdvisoryKey) {
+	*list = append(*list, key)
+	r.size += len(key.Source) + len(key.ID) + 32
+}
+
 // stage proposes the part that was made. A part never has a record twice, nor one that it removes as well: the order within a
 // part is not that of the run.
 func (r *run) stage(ctx context.Context) error {
-	if len(r.put)+len(r.remove) == 0 {
+	if len(r.put)+len(r.remove)+len(r.alike)+len(r.left) == 0 {
 		return nil
 	}
-	c := model.Stage{Stamp: r.stamp(), Run: r.id, Part: r.part, Put: r.put, Delete: r.remove}
+	c := model.Stage{Stamp: r.stamp(), Run: r.id, Part: r.part, Put: r.put, Delete: r.remove, Alike: r.alike, Left: r.left}
 	size := r.size
-	r.put, r.remove, r.size = nil, nil, 0
+	r.put, r.remove, r.alike, r.left, r.size = nil, nil, nil, nil, 0
 	clear(r.inPart)
 	if r.probe {
 		return nil

@@ -190,6 +190,7 @@ type Ingested struct {
 	Unchanged  int         `json:"unchanged"`
 	Deleted    int         `json:"deleted,omitempty" doc:"taken away by a set of changes"`
 	PassedOver int         `json:"passed_over,omitempty" doc:"scores that were not stored: of vulnerabilities that no record here names, or hardly moved"`
+	OlderN     int         `json:"older_n,omitempty" doc:"records of versions that are older than what is held; they were left out"`
 	OutsideN   int         `json:"outside_n,omitempty" doc:"records that name ecosystems for which their source has no authority; those parts are never matched"`
 	MalformedN int         `json:"malformed_n"`
 	Malformed  []Malformed `json:"malformed,omitempty" doc:"the first 100"`
