@@ -62,14 +62,18 @@ func (c *Clerk) Judge(s *Sheet, version string, fn func(Opinion)) error {
 	var by []*Record // of j.found
 	for i := range s.mentions {
 		m := &s.mentions[i]
-		if placed {
-			if place < m.reach.from || place > m.reach.to {
-				continue
+		if placed && m.reach != undecided {
+			fixed, found := m.at(place, f, version)
+			switch {
+			case !found:
+			case fixed != "" && !slices.ContainsFunc(m.rec.ids, c.spoken):
+				fn(Opinion{m.rec, m.rec.ids[0], fixed, "", model.VerdictAffected})
+			default: // others may contradict it
+				for _, id := range m.rec.ids {
+					j.found, by = append(j.found, model.Finding{Advisory: m.rec.key, Vulnerability: id, Fixed: fixed, Verdict: model.VerdictAffected}), append(by, m.rec)
+				}
 			}
-			if m.reach.sure && !slices.ContainsFunc(m.rec.ids, c.spoken) {
-				fn(Opinion{m.rec, m.rec.ids[0], m.span.fixed, "", model.VerdictAffected})
-				continue
-			}
+			continue
 		}
 		if err := j.judge(c.use.naming(m)); err != nil {
 			return err
@@ -125,8 +129,10 @@ type scratch struct {
 
 // naming returns m as Judge wants it, until the next call.
 func (x *scratch) naming(m *mention) *naming {
-	x.n = naming{key: m.rec.key, ids: m.rec.ids, whole: m.rec.whole, entries: m.entries}
-	if m.span != nil {
+	x.n = naming{key: m.rec.key, ids: m.rec.ids, whole: m.rec.whole}
+	if m.span == nil {
+		x.n.entries = m.more.entries
+	} else {
 		x.events = [2]model.Event{{Introduced: m.span.from}, {Fixed: m.span.fixed}}
 		x.span[0] = model.Range{Type: m.span.kind, Events: x.events[:]}
 		x.entry.Ranges = x.span[:]

@@ -183,7 +183,7 @@ func TestPlacesSpareTheJury(t *testing.T) {
 	sheet := sheetOf(s, "Debian:12", "linux", rand.Perm(len(s)))
 	new(Sorter).Prepare(sheet)
 	for i := range sheet.mentions {
-		if !sheet.mentions[i].reach.sure {
+		if sheet.mentions[i].reach == undecided {
 			t.Fatalf("%+v", sheet.mentions[i])
 		}
 	}

@@ -33,14 +33,8 @@ func (vs *versions) entry(e *model.Affected, f family, version string) outcome {
 	if len(e.Ranges) == 0 && len(e.Versions) == 0 {
 		return unknown
 	}
-	bare := version
-	if f == semver {
-		bare = strings.TrimPrefix(version, "v")
-	}
-	for _, v := range e.Versions {
-		if v == version || v == bare {
-			return yes
-		}
+	if lists(e, f, version) {
+		return yes
 	}
 	result := no
 	for i := range e.Ranges {
@@ -49,6 +43,20 @@ func (vs *versions) entry(e *model.Affected, f family, version string) outcome {
 		}
 	}
 	return result
+}
+
+// lists reports whether e names a version exactly.
+func lists(e *model.Affected, f family, version string) bool {
+	bare := version
+	if f == semver {
+		bare = strings.TrimPrefix(version, "v")
+	}
+	for _, v := range e.Versions {
+		if v == version || v == bare {
+			return true
+		}
+	}
+	return false
 }
 
 // inRange is IncludedInRanges of the OSV schema for one range. Events need not come in order. An event

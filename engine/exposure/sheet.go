@@ -26,12 +26,21 @@ type Record struct {
 	ids, whole []string
 }
 
-// mention is a record on one sheet: a span, or entries.
+// mention is a record on one sheet: a span, or more. With the places of the marks it is known where it is found without a jury (reach and
+// more.parts).
 type mention struct {
-	rec     *Record
-	span    *span
+	rec   *Record
+	span  *span
+	more  *more // nil: it has a span
+	reach part
+}
+
+// more is what a mention says that is no span.
+type more struct {
 	entries []*model.Affected
-	reach   reach
+	always  bool // of every version, without an end; shared by many
+	parts   []part
+	fixes   []fix // in order
 }
 
 // span is the shape that nearly all entries have: one range from a version to where it was fixed.
@@ -42,7 +51,7 @@ type span struct{ kind, from, fixed string }
 type Sheets struct {
 	spans map[span]*span
 	texts map[string]string
-	open  map[string][]*model.Affected // by kind: every version, without an end
+	open  map[string]*more // by kind: every version, without an end
 }
 
 // Text returns s, the same bytes for the same text.
@@ -81,11 +90,11 @@ func (t *Sheets) Add(s *Sheet, rec *Record, entries []*model.Affected) {
 	if entries = kept; len(entries) == 0 {
 		return
 	}
-	m := mention{rec: rec, reach: everywhere}
+	m := mention{rec: rec, reach: undecided}
 	if sp, ok := spanOf(entries); ok {
 		m.span = t.span(sp)
 	} else {
-		m.entries = t.lean(entries)
+		m.more = t.lean(entries)
 	}
 	s.mentions, s.stale = append(s.mentions, m), true
 }
@@ -154,15 +163,15 @@ func (t *Sheets) span(s span) *span {
 }
 
 // lean returns entries with what verdicts hang on and no more.
-func (t *Sheets) lean(entries []*model.Affected) []*model.Affected {
+func (t *Sheets) lean(entries []*model.Affected) *more {
 	if e := entries[0]; len(entries) == 1 && len(e.Versions) == 0 && len(e.Modules) == 0 && len(e.Ranges) == 1 &&
 		len(e.Ranges[0].Events) == 1 && e.Ranges[0].Events[0] == (model.Event{Introduced: "0"}) {
 		kind := e.Ranges[0].Type
 		if t.open[kind] == nil {
 			if t.open == nil {
-				t.open = map[string][]*model.Affected{}
+				t.open = map[string]*more{}
 			}
-			t.open[kind] = []*model.Affected{{Ranges: []model.Range{{Type: t.Text(kind), Events: []model.Event{{Introduced: "0"}}}}}}
+			t.open[kind] = &more{always: true, entries: []*model.Affected{{Ranges: []model.Range{{Type: t.Text(kind), Events: []model.Event{{Introduced: "0"}}}}}}}
 		}
 		return t.open[kind]
 	}
@@ -187,5 +196,5 @@ func (t *Sheets) lean(entries []*model.Affected) []*model.Affected {
 		x.Modules, x.Versions, x.Ranges = slices.Clip(x.Modules), slices.Clip(x.Versions), slices.Clip(x.Ranges)
 		out[i] = x
 	}
-	return out
+	return &more{entries: out}
 }
