@@ -70,8 +70,7 @@ func Expand(to []model.Finding, l model.Lookup, found []model.Finding, packages 
 	for _, f := range found {
 		f.Source, f.Version = l.Source, l.Version
 		for _, name := range packages {
-			f.Package = name
-			to = append(to, f)
+			to = append(to, f.For(name))
 		}
 	}
 	return to
@@ -112,15 +111,18 @@ func (l *Listing) Add(at model.Lookup, found []model.Finding, packages []string)
 	for _, f := range found {
 		f.Source, f.Version = at.Source, at.Version
 		for _, name := range packages {
+			x := f.For(name)
 			if len(l.found) >= most {
-				c := claim{f.Advisory, f.Vulnerability, f.Verdict}
+				c := claim{x.Advisory, x.Vulnerability, x.Verdict}
 				if l.listed[c] {
-					break
+					if len(f.Apart) == 0 {
+						break
+					}
+					continue
 				}
 				l.listed[c] = true
 			}
-			f.Package = name
-			l.found = append(l.found, f)
+			l.found = append(l.found, x)
 		}
 	}
 }

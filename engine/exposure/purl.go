@@ -11,7 +11,8 @@ import (
 type purl struct {
 	kind, namespace, name, version string
 	distro, epoch                  string // qualifiers
-	source                         bool   // arch=source
+	source                         bool   // arch=source or src
+	binary                         bool   // it says that it is a package built from a source
 }
 
 // purlMax bounds a package URL, in bytes.
@@ -37,7 +38,10 @@ func readPURL(text string) (p purl, ok bool) {
 		case "epoch":
 			p.epoch = v
 		case "arch":
-			p.source = v == "source"
+			p.source = v == "source" || v == "src"
+			p.binary = p.binary || v != "" && !p.source
+		case "upstream":
+			p.binary = p.binary || v != ""
 		}
 	}
 	return p, true
@@ -57,34 +61,49 @@ var releases = map[string]string{
 	"bionic": "18.04", "focal": "20.04", "jammy": "22.04", "noble": "24.04",
 }
 
-// is reports whether p names the package of a Lookup, in the version that is installed.
-func (p *purl) is(vs *versions, l *model.Lookup, f family) bool {
+// of is how a package URL is about a Lookup.
+type of uint8
+
+const (
+	ofOther  of = iota
+	ofAll       // about the package that advisories name, so about all that is built from it
+	ofBinary    // about the binary package of that name, if it is one that is built from it
+)
+
+// of says how p is about a Lookup, and whether it is so in the version that is installed. Of a binary package the version of its
+// source is looked at, which is the one that is known.
+func (p *purl) of(vs *versions, l *model.Lookup, f family) (how of, there bool) {
 	base, release, _ := strings.Cut(l.Ecosystem, ":")
 	name := p.name
 	e, joint, ok := model.PURLEcosystem(p.kind, p.namespace)
 	switch {
 	case !ok || e != base:
-		return false
+		return ofOther, false
 	case joint == "" && !p.ofRelease(base, release):
-		return false
+		return ofOther, false
 	case joint != "" && p.namespace != "":
 		name = p.namespace + joint + p.name
 	}
-	if model.PackageName(l.Ecosystem, name) != l.Name {
-		return false
+	switch named := model.PackageName(l.Ecosystem, name) == l.Name; {
+	case named && (l.Source == "" || !p.binary):
+		how = ofAll
+	case l.Source != "" && !p.source:
+		how = ofBinary
+	default:
+		return ofOther, false
 	}
 	if p.version == "" {
-		return true
+		return how, true
 	}
 	version := p.version
 	if p.epoch != "" && p.epoch != "0" && !strings.Contains(version, ":") {
 		version = p.epoch + ":" + version
 	}
 	if version == l.Version {
-		return true
+		return how, true
 	}
 	c, ok := vs.compare(f, version, l.Version)
-	return ok && c == 0
+	return how, ok && c == 0
 }
 
 // ofRelease reports whether the distro qualifier, if there is one, is the release of an ecosystem.

@@ -27,12 +27,18 @@ func (s Summary) Len() int { return len(s.sure) + len(s.uncertain) }
 type Summaries struct {
 	at        map[string]uint32
 	names     []string
-	uncertain map[model.Finding]uint32
+	uncertain map[doubted]uint32
+}
+
+// doubted is what tells one finding of verdict unknown from others.
+type doubted struct {
+	vulnerability, pkg, source, version string
+	advisory                            model.AdvisoryKey
 }
 
 // NewSummaries returns Summaries that have seen nothing.
 func NewSummaries() *Summaries {
-	return &Summaries{at: map[string]uint32{}, uncertain: map[model.Finding]uint32{}}
+	return &Summaries{at: map[string]uint32{}, uncertain: map[doubted]uint32{}}
 }
 
 // Of returns the summary of findings sorted by vulnerability, as Match gives them. It keeps nothing of them but names.
@@ -54,10 +60,11 @@ func (s *Summaries) Of(found []model.Finding) Summary {
 		if f.Verdict != model.VerdictUnknown {
 			continue
 		}
-		n, ok := s.uncertain[f]
+		k := doubted{f.Vulnerability, f.Package, f.Source, f.Version, f.Advisory}
+		n, ok := s.uncertain[k]
 		if !ok {
 			n = uint32(len(s.uncertain))
-			s.uncertain[f] = n
+			s.uncertain[k] = n
 		}
 		out.uncertain = append(out.uncertain, n)
 	}

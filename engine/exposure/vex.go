@@ -3,6 +3,7 @@ package exposure
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -64,6 +65,9 @@ func caution(s model.StatementStatus) int {
 
 // hear applies what statements say to the findings. Of several that are about the package the newest counts, whoever made
 // it. "fixed" is of the versions that it names; one that names none says nothing.
+//
+// Where advisories go by source package, a statement about the source is about all that is built from it, and one about a binary package
+// about that alone.
 func (j *juror) hear() error {
 	for i := range j.found {
 		f := &j.found[i]
@@ -71,32 +75,95 @@ func (j *juror) hear() error {
 		if err != nil {
 			return err
 		}
-		var last *statement
+		if len(a.statements) == 0 {
+			continue
+		}
+		var all said
+		var each map[string]said
 		for k := range a.statements {
 			s := &a.statements[k]
-			if !j.concerns(s) {
+			whole, names := j.concerns(s)
+			switch {
+			case whole:
+				all.hear(said{statement: s, status: s.status})
+			case len(names) == 0:
 				continue
 			}
-			if last == nil || cmp.Or(cmp.Compare(s.at, last.at), caution(s.status)-caution(last.status), last.by.Compare(s.by)) > 0 {
-				last = s
+			for _, n := range names {
+				if each == nil {
+					each = map[string]said{}
+				}
+				x := each[n.name]
+				x.hear(said{statement: s, status: n.status})
+				each[n.name] = x
 			}
 			if len(j.leans) < maxLeans {
 				j.leans = append(j.leans, s.by)
 			}
 		}
-		if last == nil {
-			continue
-		}
-		switch last.status {
-		case model.StatementNotAffected, model.StatementFixed:
-			f.Verdict = model.VerdictSuppressed
-			f.Reason = clip(fmt.Sprintf("%s, says %s", word(last), last.by))
-		case model.StatementUnderReview:
-			f.Verdict = model.VerdictUnknown
-			f.Reason = clip(fmt.Sprintf("under investigation, says %s", last.by))
-		}
+		plain := *f
+		f.Verdict, f.Reason = all.verdict(plain)
+		f.Apart = apart(f, plain, all, each)
 	}
 	return nil
+}
+
+// said is the statement that counts so far, and the status that it is taken for; the zero value is none.
+type said struct {
+	*statement
+	status model.StatementStatus
+}
+
+func (x *said) hear(s said) {
+	if x.statement == nil || cmp.Or(cmp.Compare(s.at, x.at), caution(s.status)-caution(x.status), x.by.Compare(s.by)) > 0 {
+		*x = s
+	}
+}
+
+// verdict returns what becomes of a finding.
+func (x *said) verdict(plain model.Finding) (model.Verdict, string) {
+	switch x.status {
+	case model.StatementNotAffected, model.StatementFixed:
+		return model.VerdictSuppressed, clip(fmt.Sprintf("%s, says %s", word(x.statement), x.by))
+	case model.StatementUnderReview:
+		return model.VerdictUnknown, clip(fmt.Sprintf("under investigation, says %s", x.by))
+	}
+	return plain.Verdict, plain.Reason
+}
+
+// apartMax bounds the binary packages of one finding of which something else is said.
+const apartMax = 256
+
+// apart returns the binary packages for which something else comes out than for their source, where plain is the finding without any
+// statement. Beyond the bound those stay that are concerned: nothing is closed by what is left out.
+func apart(f *model.Finding, plain model.Finding, all said, each map[string]said) []model.Apart {
+	var out []model.Apart
+	for _, name := range slices.Sorted(maps.Keys(each)) {
+		x := each[name]
+		if all.statement != nil {
+			x.hear(all)
+		}
+		v, reason := x.verdict(plain)
+		if v != f.Verdict || reason != f.Reason {
+			out = append(out, model.Apart{Package: name, Verdict: v, Reason: reason})
+		}
+	}
+	if len(out) > apartMax {
+		slices.SortStableFunc(out, func(a, b model.Apart) int { return cmp.Compare(openness(b.Verdict), openness(a.Verdict)) })
+		out = out[:apartMax]
+		slices.SortFunc(out, func(a, b model.Apart) int { return strings.Compare(a.Package, b.Package) })
+	}
+	return slices.Clip(out)
+}
+
+func openness(v model.Verdict) int {
+	switch v {
+	case model.VerdictAffected:
+		return 2
+	case model.VerdictUnknown:
+		return 1
+	}
+	return 0
 }
 
 // maxLeans bounds the records that one Lookup leans on.
@@ -110,16 +177,33 @@ func word(s *statement) string {
 	return out
 }
 
-// concerns reports whether s is about the package in the version that is installed.
-func (j *juror) concerns(s *statement) bool {
+// named is a binary package that a statement is about, and the status that this comes to.
+type named struct {
+	name   string
+	status model.StatementStatus
+}
+
+// concerns reports whether s is about all of what a Lookup stands for, in the version that is installed, and else which binary packages
+// it is about that may be among it.
+//
+// A binary package may have another version than its source, which is not known here: what closes a finding must name that of the source,
+// or none; what keeps it open counts whatever version it names, as "affected".
+func (j *juror) concerns(s *statement) (whole bool, names []named) {
 	for i := range s.products {
 		p := &s.products[i]
 		if s.status == model.StatementFixed && p.version == "" {
 			continue
 		}
-		if p.is(&j.m.versions, &j.l, j.family) {
-			return true
+		how, there := p.of(&j.m.versions, &j.l, j.family)
+		switch {
+		case how == ofAll && there:
+			return true, nil
+		case how != ofBinary:
+		case there:
+			names = append(names, named{p.name, s.status})
+		case caution(s.status) > caution(model.StatementFixed):
+			names = append(names, named{p.name, model.StatementAffected})
 		}
 	}
-	return false
+	return false, names
 }

@@ -97,8 +97,66 @@ func TestPackageURLs(t *testing.T) {
 	} {
 		p, ok := readPURL(c.text)
 		var vs versions
-		if got := ok && p.is(&vs, &c.l, familyOf(c.l.Ecosystem)); got != c.want {
+		how, there := p.of(&vs, &c.l, familyOf(c.l.Ecosystem))
+		if got := ok && there && how == ofAll; got != c.want {
 			t.Errorf("%s names %+v: %v, want %v (read as %+v, %v)", c.text, c.l, got, c.want, p, ok)
+		}
+	}
+}
+
+// TestStatementsOfBinaryPackages: where advisories go by source, what is said of one binary package goes for that alone.
+func TestStatementsOfBinaryPackages(t *testing.T) {
+	a := model.Advisory{AdvisoryKey: key("deb", "D-1"), Aliases: []string{"CVE-2026-0001"}, Affected: []model.Affected{below("Debian:12", "openssl", "3.1")}}
+	pkg := func(name string) model.Package {
+		return model.Package{Manager: "dpkg", Name: name, Version: "3.0-1", Source: "openssl", SourceVersion: "3.0-1"}
+	}
+	inv := model.Inventory{OS: model.OS{ID: "debian", Version: "12"}, Packages: []model.Package{pkg("libssl3"), pkg("libcrypto3"), pkg("openssl")}}
+	const not, affected, review, fixed = model.StatementNotAffected, model.StatementAffected, model.StatementUnderReview, model.StatementFixed
+	for _, c := range []struct {
+		name string
+		said []model.Advisory
+		want string // of libcrypto3, libssl3, openssl: a affected, u unknown, s suppressed
+	}{
+		{"of one", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3")}, "asa"},
+		{"of one in this version", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3@3.0-1?arch=amd64&distro=debian-12")}, "asa"},
+		{"of one in another version", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3@3.0-2")}, "aaa"},
+		{"of one in another release", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3?distro=debian-11")}, "aaa"},
+		{"of the source", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl?arch=source")}, "sss"},
+		{"of the source, by its name alone", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl")}, "sss"},
+		{"of the binary package that is called like the source", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl?arch=amd64")}, "aas"},
+		{"of one whose source is named beside it", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3?upstream=openssl")}, "asa"},
+		{"of a source of that name", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3?arch=source")}, "aaa"},
+		{"of two in one statement", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3", "pkg:deb/debian/libcrypto3")}, "ssa"},
+		{"fixed in one", []model.Advisory{says("V-1", 1, fixed, "pkg:deb/debian/libssl3@3.0-1")}, "asa"},
+		{"fixed in one, and in which version nobody says", []model.Advisory{says("V-1", 1, fixed, "pkg:deb/debian/libssl3")}, "aaa"},
+		{"looked into in one", []model.Advisory{says("V-1", 1, review, "pkg:deb/debian/libssl3")}, "aua"},
+		{"looked into in another version of one", []model.Advisory{says("V-1", 1, review, "pkg:deb/debian/libssl3@9")}, "aaa"},
+		{"of the source, and later of one that it is", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl"), says("V-2", 2, affected, "pkg:deb/debian/libssl3")}, "sas"},
+		{"of the source, and later of one that some version is", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl"), says("V-2", 2, affected, "pkg:deb/debian/libssl3@9")}, "sas"},
+		{"of one that it is, and later of the source that it is not", []model.Advisory{says("V-1", 2, not, "pkg:deb/debian/openssl"), says("V-2", 1, affected, "pkg:deb/debian/libssl3")}, "sss"},
+		{"of the same time the careful one", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3"), says("V-2", 1, affected, "pkg:deb/debian/libssl3")}, "aaa"},
+		{"of one, and later of the source that it is looked into", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/libssl3"), says("V-2", 2, review, "pkg:deb/debian/openssl")}, "uuu"},
+		{"of more than are kept", []model.Advisory{says("V-1", 1, not, "pkg:deb/debian/openssl"), says("V-2", 2, affected, "pkg:deb/debian/libssl3"), func() model.Advisory {
+			var all []string
+			for i := range 2 * apartMax {
+				all = append(all, fmt.Sprintf("pkg:deb/debian/a%d", i))
+			}
+			return says("V-3", 3, not, all...)
+		}()}, "sas"},
+	} {
+		found, counts, err := Match(inv, append(shelf{a}, c.said...))
+		got := ""
+		for _, f := range found { // by package
+			got += string(f.Verdict[:1])
+			if f.Apart != nil {
+				t.Errorf("%s: %+v is listed with what goes for others", c.name, f)
+			}
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s: %s, want %s: %+v, %v", c.name, got, c.want, found, err)
+		}
+		if want := strings.Count(c.want, "u"); counts.Uncertain != want || (counts.Total() == 1) != strings.Contains(c.want, "a") {
+			t.Errorf("%s: counted %+v", c.name, counts)
 		}
 	}
 }
@@ -121,7 +179,7 @@ func FuzzPURL(f *testing.F) {
 		}
 		var vs versions
 		l := model.Lookup{Ecosystem: "Debian:12", Name: "curl", Version: "1"}
-		if p.is(&vs, &l, debian) && (p.name != "curl" || p.kind != "deb") {
+		if how, there := p.of(&vs, &l, debian); how != ofOther && there && (p.name != "curl" || p.kind != "deb") {
 			t.Errorf("%q is taken for curl: %+v", s, p)
 		}
 	})

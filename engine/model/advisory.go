@@ -238,6 +238,28 @@ type Finding struct {
 	Severity      Severity    `json:"severity"`
 	Verdict       Verdict     `json:"verdict"`
 	Reason        string      `json:"reason,omitzero"` // of a verdict other than affected, for people; at most 300 bytes
+	// Apart has the binary packages of a source of which a statement says otherwise, by name. Only what is found of a Lookup has
+	// it; see For.
+	Apart []Apart `json:"apart,omitzero"`
+}
+
+// Apart is what goes for one binary package where a finding is of its source.
+type Apart struct {
+	Package string  `json:"package"` // as installed
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitzero"`
+}
+
+// For returns the finding as it is of one installed package.
+func (f Finding) For(pkg string) Finding {
+	if len(f.Apart) > 0 {
+		if i, ok := slices.BinarySearchFunc(f.Apart, pkg, func(a Apart, name string) int { return strings.Compare(a.Package, name) }); ok {
+			f.Verdict, f.Reason = f.Apart[i].Verdict, f.Apart[i].Reason
+		}
+		f.Apart = nil
+	}
+	f.Package = pkg
+	return f
 }
 
 // Exposure is the roll-up of one site: all that goes up about its findings.

@@ -45,6 +45,11 @@ func (a *accepted) accepts(t *table, vuln, set uint32, source string) int {
 	return n
 }
 
+// accepted reports whether a vulnerability is accepted in one package that is built from source.
+func (a *accepted) accepted(id, pkg, source string) bool {
+	return a.whole[id] || a.some[id][source] || a.some[id][pkg]
+}
+
 // scope says which hosts have which acceptances.
 type scope struct {
 	at     model.Time

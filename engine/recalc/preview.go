@@ -47,7 +47,20 @@ func PreviewOf(ctx context.Context, view View, now time.Time) (Preview, error) {
 	}
 	moved := map[uint32]moves{}
 	err = r.judge(exposure.NewMatcher(view), again, func(i uint32, v exposure.Verdicts) error {
-		if m := movesOf(t.open(t.lookups[i].found), t.open(t.entries(v.Findings))); len(m.appear)+len(m.vanish) > 0 {
+		was, is := t.lookups[i].found, t.entries(v.Findings)
+		m := movesOf(t.open(was, ""), t.open(is, ""))
+		for _, e := range slices.Concat(was, is) {
+			for name := range t.apartOf[e.apart] {
+				if _, ok := m.of[name]; ok {
+					continue
+				}
+				if m.of == nil {
+					m.of = map[string]moves{}
+				}
+				m.of[name] = movesOf(t.open(was, name), t.open(is, name))
+			}
+		}
+		if len(m.appear)+len(m.vanish)+len(m.of) > 0 {
 			moved[i] = m
 		}
 		return ctx.Err()
@@ -75,13 +88,17 @@ func PreviewOf(ctx context.Context, view View, now time.Time) (Preview, error) {
 }
 
 // moves are the vulnerabilities of a Lookup that would open and close.
-type moves struct{ appear, vanish []string }
+type moves struct {
+	appear, vanish []string
+	of             map[string]moves // of binary packages for which it may be otherwise
+}
 
-// open returns the vulnerabilities that are not suppressed by one record or another.
-func (t *table) open(found []entry) map[string]bool {
+// open returns the vulnerabilities of a package that are not suppressed by one record or another; "" is any package for which nothing is
+// said apart.
+func (t *table) open(found []entry, pkg string) map[string]bool {
 	out := map[string]bool{}
 	for _, e := range found {
-		if e.verdict != suppressed {
+		if t.verdict(e, pkg) != suppressed {
 			out[t.vulns.all[e.vuln]] = true
 		}
 	}
@@ -111,6 +128,10 @@ func (t *table) preview(h *holding, moved map[uint32]moves) *HostPreview {
 			continue
 		}
 		for _, name := range t.packages(x.set) {
+			m := m
+			if apart, ok := m.of[name]; ok {
+				m = apart
+			}
 			for _, v := range m.appear {
 				p.Appear = append(p.Appear, strings.Join([]string{v, name, t.lookups[x.lookup].Version}, " "))
 			}

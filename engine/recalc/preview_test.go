@@ -90,3 +90,54 @@ func TestARollupIsPutOff(t *testing.T) {
 		t.Errorf("owed %v, of %d hosts", w.r.owed, hosts())
 	}
 }
+
+// A statement about one binary package closes the finding of that one: in what is stored, in the counts, in the history and in a preview.
+func TestAStatementOfABinaryPackage(t *testing.T) {
+	w := newWorld(t)
+	bin := dpkg("p", "1")
+	lib := bin
+	lib.Name = "p-lib"
+	w.report(10, bin, lib)
+	w.report(11, lib)
+	x := record("a", "CVE-2026-0001", "9", "p")
+	w.must(model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{x}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	said := model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "vex", ID: "V-1"}, Aliases: []string{"CVE-2026-0001"}, Statements: []model.Statement{
+		{Products: []string{"pkg:deb/debian/p-lib"}, Status: model.StatementNotAffected, Justification: "component_not_present"},
+	}}
+	change := []model.Change{model.Advisories{Stamp: w.stamp(), Put: []model.Advisory{said}}, model.Generation{Stamp: w.stamp()}}
+	var got Preview
+	err := w.store.Try(change, func(v *index.View) (err error) {
+		got, err = PreviewOf(t.Context(), v, w.now.Std())
+		return err
+	})
+	if err != nil || len(got.Hosts) != 2 || !reflect.DeepEqual(got.Hosts[0].Disappear, []string{"CVE-2026-0001 p-lib 1"}) || len(got.Hosts[0].Appear) != 0 ||
+		!reflect.DeepEqual(got.Hosts[1].Disappear, got.Hosts[0].Disappear) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	w.must(change...)
+	w.drain()
+	w.check()
+	if n := w.host(10).Exposure.Total(); n != 1 {
+		t.Errorf("the host with both counts %d", n)
+	}
+	if n := w.host(11).Exposure.Total(); n != 0 {
+		t.Errorf("the host with that one counts %d", n)
+	}
+	w.start() // from the rows
+	w.must(model.Advisories{Stamp: w.stamp(), Delete: []model.AdvisoryKey{said.AdvisoryKey}}, model.Generation{Stamp: w.stamp()})
+	w.drain()
+	w.check()
+	if n := w.host(11).Exposure.Total(); n != 1 {
+		t.Errorf("once it was taken back, %d", n)
+	}
+	var history []model.FindingChange
+	if err := w.look().EachJudged(func(j model.Judged) error { history = j.Changes; return nil }); err != nil || len(history) != 2 {
+		t.Fatalf("%+v, %v", history, err)
+	}
+	for i, n := range []int{1, 0} {
+		if c := history[i]; c.Reason != model.ChangeStatement || c.Now == nil || len(c.Now.Apart) != n {
+			t.Errorf("%d: %+v", i, c)
+		}
+	}
+}

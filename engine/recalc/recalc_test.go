@@ -261,7 +261,7 @@ func TestWhatIsKeptIsWhatMatchingFromNothingSays(t *testing.T) {
 			a.Withdrawn = 5
 		}
 		if rng.IntN(5) == 0 {
-			product := fmt.Sprint("pkg:deb/debian/p", rng.IntN(6))
+			product := fmt.Sprint("pkg:deb/debian/p", rng.IntN(6), []string{"", "", "-bin", "-lib"}[rng.IntN(4)])
 			if rng.IntN(2) == 0 {
 				product += fmt.Sprint("@", rng.IntN(9))
 			}
@@ -276,7 +276,12 @@ func TestWhatIsKeptIsWhatMatchingFromNothingSays(t *testing.T) {
 		for range rng.IntN(3) {
 			var packages []model.Package
 			for range 1 + rng.IntN(5) {
-				packages = append(packages, dpkg(fmt.Sprint("p", rng.IntN(7)), []string{"1", "2", "4", "6", "8", "not_one"}[rng.IntN(6)]))
+				p := dpkg(fmt.Sprint("p", rng.IntN(7)), []string{"1", "2", "4", "6", "8", "not_one"}[rng.IntN(6)])
+				packages = append(packages, p)
+				if rng.IntN(2) == 0 {
+					p.Name = p.Source + "-lib"
+					packages = append(packages, p)
+				}
 			}
 			w.report(byte(10+rng.IntN(6)), packages...)
 		}

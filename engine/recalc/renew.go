@@ -227,7 +227,7 @@ func differences(was, now []model.Finding, n *news, at model.Time) []model.Findi
 		k := id{f.Vulnerability, f.Advisory}
 		o := old[k]
 		delete(old, k)
-		if o == nil || o.Verdict != f.Verdict {
+		if o == nil || o.Verdict != f.Verdict || !slices.Equal(o.Apart, f.Apart) {
 			out = append(out, model.FindingChange{At: at, Was: o, Now: f, Reason: n.why(o, f)})
 		}
 	}
@@ -244,6 +244,9 @@ func (n *news) why(was, now *model.Finding) model.ChangeReason {
 	f := now
 	if f == nil {
 		f = was
+	}
+	if was != nil && now != nil && !slices.Equal(was.Apart, now.Apart) {
+		return model.ChangeStatement
 	}
 	if was != nil && was.Verdict == model.VerdictSuppressed && now != nil || now != nil && now.Verdict == model.VerdictSuppressed {
 		return model.ChangeStatement

@@ -106,7 +106,7 @@ func (r *recalc) sum(view View, order []string, hosts map[string]int) (model.Exp
 			}
 		}
 		for _, p := range h.parts {
-			if slices.ContainsFunc(t.lookups[p.lookup].found, func(e entry) bool { return e.verdict == unknown }) {
+			if slices.ContainsFunc(t.lookups[p.lookup].found, t.doubts) {
 				doubted = append(doubted, p)
 			}
 		}
@@ -145,8 +145,16 @@ func (t *table) uncertain(doubted []part) int {
 			doubted = doubted[1:]
 		}
 		for _, e := range t.lookups[at].found {
-			if e.verdict == unknown {
-				n += len(packages)
+			if e.apart == 0 {
+				if e.verdict == unknown {
+					n += len(packages)
+				}
+				continue
+			}
+			for name := range packages {
+				if t.verdict(e, name) == unknown {
+					n++
+				}
 			}
 		}
 	}

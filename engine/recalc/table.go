@@ -19,6 +19,8 @@ type table struct {
 	sets       words    // of packages
 	vulns      words
 	texts      words
+	aparts     words              // see apartOf
+	apartOf    []map[string]uint8 // by number in aparts: the verdicts of binary packages for which something else is said
 	keys       map[model.AdvisoryKey]uint32
 	keyOf      []model.AdvisoryKey
 	shared     map[string]string // names and versions, each once
@@ -61,6 +63,7 @@ type held struct {
 // entry is a finding.
 type entry struct {
 	vuln, adv, fixed, reason uint32
+	apart                    uint32 // in table.apartOf; 0: none
 	severity                 model.Severity
 	verdict                  uint8
 }
@@ -80,7 +83,7 @@ type part struct{ lookup, set uint32 }
 
 func newTable() *table {
 	return &table{
-		at: map[model.Lookup]uint32{}, sets: newWords(), vulns: newWords(), texts: newWords(), keys: map[model.AdvisoryKey]uint32{},
+		at: map[model.Lookup]uint32{}, sets: newWords(), vulns: newWords(), texts: newWords(), aparts: newWords(), apartOf: []map[string]uint8{nil}, keys: map[model.AdvisoryKey]uint32{},
 		shared: map[string]string{}, invs: map[string]*holding{},
 	}
 }
@@ -139,16 +142,63 @@ func (t *table) entries(found []model.Finding) []entry {
 	}
 	out := make([]entry, len(found))
 	for i, f := range found {
-		e := entry{t.vulns.of(f.Vulnerability), t.key(f.Advisory), t.texts.of(f.Fixed), t.texts.of(f.Reason), f.Severity, affected}
-		switch f.Verdict {
-		case model.VerdictUnknown:
-			e.verdict = unknown
-		case model.VerdictSuppressed:
-			e.verdict = suppressed
-		}
-		out[i] = e
+		out[i] = entry{t.vulns.of(f.Vulnerability), t.key(f.Advisory), t.texts.of(f.Fixed), t.texts.of(f.Reason), t.apart(f.Apart), f.Severity, verdictOf(f.Verdict)}
 	}
 	return out
+}
+
+func verdictOf(v model.Verdict) uint8 {
+	switch v {
+	case model.VerdictUnknown:
+		return unknown
+	case model.VerdictSuppressed:
+		return suppressed
+	}
+	return affected
+}
+
+// apart returns the number of what is said of binary packages alone.
+func (t *table) apart(list []model.Apart) uint32 {
+	if len(list) == 0 {
+		return 0
+	}
+	var text strings.Builder
+	for _, a := range list {
+		for _, s := range []string{a.Package, string(a.Verdict), a.Reason} {
+			text.WriteString(s)
+			text.WriteString(setMark)
+		}
+	}
+	n := t.aparts.of(text.String())
+	if int(n) == len(t.apartOf) {
+		verdicts := make(map[string]uint8, len(list))
+		for _, a := range list {
+			verdicts[strings.Clone(a.Package)] = verdictOf(a.Verdict)
+		}
+		t.apartOf = append(t.apartOf, verdicts)
+	}
+	return n
+}
+
+// verdict returns what e is of one package.
+func (t *table) verdict(e entry, pkg string) uint8 {
+	if v, ok := t.apartOf[e.apart][pkg]; ok {
+		return v
+	}
+	return e.verdict
+}
+
+// doubts reports whether e may be unknown of a package.
+func (t *table) doubts(e entry) bool {
+	if e.verdict == unknown {
+		return true
+	}
+	for _, v := range t.apartOf[e.apart] {
+		if v == unknown {
+			return true
+		}
+	}
+	return false
 }
 
 // hold takes in an inventory by its parts, and returns the Lookups that are new.
@@ -205,23 +255,48 @@ func (t *table) count(h *holding, by *accepted, sure func(vuln uint32, worst mod
 		}
 		all := t.packageN(p.set)
 		fixable := 0
+		var mended map[string]bool // of entries that are not the same for all packages
 		for _, e := range found {
-			if e.verdict == suppressed {
+			sure, doubt := 0, 0
+			switch {
+			case e.apart != 0:
+				for _, name := range t.packages(p.set) {
+					v := t.verdict(e, name)
+					if v == suppressed || by != nil && by.accepted(t.vulns.all[e.vuln], name, t.lookups[p.lookup].Source) {
+						continue
+					}
+					if v == unknown {
+						doubt++
+						continue
+					}
+					if sure++; e.fixed != 0 {
+						if mended == nil {
+							mended = map[string]bool{}
+						}
+						mended[name] = true
+					}
+				}
+			case e.verdict == suppressed:
 				continue
+			default:
+				n := all
+				if by != nil {
+					n -= by.accepts(t, e.vuln, p.set, t.lookups[p.lookup].Source)
+				}
+				if n <= 0 {
+					continue
+				}
+				if e.verdict == unknown {
+					doubt = n
+					break
+				}
+				if sure = n; e.fixed != 0 {
+					fixable = max(fixable, n)
+				}
 			}
-			n := all
-			if by != nil {
-				n -= by.accepts(t, e.vuln, p.set, t.lookups[p.lookup].Source)
-			}
-			if n <= 0 {
+			c.Uncertain += doubt
+			if sure == 0 {
 				continue
-			}
-			if e.verdict == unknown {
-				c.Uncertain += n
-				continue
-			}
-			if e.fixed != 0 {
-				fixable = max(fixable, n)
 			}
 			switch {
 			case t.stamps[e.vuln] != t.stamp:
@@ -231,7 +306,7 @@ func (t *table) count(h *holding, by *accepted, sure func(vuln uint32, worst mod
 				t.worst[e.vuln] = uint8(e.severity)
 			}
 		}
-		c.fixable += fixable
+		c.fixable += max(fixable, len(mended))
 	}
 	for _, v := range seen {
 		c.Add(model.Severity(t.worst[v]))
