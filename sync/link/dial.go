@@ -65,7 +65,7 @@ func Dial(ctx context.Context, addr string, conf DialConfig) (*Session, error) {
 		}
 		return nil, fault.New(fault.Unreachable, "dial", "%s did not say whether this member is welcome: %w", addr, err)
 	}
-	s, err := newSession(conn, true, conf.Log)
+	s, err := newSession(conn, true, conf.Log, nil)
 	if err != nil {
 		conn.Close()
 		return nil, err

@@ -10,10 +10,11 @@ const maxGather = 256 << 10
 
 // gather lies between TCP and TLS on the connections of a Server. TLS cuts what is written into records of at
 // most 16 KiB and writes each by itself, and each wakes whoever waits at the other end. Between Hold and Release
-// they are kept, and sent in one piece.
+// they are kept, and sent in one piece. What is read comes record by record.
 type gather struct {
 	net.Conn
-	turns *turns // of the handshake; nil when it is over
+	turns *turns  // of the handshake; nil when it is over
+	parts records // of what is read
 
 	mu   sync.Mutex // guards what follows, and keeps writes apart
 	held *[]byte    // nil: nothing is held back
@@ -23,10 +24,14 @@ var gathers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Read implements net.Conn.
 func (g *gather) Read(p []byte) (int, error) {
-	if g.turns != nil {
-		return g.turns.read(g.Conn, p)
+	if g.turns != nil { // each read is a turn: as few of them as can be
+		n, err := g.turns.read(g.Conn, p)
+		g.parts.read(p[:n])
+		return n, err
 	}
-	return g.Conn.Read(p)
+	n, err := g.Conn.Read(p[:g.parts.next(len(p))])
+	g.parts.read(p[:n])
+	return n, err
 }
 
 // Write implements net.Conn. What is held back counts as written; Release says if it was not.

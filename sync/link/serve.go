@@ -46,6 +46,7 @@ func Each(ctx context.Context, l net.Listener, limit int, handle func(context.Co
 // closed. A session is closed when its handler returns. Who comes beyond the limit is told to come back later.
 func Sessions(ctx context.Context, l net.Listener, limit int, conf AcceptConfig, handle func(context.Context, *Session)) error {
 	var held atomic.Int64
+	conf.all = new(throng)
 	full := conf
 	full.Admit = func(context.Context, Peer) error {
 		return fault.Later(fault.New(fault.Busy, "", "this server holds %d links already, which is all that it can; it is tried again", limit), fullWait)

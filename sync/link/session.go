@@ -35,6 +35,7 @@ type Session struct {
 	mux   *yamux.Session
 	peer  Peer
 	proto string
+	in    *intake // of a member's link; nil: it is none
 
 	mu     sync.Mutex     // guards closed, so that nothing is added to wg behind Close's back
 	closed bool           // by Close
@@ -47,6 +48,8 @@ type AcceptConfig struct {
 	// error are sent to the peer. It is called before any stream exists.
 	Admit func(ctx context.Context, peer Peer) error
 	Log   *slog.Logger // nil: nothing is logged
+
+	all *throng // of all that are accepted by the same call of Sessions
 }
 
 // Accept makes a session of a connection that Listen(ProtoLink) or Listen(ProtoPeer) returned. It takes conn over, and
@@ -74,10 +77,10 @@ func accept(ctx context.Context, conn net.Conn, conf AcceptConfig) (*Session, er
 		return nil, refusal
 	}
 	conn.SetWriteDeadline(time.Time{})
-	return newSession(conn, false, conf.Log)
+	return newSession(conn, false, conf.Log, conf.all)
 }
 
-func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) {
+func newSession(conn net.Conn, client bool, log *slog.Logger, all *throng) (*Session, error) {
 	peer, err := PeerOf(conn)
 	if err != nil {
 		return nil, err
@@ -86,14 +89,20 @@ func newSession(conn net.Conn, client bool, log *slog.Logger) (*Session, error) 
 		log = slog.New(slog.DiscardHandler)
 	}
 	proto := protoOf(conn)
+	var in *intake
 	if proto == ProtoLink {
 		thin(conn)
+		if all == nil {
+			all = new(throng)
+		}
+		in = &intake{Conn: conn, all: all}
+		conn = in
 	}
 	mux, err := newMux(conn, client, muxConfig(proto, log.With("remote", peer.Remote)))
 	if err != nil {
 		return nil, fault.New(fault.Other, "open session", "%w", err)
 	}
-	return &Session{mux: mux, peer: peer, proto: proto}, nil
+	return &Session{mux: mux, peer: peer, proto: proto, in: in}, nil
 }
 
 // muxConfig is for a session of that protocol. A member's link pings on its items stream, which takes any byte
@@ -202,10 +211,18 @@ func (s *Session) Accept(ctx context.Context) (net.Conn, error) {
 
 // stream is a stream of a member's link, whose writes go in small pieces. The other end takes a piece off the line as
 // a whole, and whoever reads the stream, or anything else on the line, waits for it.
-type stream struct{ *yamux.Stream }
+type stream struct {
+	*yamux.Stream
+	in *intake
+}
 
-// linkPiece is the most bytes of one piece: an eighth of a second at 256 kbit/s.
-const linkPiece = 4 << 10
+// Hold has what comes on the whole link wait on the line from now on, but for a trickle, or no more: who reads the stream has
+// no room for it.
+func (s stream) Hold(on bool) { s.in.hold(on) }
+
+// linkPiece is the most bytes of one piece: a tenth of a second at 256 kbit/s. A piece is a record of TLS, and with one of 4 KiB
+// the other end's buffer, which it keeps, grows to 8 KiB for each link.
+const linkPiece = 3 << 10
 
 // Write implements net.Conn.
 func (s stream) Write(p []byte) (int, error) {
@@ -221,7 +238,7 @@ func (s stream) Write(p []byte) (int, error) {
 
 func (s *Session) stream(raw *yamux.Stream) net.Conn {
 	if s.proto == ProtoLink {
-		return stream{raw}
+		return stream{raw, s.in}
 	}
 	return raw
 }

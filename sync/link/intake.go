@@ -1,0 +1,70 @@
+package link
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// intake lies between the multiplexer and the connection of a member's link. The multiplexer takes in whatever comes, up to the
+// window of a stream, although nobody reads it yet: where ten thousand report at the same moment that is more than the
+// rest of the server has. A reader that has to wait holds the intake, so that what is to come waits on the line, or with its sender.
+type intake struct {
+	net.Conn
+	all *throng
+
+	mu   sync.Mutex    // guards what follows
+	held chan struct{} // closed when it is let go; nil: it is not held
+}
+
+// throng is the links that were accepted together. While one of them is held the others come slower: so who reads one has a
+// look at what is coming, and holds it, before all of that is here.
+type throng struct{ held atomic.Int64 } // links
+
+// slower is the pause between two reads in a throng.
+const slower = 50 * time.Millisecond
+
+// trickle is how long a read waits while the intake is held. Then it goes on all the same, with as much as the multiplexer reads
+// at once: so other streams of the link get on, if slowly, and an end of the connection is noticed.
+const trickle = 5 * time.Second
+
+// Read implements net.Conn.
+func (i *intake) Read(p []byte) (int, error) {
+	i.mu.Lock()
+	held := i.held
+	i.mu.Unlock()
+	switch {
+	case held != nil:
+		t := time.NewTimer(trickle)
+		select {
+		case <-held:
+		case <-t.C:
+		}
+		t.Stop()
+	case i.all.held.Load() > 0:
+		time.Sleep(slower)
+	}
+	return i.Conn.Read(p)
+}
+
+// hold has reads wait from now on, or no more.
+func (i *intake) hold(on bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case on && i.held == nil:
+		i.held = make(chan struct{})
+		i.all.held.Add(1)
+	case !on && i.held != nil:
+		close(i.held)
+		i.held = nil
+		i.all.held.Add(-1)
+	}
+}
+
+// Close implements net.Conn.
+func (i *intake) Close() error {
+	i.hold(false)
+	return i.Conn.Close()
+}
