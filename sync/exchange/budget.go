@@ -10,13 +10,14 @@ import (
 
 const (
 	budgetFrom = 16 << 10         // bytes; smaller frames cost nothing
-	budgetWait = 10 * time.Second // for room; links are given up that would be silent for longer
+	budgetLook = 5 * time.Second  // who waits for room is not heard meanwhile, and counts as heard this often
+	budgetWait = 10 * time.Minute // for room, at most: a new link costs more than one that waits
 	budgetRest = 15 * time.Second // what one that found none is told to wait, and up to as much again
 )
 
 // Budget bounds what the large frames of many links hold in memory from when they are read until they are accepted: after a
-// break thousands may report at the same moment. Who waits for room leaves its bytes on the line. It is safe for
-// concurrent use; a nil one has no bound.
+// break thousands may report at the same moment. Who waits for room leaves its bytes on the line, and has it in the order in which
+// they came. It is safe for concurrent use; a nil one has no bound.
 type Budget struct {
 	most   int
 	jitter func(limit time.Duration) time.Duration
@@ -47,31 +48,44 @@ func (b *Budget) Used() int {
 	return b.used
 }
 
-// take waits until there is room for n bytes; one frame alone has it always. The error is Busy, with a time to try again,
-// where there is none in time, and the cause of ctx.
-func (b *Budget) take(ctx context.Context, n int) error {
+// take takes room for n bytes, where there is some and nobody waits for it; one frame alone has it always.
+func (b *Budget) take(n int) bool {
 	if b == nil || n == 0 {
-		return nil
+		return true
 	}
 	b.mu.Lock()
-	if len(b.waiting) == 0 && b.fitsLocked(n) {
-		b.used += n
-		b.mu.Unlock()
-		return nil
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 || !b.fitsLocked(n) {
+		return false
 	}
+	b.used += n
+	return true
+}
+
+// wait is take that waits until there is room, and calls look now and then meanwhile. The error is Busy, with a time to try again,
+// where there is none in time, and the cause of ctx.
+func (b *Budget) wait(ctx context.Context, n int, look func()) error {
 	c := &claim{n: n, in: make(chan struct{})}
+	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
+	b.letInLocked()
 	b.mu.Unlock()
-	t := time.NewTimer(budgetWait)
-	defer t.Stop()
+	end := time.NewTimer(budgetWait)
+	defer end.Stop()
+	tick := time.NewTicker(budgetLook)
+	defer tick.Stop()
 	var err error
-	select {
-	case <-c.in:
-		return nil
-	case <-t.C:
-		err = fault.Later(fault.New(fault.Busy, "", "so many report at this moment that there is no room for more; this one has its turn later"), budgetRest+b.jitter(budgetRest))
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	for err == nil {
+		select {
+		case <-c.in:
+			return nil
+		case <-tick.C:
+			look()
+		case <-end.C:
+			err = fault.Later(fault.New(fault.Busy, "", "so many report at this moment that there is no room for more; this one has its turn later"), budgetRest+b.jitter(budgetRest))
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

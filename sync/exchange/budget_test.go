@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,7 +120,7 @@ func TestNoRoomInTime(t *testing.T) {
 		b := exchange.NewBudget(1<<20, none)
 		g := gate{make(chan struct{}), new(sync.WaitGroup)}
 		stop := many(t, 30, 100_000, b, g)
-		time.Sleep(11 * time.Second)
+		time.Sleep(601 * time.Second)
 		busy := 0
 		for _, err := range stop() {
 			if after, _ := fault.RetryAfter(err); fault.Is(err, fault.Busy) && after == 15*time.Second {
@@ -149,4 +151,83 @@ func TestOneAloneHasRoom(t *testing.T) {
 		g.took.Wait()
 		stop()
 	})
+}
+
+// held is a stream that notes whether what comes on it is held.
+type held struct {
+	net.Conn
+	on atomic.Bool
+}
+
+func (h *held) Hold(on bool) { h.on.Store(on) }
+
+// Who waits for room counts as heard, however long that takes, and leaves what comes on the line for so long.
+func TestWhoWaitsIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := exchange.NewBudget(150_000, none)
+		g := gate{make(chan struct{}), new(sync.WaitGroup)}
+		g.took.Add(2)
+		var running sync.WaitGroup
+		streams, heard := make([]*held, 2), make([]atomic.Int64, 2) // when each was last heard
+		for i := range 2 {
+			d, a := linktest.Pair("lower", "upper", linktest.Faults{})
+			up, err := d.Open(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			down, err := a.Accept(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			streams[i] = &held{Conn: down}
+			quiet := slog.New(slog.DiscardHandler)
+			running.Go(func() {
+				_ = exchange.Run(ctx, up, &exchange.Config{Source: flood{100_000}, Sink: g, PeerEpoch: 1, Log: quiet})
+			})
+			running.Go(func() {
+				err := exchange.Run(ctx, streams[i], &exchange.Config{
+					Source: quietSource{}, Sink: g, PeerEpoch: 1, Log: quiet, Budget: b, Heard: func() { heard[i].Store(time.Now().UnixNano()) },
+				})
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("link %d ended with %v", i, err)
+				}
+			})
+		}
+		time.Sleep(100 * time.Second)
+		waiting := 0
+		for i := range 2 {
+			if streams[i].on.Load() {
+				waiting++
+			}
+			if ago := time.Duration(time.Now().UnixNano() - heard[i].Load()); ago > 10*time.Second {
+				t.Errorf("link %d counts as silent for %v", i, ago)
+			}
+		}
+		if waiting != 1 {
+			t.Errorf("%d links are held, want the one that waits", waiting)
+		}
+		for range 2 {
+			g.let <- struct{}{}
+		}
+		g.took.Wait()
+		synctest.Wait()
+		for i := range 2 {
+			if streams[i].on.Load() {
+				t.Errorf("link %d is held for nothing", i)
+			}
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+// quietSource has nothing to send.
+type quietSource struct{}
+
+func (quietSource) Epoch() model.Epoch                          { return 1 }
+func (quietSource) Acked(context.Context, model.Position) error { return nil }
+func (quietSource) Next(ctx context.Context, _ model.Seq, _, _ int) ([]model.Item, model.Seq, error) {
+	<-ctx.Done()
+	return nil, 0, ctx.Err()
 }

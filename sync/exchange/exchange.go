@@ -228,7 +228,7 @@ type flight struct {
 	at      time.Time // when it was given to the line
 }
 
-// read takes frames off the stream. It never writes and never waits for anything but bytes, so that
+// read takes frames off the stream. It never writes and never waits for anything but bytes and room for them, so that
 // two sides that both write cannot block each other.
 func (e *engine) read() error {
 	room := 0 // of the budget, for the frame at hand
@@ -237,11 +237,13 @@ func (e *engine) read() error {
 		if n < budgetFrom {
 			return nil
 		}
-		err := e.Budget.take(e.crew.ctx, n)
-		if err == nil {
-			room = n
+		if !e.Budget.take(n) {
+			if err := e.wait(n); err != nil {
+				return err
+			}
 		}
-		return err
+		room = n
+		return nil
 	}
 	for {
 		t, body, err := wire.ReadFrameIn(e.line, wire.MaxFrame, ask)
@@ -250,6 +252,9 @@ func (e *engine) read() error {
 		}
 		if err != nil {
 			return err
+		}
+		if room > 0 {
+			e.line.shrink() // of a large frame much lay in the stream
 		}
 		room = e.Budget.settle(room, len(body))
 		e.Heard()
@@ -277,6 +282,16 @@ func (e *engine) read() error {
 		e.Budget.give(room)
 		room = 0
 	}
+}
+
+// wait waits for room in the budget, with what comes meanwhile left on the line. The other side has spoken and is not listened to:
+// it counts as heard. If it is gone, it takes nothing that is sent to it.
+//
+//go:noinline
+func (e *engine) wait(n int) error {
+	e.line.hold(true)
+	defer e.line.hold(false)
+	return e.Budget.wait(e.crew.ctx, n, e.Heard)
 }
 
 func (e *engine) arrived(body []byte, room int) error {

@@ -112,6 +112,13 @@ func (l *line) shrink() {
 	}
 }
 
+// hold has what comes wait on the line, or no more, where the stream can.
+func (l *line) hold(on bool) {
+	if s, ok := l.s.(interface{ Hold(bool) }); ok {
+		s.Hold(on)
+	}
+}
+
 // extend gives a read or write that is about to start its time.
 func (l *line) extend(set func(time.Time) error) error {
 	l.mu.Lock()

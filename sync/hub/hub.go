@@ -147,8 +147,12 @@ const maxBreaks = 16
 // spoolBytes bounds what is kept of large items that are not whole yet, over all members.
 const spoolBytes = 64 << 20
 
-// budgetBytes bounds what is in memory of large runs that came and are not accepted yet, over all members.
-const budgetBytes = 256 << 20
+// budgetBytes bounds what is in memory of large runs that came and are not accepted yet, over all members. At a site, whose
+// members have one host each, hundreds of reports are there at once even with the smaller one, and it takes them in no sooner with more.
+const (
+	budgetBytes     = 256 << 20
+	budgetOfSingles = 16 << 20
+)
 
 // New returns a Hub without links.
 func New(c Config) *Hub {
@@ -167,7 +171,11 @@ func New(c Config) *Hub {
 		c.Jitter = func(limit time.Duration) time.Duration { return rand.N(limit) }
 	}
 	h := &Hub{Config: c, asking: make(chan struct{}, maxAsking), fetching: make(chan struct{}, maxFetching), spool: exchange.NewSpool(spoolBytes, c.Now), links: map[model.NodeID]*entry{}}
-	h.budget = exchange.NewBudget(budgetBytes, h.Jitter)
+	most := budgetBytes
+	if c.Single {
+		most = budgetOfSingles
+	}
+	h.budget = exchange.NewBudget(most, h.Jitter)
 	h.news = &news{hub: h}
 	return h
 }
