@@ -26,6 +26,8 @@
 //
 // rematch: hosts made from images report while the site has no advisories; then it is given all but the newest 3,500, and then those,
 // about as many as change in a month, as a controller gives them. Seconds from when the site holds them until all hosts are matched with them.
+// The memory of the site is told by phases: its own, and the files that it has mapped, which the system takes back when it needs the room.
+// All reports come at one moment.
 //
 // quiet: what TCP carries for the site's link in both directions, counted by a proxy, TLS and its framing included, TCP's and IP's own headers
 // not; those are estimated at 40 bytes a packet and one acknowledgement for each. First with nothing but the agents' own rhythm, then with packages being upgraded. The change rate of

@@ -188,6 +188,8 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 	if err != nil {
 		return err
 	}
+	m := w.followMemory(ctx)
+	defer m.end()
 	sent := w.wire.carried()
 	began := time.Now()
 	said := w.agents.now().Said
@@ -222,6 +224,7 @@ func (w *world) measureFirst(ctx context.Context, like string) error {
 		held.Seconds(), took.Seconds(), above.Seconds(), (u.CPU - idle.CPU).Seconds())
 	n := float64(w.hosts)
 	w.printf("  memory of the site: peak %s, now %s (%s before)", mib(u.Peak), mib(u.RSS), mib(idle.RSS))
+	w.phase(m, "reports and findings")
 	w.printf("  disk for each host: %.0f bytes logical, %.0f allocated more than before; the whole folder %s and %s; %.0f bytes went up the line for each",
 		float64(after.logical-before.logical)/n, float64(after.allocated-before.allocated)/n, mib(after.logical), mib(after.allocated), float64(up)/n)
 	parts, err := os.ReadDir(folder)

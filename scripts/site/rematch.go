@@ -19,9 +19,12 @@ func (w *world) measureRematch(ctx context.Context) error {
 		return err
 	}
 	w.printf("  %d advisories, and %d that were published after %s", split.OlderN, split.NewerN, split.Since.Format(time.DateOnly))
+	m := w.followMemory(ctx)
+	defer m.end()
 	if err := w.ready(ctx); err != nil {
 		return err
 	}
+	w.phase(m, "all agents linked")
 	said := w.agents.now().Said
 	if err := w.agents.order(Order{Packages: likeImages}); err != nil {
 		return err
@@ -29,6 +32,7 @@ func (w *world) measureRematch(ctx context.Context) error {
 	if err := w.agents.until(ctx, patience, "all reports being held", func(l Line) bool { return l.Said >= said+int64(w.hosts) && w.agents.settled(l) }); err != nil {
 		return err
 	}
+	w.phase(m, "all reports held")
 	for _, part := range []struct{ what, file string }{{"from nothing", split.Older}, {"the newest", split.Newer}} {
 		w.advisories = part.file
 		before, err := local.UsageOf(w.site.PID())
@@ -38,6 +42,7 @@ func (w *world) measureRematch(ctx context.Context) error {
 		if err := w.ingest(ctx); err != nil {
 			return err
 		}
+		w.phase(m, part.what+", import")
 		began := time.Now()
 		if err := w.level(ctx); err != nil {
 			return err
@@ -49,6 +54,7 @@ func (w *world) measureRematch(ctx context.Context) error {
 		}
 		w.printf("  %s: every host matched %.2f s after the site held them; import and matching took %.1f s of processor time; memory %s, at the peak %s",
 			part.what, took.Seconds(), (u.CPU - before.CPU).Seconds(), mib(u.RSS), mib(u.Peak))
+		w.phase(m, part.what+", matching")
 	}
 	return errors.Join(w.matched(ctx, w.berlin), w.findings(ctx, w.berlin))
 }
