@@ -23,6 +23,7 @@ const (
 const (
 	maxRow      = 64 << 20 // bytes of one row's JSON
 	compressRow = 4 << 10  // bytes of JSON from which a row that may be compressed is
+	rowWindow   = 1 << 20  // bytes that the compression looks back; it keeps twice as many in memory for ever, and few rows are larger
 )
 
 // rowCodec writes and reads values. It is safe for concurrent use.
@@ -32,7 +33,7 @@ type rowCodec struct {
 }
 
 func newRowCodec() (*rowCodec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(rowWindow))
 	if err != nil {
 		return nil, err
 	}
