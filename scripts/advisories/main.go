@@ -9,7 +9,10 @@
 // # How to read it
 //
 // ingest: from the start of the command until its answer; everything is durable, merged and indexed then. peak is the most memory the
-// server ever had. bundle: the whole export, beside zstd alone over the same bytes at the same level, with one thread each.
+// server ever had. export: the whole command, four times, each followed by zstd alone over the same bytes at the same level with one thread.
+// The first is beside what the server still does with what it took in. Both are given by the clock and by processor time (of the server;
+// the command itself has next to none): other work on the machine shows in the one more than in the other. writer: the same without
+// command, server and audit, in this process, on the index that the controller left.
 // import: verify, stage, merge and index at a site that held nothing, from the command's start to its answer. delta: the newest 3,500 records by
 // when they were published, held back before; exported with the site's cursor and imported. lookup: one of each kind at a time, warm.
 package main
@@ -27,8 +30,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/skerryhq/skerry/scripts/local"
 	"github.com/skerryhq/skerry/scripts/recorded"
@@ -105,6 +106,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	if err := b.writer(ctx, g, hq); err != nil {
+		return err
+	}
 	return b.lookups(ctx, g, site)
 }
 
@@ -158,16 +162,9 @@ func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Proce
 	if cursor != "" {
 		args = append(args, "-c", cursor)
 	}
-	began = time.Now()
-	if _, err := g.Run(ctx, "hq", "skerry", args...); err != nil {
+	if err := b.export(ctx, g, hq, out, args); err != nil {
 		return err
 	}
-	took = time.Since(began)
-	packed, open, alone, err := zstdAlone(out)
-	if err != nil {
-		return err
-	}
-	b.printf("  export   %8.2f s  %d bytes of %d; zstd alone at that level %.2f s: %.0f %% of its rate", took.Seconds(), packed, open, alone.Seconds(), 100*alone.Seconds()/took.Seconds())
 
 	began = time.Now()
 	if _, err := g.Run(ctx, "alone", "skerry", "bundle", "validate", out); err != nil {
@@ -185,31 +182,6 @@ func (b *bench) carry(ctx context.Context, g *local.Group, hq, site *local.Proce
 	}
 	b.printf("  import   %8.2f s  %+v; the site: peak %s", took.Seconds(), done.Counts, mib(u.Peak))
 	return nil
-}
-
-// zstdAlone compresses what is in a bundle once more, as the bundle's writer does, and says how long that alone takes.
-func zstdAlone(path string) (packed, open int64, took time.Duration, err error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(4<<30))
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	defer d.Close()
-	body, err := d.DecodeAll(raw, nil)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	began := time.Now()
-	e, err := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20), zstd.WithEncoderLevel(zstd.SpeedBestCompression))
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	_, err = e.Write(body)
-	err = errors.Join(err, e.Close())
-	return int64(len(raw)), int64(len(body)), time.Since(began), err
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
