@@ -4,6 +4,10 @@ import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/
 import { Frame } from './pages/Frame'
 import { AdvisoriesPage } from './pages/advisories/Advisories'
 import { AdvisoryPage } from './pages/advisories/Advisory'
+import { BundlesPage } from './pages/bundles/Bundles'
+import { AcceptedPage } from './pages/exposure/Accepted'
+import { ChangesPage } from './pages/exposure/Changes'
+import { SourcesPage } from './pages/sources/Sources'
 import { AlertsPage } from './pages/alerts/Alerts'
 import { RulesPage } from './pages/alerts/Rules'
 import { HostPage } from './pages/host/Host'
@@ -16,6 +20,8 @@ import { SitePage } from './pages/Site'
 import { SitesPage } from './pages/Sites'
 import { advisorySearch } from './words/advisories'
 import { alertSearch } from './words/alerts'
+import { bundleSearch } from './words/bundles'
+import { acceptSearch, changeSearch } from './words/exposure'
 import { hostTab, resultSearch } from './words/detail'
 import { questionSearch } from './words/questions'
 import { hostSearch, parseQuery, writeQuery } from './words/search'
@@ -64,6 +70,29 @@ const advisories = createRoute({
 
 const advisory = createRoute({ getParentRoute: () => root, path: '/advisories/$id', component: AdvisoryPage })
 
+const accepted = createRoute({
+  getParentRoute: () => root,
+  path: '/advisories/accepted',
+  component: AcceptedPage,
+  validateSearch: acceptSearch,
+})
+
+const changes = createRoute({
+  getParentRoute: () => root,
+  path: '/advisories/changes',
+  component: ChangesPage,
+  validateSearch: changeSearch,
+})
+
+const sources = createRoute({ getParentRoute: () => root, path: '/advisories/sources', component: SourcesPage })
+
+const bundles = createRoute({
+  getParentRoute: () => root,
+  path: '/advisories/bundles',
+  component: BundlesPage,
+  validateSearch: bundleSearch,
+})
+
 const rules = createRoute({ getParentRoute: () => root, path: '/alerts/rules', component: RulesPage })
 
 const asked = createRoute({
@@ -93,6 +122,10 @@ export const router = createRouter({
     rules,
     advisories,
     advisory,
+    accepted,
+    changes,
+    sources,
+    bundles,
     asked,
     policies,
     policy,

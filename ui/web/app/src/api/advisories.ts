@@ -68,3 +68,7 @@ export const exposedQuery = (identifier: string) =>
       ),
     ...onceAsked,
   })
+
+/** Has a source fetched as soon as may be. What came of it is in the list of sources. */
+export const fetchSource = (name: string) =>
+  body(client.POST('/api/v1/advisories/sources/{name}/fetch', { params: { path: { name } } }))

@@ -3,6 +3,7 @@
 import { queryOptions } from '@tanstack/react-query'
 import type { HistoryKind } from '../words/detail'
 import { body, client } from './client'
+import type { HostExposure, Standing } from './types'
 
 const onceAsked = {
   refetchInterval: false,
@@ -66,6 +67,9 @@ export const findingsQuery = (host: string) =>
       ),
     ...onceAsked,
   })
+
+/** An answer about the findings of a host. */
+export type FindingsOf = HostExposure & { rows: Standing[] }
 
 export const certificatesQuery = (host: string) =>
   queryOptions({

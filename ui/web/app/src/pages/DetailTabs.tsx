@@ -1,20 +1,31 @@
-import { Tabs } from '@mantine/core'
-import type { HostDetail } from '../api/types'
+import { Skeleton, Tabs } from '@mantine/core'
+import type { FindingsOf } from '../api/host'
+import type { Host, HostDetail } from '../api/types'
 import { AsOf } from '../parts/AsOf'
+import { Refusal } from '../parts/Refusal'
 import { count } from '../words/count'
-import { certificateColumns, findingColumns, packageColumns } from './detailColumns'
+import { sentence } from '../words/status'
+import { certificateColumns, packageColumns } from './detailColumns'
 import { DetailTable } from './DetailTable'
 import classes from './DetailTabs.module.css'
+import { Findings } from './host/Lists'
 
 /** What the site answered, in three lists. */
-export function DetailTabs({ detail }: { detail: HostDetail }) {
-  const findings = detail.findings ?? []
+export function DetailTabs({
+  host,
+  detail,
+  findings,
+}: {
+  host: Host
+  detail: HostDetail
+  findings: { data?: FindingsOf; error: unknown }
+}) {
   const packages = detail.packages ?? []
   const certificates = detail.certificates ?? []
   return (
     <Tabs defaultValue="findings" keepMounted={false}>
       <Tabs.List className={classes.list}>
-        <Tabs.Tab value="findings">Findings {count(findings.length)}</Tabs.Tab>
+        <Tabs.Tab value="findings">Findings {findings.data ? count(findings.data.open) : ''}</Tabs.Tab>
         <Tabs.Tab value="packages">Packages {count(packages.length)}</Tabs.Tab>
         <Tabs.Tab value="certificates">Certificates {count(certificates.length)}</Tabs.Tab>
       </Tabs.List>
@@ -22,13 +33,15 @@ export function DetailTabs({ detail }: { detail: HostDetail }) {
         <p className={classes.asof}>
           <AsOf at={detail.host.as_of.exposure} absent="not matched with advisories yet" prefix="matched " />
         </p>
-        <DetailTable
-          label="Findings"
-          rows={findings}
-          columns={findingColumns}
-          first="severity"
-          empty="No vulnerability was found in what is installed."
-        />
+        <Refusal error={findings.error} title="The findings cannot be shown now" />
+        {findings.data ? (
+          <>
+            {findings.data.lacking ? <p className={classes.asof}>{sentence(findings.data.lacking)}</p> : null}
+            <Findings host={host} of={findings.data} />
+          </>
+        ) : findings.error ? null : (
+          <Skeleton height={220} radius="md" />
+        )}
       </Tabs.Panel>
       <Tabs.Panel value="packages">
         <p className={classes.asof}>

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { errorText, Refused } from '../api/fault'
+import { findingsQuery } from '../api/host'
 import { hostDetailQuery, hostQuery, useFresh } from '../api/queries'
 import type { Host } from '../api/types'
 import { AsOf } from '../parts/AsOf'
@@ -83,8 +84,9 @@ function Content({ id }: { id: string }) {
 function SiteDetail({ host }: { host: Host }) {
   const [asked, setAsked] = useState(false)
   const detail = useQuery({ ...hostDetailQuery(host.id), enabled: asked })
+  const findings = useQuery({ ...findingsQuery(host.id), enabled: asked })
   const ask = () => {
-    if (asked) void detail.refetch()
+    if (asked) void Promise.all([detail.refetch(), findings.refetch()])
     else setAsked(true)
   }
   return (
@@ -102,7 +104,11 @@ function SiteDetail({ host }: { host: Host }) {
             )}
           </p>
         </div>
-        <Button onClick={ask} loading={detail.isFetching} variant={detail.data ? 'default' : 'filled'}>
+        <Button
+          onClick={ask}
+          loading={detail.isFetching || findings.isFetching}
+          variant={detail.data ? 'default' : 'filled'}
+        >
           {detail.data ? 'Ask again' : 'Detail from the site'}
         </Button>
       </div>
@@ -125,7 +131,7 @@ function SiteDetail({ host }: { host: Host }) {
           ) : null}
         </Notice>
       ) : null}
-      {detail.data ? <DetailTabs detail={detail.data} /> : null}
+      {detail.data ? <DetailTabs host={host} detail={detail.data} findings={findings} /> : null}
     </section>
   )
 }

@@ -1,6 +1,7 @@
 // The columns of what a host has, in the drawer and on its page.
 
-import type { Certificate, Finding, Package, Standing } from '../api/types'
+import { Link } from '@tanstack/react-router'
+import type { Certificate, Host, Package, Standing } from '../api/types'
 import { useNow } from '../clock'
 import { AsOf } from '../parts/AsOf'
 import { Light } from '../parts/Light'
@@ -10,56 +11,12 @@ import { Vulnerability } from '../parts/Vulnerability'
 import { likelihood, percent } from '../words/advisories'
 import { expiry } from '../words/detail'
 import { priority, standing } from '../words/standing'
-import { severityRank } from '../words/status'
 import { absolute, dayOf, instant } from '../words/time'
 import type { Column } from './DetailTable'
 import classes from './DetailTabs.module.css'
 
-export const findingColumns: Column<Finding>[] = [
-  {
-    id: 'severity',
-    title: 'Severity',
-    value: (f) => severityRank(f.severity),
-    show: (f) => <SeverityTag severity={f.severity} />,
-    fallsFirst: true,
-  },
-  {
-    id: 'vulnerability',
-    title: 'Vulnerability',
-    value: (f) => f.vulnerability,
-    show: (f) => (
-      <>
-        <Vulnerability id={f.vulnerability} />
-        {f.advisory !== f.vulnerability ? <small className={classes.under}>{f.advisory}</small> : null}
-      </>
-    ),
-  },
-  {
-    id: 'package',
-    title: 'Package',
-    value: (f) => f.package,
-    show: (f) => (
-      <>
-        {f.package}
-        <small className={classes.under}>{f.version}</small>
-      </>
-    ),
-  },
-  {
-    id: 'fixed',
-    title: 'Fixed in',
-    value: (f) => f.fixed ?? '',
-    show: (f) =>
-      f.verdict === 'unknown' ? (
-        <span title="The version could not be compared with the advisory’s ranges">cannot be compared</span>
-      ) : (
-        (f.fixed ?? <span className="muted">no fix named</span>)
-      ),
-  },
-]
-
-/** The same with what is known beside a finding. They are sorted by what to look at first. */
-export const standingColumns: Column<Standing>[] = [
+/** The findings of a host with what is known beside them. They are sorted by what to look at first. */
+export const standingColumns = (host: Pick<Host, 'id' | 'hostname'>): Column<Standing>[] => [
   {
     id: 'severity',
     title: 'Severity',
@@ -96,8 +53,65 @@ export const standingColumns: Column<Standing>[] = [
       ),
     fallsFirst: true,
   },
-  ...findingColumns.slice(2),
+  {
+    id: 'package',
+    title: 'Package',
+    value: (f) => `${f.package} ${f.source_package ?? ''}`,
+    show: (f) => (
+      <>
+        {f.package}
+        <small className={classes.under}>{f.version}</small>
+      </>
+    ),
+  },
+  {
+    id: 'fixed',
+    title: 'Fixed in',
+    value: (f) => f.fixed ?? '',
+    show: (f) => (
+      <>
+        {f.fixed ?? <span className="muted">no fix named</span>}
+        {f.verdict === 'unknown' ? <Uncertain finding={f} /> : null}
+      </>
+    ),
+  },
+  {
+    id: 'risk',
+    title: 'Risk',
+    value: (f) => (f.accepted ? 1 : 0),
+    show: (f) =>
+      f.accepted || f.verdict === 'suppressed' ? <span className="muted">–</span> : <AcceptRisk of={f} host={host} />,
+  },
 ]
+
+/** That nobody can tell whether a finding is one, and why. */
+function Uncertain({ finding }: { finding: Standing }) {
+  const said = standing(finding)
+  return (
+    <small className={classes.under}>
+      <Light said={said} /> {said.reason}
+    </small>
+  )
+}
+
+/** The way to accept the risk of a vulnerability in a package of a host. */
+export function AcceptRisk({
+  of,
+  host,
+}: {
+  of: Pick<Standing, 'vulnerability' | 'package'>
+  host: Pick<Host, 'id' | 'hostname'>
+}) {
+  return (
+    <Link
+      to="/advisories/accepted"
+      search={{ accept: of.vulnerability, package: of.package, host: host.id, name: host.hostname || undefined }}
+      aria-label={`Accept the risk of ${of.vulnerability} in ${of.package} on ${host.hostname || host.id}`}
+    >
+      Accept
+    </Link>
+  )
+}
 
 /** Why a finding does not count. */
 function Closed({ finding }: { finding: Standing }) {

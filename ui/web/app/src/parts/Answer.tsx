@@ -2,7 +2,7 @@ import { Button } from '@mantine/core'
 import type { ReactNode } from 'react'
 import type { Gathered } from '../api/types'
 import { count, plural } from '../words/count'
-import { remarks } from '../words/questions'
+import { remarks, type Kind } from '../words/questions'
 import { sentence } from '../words/status'
 import classes from './Answer.module.css'
 import card from './Card.module.css'
@@ -13,17 +13,17 @@ import { Refusal } from './Refusal'
 
 /** Whether an answer is of every host that was asked about. */
 export function whole(a: Gathered | undefined): boolean {
-  return a !== undefined && a.partial_n === 0 && remarks(a).length === 0
+  return a !== undefined && a.partial_n === 0 && (a.answered ?? []).every((s) => !s.lacking && !s.unordered && !s.note)
 }
 
-/** What sites answered to a question, with what is missing from it. one: what a row of it is; without: see remarks. */
+/** What sites answered to a question, with what is missing from it. one: what a row of it is; kind: what was asked about. */
 export function Answer({
   title = 'Answer',
   query,
   last,
   shown,
   one,
-  without,
+  kind,
   controller,
   children,
 }: {
@@ -39,7 +39,7 @@ export function Answer({
   last: Gathered | undefined
   shown: number
   one: string
-  without?: string
+  kind: Kind
   controller: boolean
   children: ReactNode
 }) {
@@ -82,7 +82,7 @@ export function Answer({
             {shown < last.total ? `, of which ${count(shown)} are here` : ''}
             {controller && last.answered_n > 0 ? ` · ${plural(last.answered_n, 'site')} answered` : ''}
           </p>
-          {remarks(last, without).map((r) => (
+          {remarks(last, kind).map((r) => (
             <p key={r} className={card.note}>
               {sentence(r)}
             </p>

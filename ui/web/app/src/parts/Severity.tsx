@@ -1,5 +1,6 @@
 import type { Counts, TopEntry } from '../api/types'
 import { count, plural } from '../words/count'
+import { likelihood, percent } from '../words/advisories'
 import { alertSeverity } from '../words/alerts'
 import { exploitedFirst, severityWord } from '../words/status'
 import { Exploited } from './Exploited'
@@ -52,6 +53,11 @@ export function TopList({ top, most }: { top: TopEntry[]; most: number }) {
             <span className={classes.id}>
               <Vulnerability id={t.vulnerability} />
               {t.known_exploited ? <Exploited /> : null}
+              {t.epss ? (
+                <span className="muted nowrap" title={likelihood(t.epss)}>
+                  EPSS {percent(t.epss)}
+                </span>
+              ) : null}
             </span>
             <span className="muted nowrap">{plural(t.hosts, 'host')}</span>
           </li>

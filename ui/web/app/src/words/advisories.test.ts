@@ -136,6 +136,7 @@ test('a source is current only where it is known to be', () => {
     tone: 'warn',
     reason: 'The mirror is away',
   })
+  expect(sourceState({ ...s, kind: 'osv', warning: 'some of it is outside' }).tone).toBe('warn')
   for (const state of ['never', 'elsewhere', 'running', 'other'] as AdvisorySource['state'][])
     expect(sourceState({ ...s, state }).tone, state).toBe('none')
 })

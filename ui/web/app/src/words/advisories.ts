@@ -245,6 +245,7 @@ export function sourceState(s: AdvisorySource): Said {
     case 'current':
       if (upper && (s.behind_n ?? 0) > 0)
         return { tone: 'warn', word: `Behind its controller by ${plural(s.behind_n!, 'change')} at most` }
+      if (s.warning) return { tone: 'warn', word: 'Current, but not all of it counts' }
       return { tone: 'ok', word: upper ? 'Level with its controller' : 'Current' }
     case 'running':
       return { tone: 'none', word: upper ? 'Fetching from its controller' : 'Being fetched' }

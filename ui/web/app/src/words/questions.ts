@@ -1,5 +1,7 @@
 // The words and the address of the page of questions to all hosts.
 
+import { count, plural } from './count'
+
 export const questions = ['packages', 'certificates'] as const
 export const comparisons = ['lt', 'le', 'eq', 'ge', 'gt'] as const
 
@@ -59,11 +61,28 @@ export interface Gathered {
   answered: { site: string; lacking?: number; unordered?: number; note?: string }[] | null
 }
 
-/**
- * Remarks about an answer, one sentence each; the sites that did not answer are told of elsewhere. without: what is said
- * of hosts about which a site cannot answer.
- */
-export function remarks(g: Gathered, without = 'have not reported it, or it cannot be read'): string[] {
+/** What sites are asked about. */
+export type Kind = 'packages' | 'certificates' | 'findings' | 'changes'
+
+/** What is said of hosts about which a site cannot answer: of one, and of several. */
+const lackingWords: Record<Kind, [one: string, many: string]> = {
+  packages: [
+    'has not reported its packages, or its list cannot be read',
+    'have not reported their packages, or their lists cannot be read',
+  ],
+  certificates: [
+    'has not reported its certificates, or its list cannot be read',
+    'have not reported their certificates, or their lists cannot be read',
+  ],
+  findings: ['has not been matched with advisories', 'have not been matched with advisories'],
+  changes: [
+    'is left out: what was installed on it at both times is not known',
+    'are left out: what was installed on them at both times is not known',
+  ],
+}
+
+/** Remarks about an answer, one sentence each; the sites that did not answer are told of elsewhere. */
+export function remarks(g: Gathered, kind: Kind): string[] {
   const said: string[] = []
   const notes = new Map<string, string[]>()
   let lacking = 0
@@ -75,13 +94,13 @@ export function remarks(g: Gathered, without = 'have not reported it, or it cann
   }
   for (const [note, sites] of notes) {
     const some = sites.slice(0, 5).join(', ')
-    const more = sites.length > 5 ? ` and ${(sites.length - 5).toLocaleString('en')} more` : ''
+    const more = sites.length > 5 ? ` and ${count(sites.length - 5)} more` : ''
     said.push(`${some}${more}: ${note}.`)
   }
-  if (lacking > 0) said.push(`${lacking.toLocaleString('en')} hosts ${without}.`)
+  if (lacking > 0) said.push(`${plural(lacking, 'host')} ${lackingWords[kind][lacking === 1 ? 0 : 1]}.`)
   if (unordered > 0)
     said.push(
-      `${unordered.toLocaleString('en')} packages of that name are left out: their versions cannot be compared with this one.`,
+      `${plural(unordered, 'package')} of that name ${unordered === 1 ? 'is left out: its version' : 'are left out: their versions'} cannot be compared with this one.`,
     )
   return said
 }

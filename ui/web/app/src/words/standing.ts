@@ -1,6 +1,7 @@
 // The words for how a vulnerability stands on hosts, and the order in which to look at that.
 
 import type { ExposedAt, Standing } from '../api/types'
+import { person } from './alerts'
 import { plural } from './count'
 import { sentence, severityRank, type Said } from './status'
 import { dayOf, instant } from './time'
@@ -12,7 +13,7 @@ export function standing(x: Pick<ExposedAt, 'verdict' | 'accepted' | 'reason' | 
     return {
       tone: 'none',
       word: 'Accepted',
-      reason: `${x.accepted.by}${until === undefined ? '' : `, until ${dayOf(until)}`}: ${x.accepted.reason}`,
+      reason: `${person(x.accepted.by)}${until === undefined ? '' : `, until ${dayOf(until)}`}: ${x.accepted.reason}`,
     }
   }
   const reason = x.reason ? sentence(x.reason) : undefined

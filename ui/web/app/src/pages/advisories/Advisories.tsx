@@ -16,6 +16,7 @@ import { severities, severityWord } from '../../words/status'
 import classes from './Advisories.module.css'
 import { HowOld } from './HowOld'
 import { Rows } from './Rows'
+import { Views } from './Views'
 
 /** The vulnerabilities that are known of here, whether a host has them or not. */
 export function AdvisoriesPage() {
@@ -25,6 +26,7 @@ export function AdvisoriesPage() {
   const none = overview?.advisory_n === 0
   return (
     <div className={card.page}>
+      <Views />
       <header className={card.head}>
         <h1>Advisories</h1>
         {overview && !none ? <HowOld overview={overview} /> : null}

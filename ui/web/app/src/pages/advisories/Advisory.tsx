@@ -5,7 +5,6 @@ import { advisoryQuery, explainedQuery } from '../../api/advisories'
 import type { Canonical } from '../../api/types'
 import card from '../../parts/Card.module.css'
 import { Exploited } from '../../parts/Exploited'
-import { Light } from '../../parts/Light'
 import { Notice } from '../../parts/Notice'
 import { Refusal } from '../../parts/Refusal'
 import { SeverityTag } from '../../parts/Severity'
@@ -13,6 +12,7 @@ import { useTitle } from '../../parts/title'
 import { day, likelihood } from '../../words/advisories'
 import { plural } from '../../words/count'
 import { instant } from '../../words/time'
+import { severityNote, takenBack } from '../../words/withdrawn'
 import classes from './Advisory.module.css'
 import { InBrief } from './InBrief'
 import { Packages } from './Packages'
@@ -42,6 +42,7 @@ export function AdvisoryPage() {
 
 function Head({ of: c }: { of: Canonical }) {
   const about = (c.members ?? []).length > 0
+  const back = takenBack(c)
   const sources = new Set((c.members ?? []).map((m) => m.source)).size
   return (
     <>
@@ -49,18 +50,25 @@ function Head({ of: c }: { of: Canonical }) {
         <h1>{c.id}</h1>
         {about ? <SeverityTag severity={c.severity} /> : null}
         {c.known_exploited ? <Exploited since={instant(c.known_exploited)} /> : null}
-        {c.withdrawn ? (
-          <Light said={{ tone: 'none', word: `Withdrawn on ${day(c.withdrawn) ?? 'an unknown day'}` }} strong />
-        ) : null}
         <p>
           {[
+            ...(about && severityNote(c.severity) ? [severityNote(c.severity)!] : []),
             ...(c.epss ? [likelihood(c.epss)] : []),
             ...(c.published ? [`published ${day(c.published)}`] : []),
             ...(about ? [`${plural(sources, 'source')} ${sources === 1 ? 'speaks' : 'speak'} of it`] : []),
           ].join(' · ')}
         </p>
       </header>
-      {c.summary ? <p className={classes.summary}>{c.summary}</p> : null}
+      {c.summary ? (
+        <p className={classes.summary}>{c.summary}</p>
+      ) : about ? (
+        <p className={`${classes.summary} muted`}>No source gives a summary.</p>
+      ) : null}
+      {back ? (
+        <Notice tone={back.all ? 'none' : 'warn'} title={back.title}>
+          {back.text}
+        </Notice>
+      ) : null}
       {about ? null : (
         <Notice tone="none" title={`No record here is about ${c.id} itself`}>
           Others name it. They are listed here under what it has to do with, and hosts are matched with what those say.

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { sourcesQuery } from '../../api/advisories'
 import type { AdvisorySource, Overview } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
@@ -74,6 +75,9 @@ function Sources({ sources }: { sources: AdvisorySource[] }) {
           )
         })}
       </ul>
+      <p>
+        <Link to="/advisories/sources">More of the sources, and to fetch one now</Link>
+      </p>
     </details>
   )
 }

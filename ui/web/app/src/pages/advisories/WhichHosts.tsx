@@ -9,6 +9,7 @@ import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Light } from '../../parts/Light'
 import { hostsByStanding, priority, standing } from '../../words/standing'
+import { AcceptRisk } from '../detailColumns'
 import { type Column, DetailTable } from '../DetailTable'
 
 /** The hosts that a vulnerability concerns. Each site answers for its own, and those that do not are named. */
@@ -25,10 +26,17 @@ export function WhichHosts({ id }: { id: string }) {
       last={last}
       shown={rows.length}
       one="finding"
-      without="have not been matched with advisories"
+      kind="findings"
       controller={controller}
     >
-      {rows.length > 0 ? <p>{hostsByStanding(rows)}</p> : null}
+      {rows.length > 0 ? (
+        <p>
+          {hostsByStanding(rows)} ·{' '}
+          <Link to="/advisories/accepted" search={{ accept: id }}>
+            Accept the risk on several hosts
+          </Link>
+        </p>
+      ) : null}
       <DetailTable
         label="Hosts"
         rows={rows}
@@ -84,5 +92,16 @@ const columns: Column<ExposedAt>[] = [
         </small>
       </>
     ),
+  },
+  {
+    id: 'risk',
+    title: 'Risk',
+    value: (r) => (r.accepted ? 1 : 0),
+    show: (r) =>
+      r.accepted || r.verdict === 'suppressed' ? (
+        <span className="muted">–</span>
+      ) : (
+        <AcceptRisk of={r} host={{ id: r.host_id, hostname: r.hostname }} />
+      ),
   },
 ]

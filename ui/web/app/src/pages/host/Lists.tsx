@@ -1,5 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
-import { certificatesQuery, findingsQuery, packagesQuery } from '../../api/host'
+import { Link } from '@tanstack/react-router'
+import { useMemo } from 'react'
+import { certificatesQuery, type FindingsOf, findingsQuery, packagesQuery } from '../../api/host'
 import type { Host } from '../../api/types'
 import card from '../../parts/Card.module.css'
 import { count, plural } from '../../words/count'
@@ -50,27 +52,42 @@ export function HostFindings({ host }: { host: Host }) {
     <Asked title="Findings" query={query}>
       {(a) => (
         <>
-          {a.rows.length > a.open ? (
-            <p className={card.note}>
-              {plural(a.open, 'finding')} of {count(a.total)} {a.open === 1 ? 'counts' : 'count'}; the others are
-              accepted, or a statement (VEX) closes them.
-            </p>
-          ) : null}
-          <DetailTable
-            label="Findings"
-            rows={a.rows}
-            columns={standingColumns}
-            first="severity"
-            empty={
-              a.lacking
-                ? ''
-                : a.as_of
-                  ? 'No vulnerability was found in what is installed.'
-                  : 'Not known: this host has not been matched with advisories yet.'
-            }
-          />
+          <p className={card.note}>
+            <Link to="/advisories/changes" search={{ since: '7d', host: host.id }}>
+              What opened and closed in the last 7 days
+            </Link>
+          </p>
+          <Findings host={host} of={a} />
         </>
       )}
     </Asked>
+  )
+}
+
+/** The findings that a site answered with. */
+export function Findings({ host, of: a }: { host: Host; of: FindingsOf }) {
+  const columns = useMemo(() => standingColumns({ id: host.id, hostname: host.hostname }), [host.id, host.hostname])
+  return (
+    <>
+      {a.rows.length > a.open ? (
+        <p className={card.note}>
+          {plural(a.open, 'finding')} of {count(a.total)} {a.open === 1 ? 'counts' : 'count'}; the others are accepted,
+          or a statement (VEX) closes them.
+        </p>
+      ) : null}
+      <DetailTable
+        label="Findings"
+        rows={a.rows}
+        columns={columns}
+        first="severity"
+        empty={
+          a.lacking
+            ? ''
+            : a.as_of
+              ? 'No vulnerability was found in what is installed.'
+              : 'Not known: this host has not been matched with advisories yet.'
+        }
+      />
+    </>
   )
 }

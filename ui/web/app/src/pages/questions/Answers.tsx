@@ -22,7 +22,7 @@ export function Packages({ search, controller }: Asked) {
   const rows = query.data?.pages.flatMap((p) => p.packages ?? []) ?? []
   const columns = useMemo(() => ofRole(packageColumns, controller), [controller])
   return (
-    <Answer query={query} last={last} shown={rows.length} one="package" controller={controller}>
+    <Answer query={query} last={last} shown={rows.length} one="package" kind="packages" controller={controller}>
       <DetailTable
         label="Packages"
         rows={rows}
@@ -40,7 +40,7 @@ export function Certificates({ search, controller }: Asked) {
   const rows = query.data?.pages.flatMap((p) => p.certificates ?? []) ?? []
   const columns = useMemo(() => ofRole(certificateColumns, controller), [controller])
   return (
-    <Answer query={query} last={last} shown={rows.length} one="certificate" controller={controller}>
+    <Answer query={query} last={last} shown={rows.length} one="certificate" kind="certificates" controller={controller}>
       <DetailTable
         label="Certificates"
         rows={rows}
