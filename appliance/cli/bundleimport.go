@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func (a *app) bundleImport() *cobra.Command {
 				a.say("Nothing to do: %v.", err)
 				continue
 			}
-			if err != nil {
+			if err = importAdvice(err); err != nil {
 				if len(args) > 1 {
 					return fmt.Errorf("%s: %w", path, err)
 				}
@@ -85,6 +86,34 @@ func (a *app) bundleImport() *cobra.Command {
 		return f.print(done, func() view { return importTable(done) })
 	}
 	return c
+}
+
+// Refusals of an import that commands here do something about. The server speaks to people at a browser as well, and leaves those out.
+var (
+	lacksSignature = regexp.MustCompile(`the policy of (\S+) does not allow to import it all the same$`)
+	lacksPermit    = regexp.MustCompile(`^Site not allowed: the bundle is of (\S+) `)
+	lacksRoom      = regexp.MustCompile(`^Bundle too large: .* are taken of (\S+);`)
+)
+
+// importAdvice says which command or flag helps, where there is one.
+func importAdvice(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if m := lacksSignature.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%w: trust the key that signed it (`skerry keys trust`), or allow that (`skerry sites add %s --skip-signature-on-trusted`)", err, m[1])
+	}
+	if m := lacksPermit.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%w (`skerry sites add %s`, `skerry sites policy %s --enabled true`)", err, m[1], m[1])
+	}
+	if m := lacksRoom.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%w (`skerry sites policy %s --max-bundle-size SIZE`)", err, m[1])
+	}
+	if strings.HasSuffix(text, "Choose which of them is to win") {
+		return fmt.Errorf("%w (--on-conflict prefer_remote: the bundle, prefer_local: this server)", err)
+	}
+	return err
 }
 
 // importOne sends one file, or the entries of an inspectable folder.

@@ -31,15 +31,16 @@ func (a *app) advisoriesGet() *cobra.Command {
 		}
 		if affected := affectedOf(v.Records, f.kind == "wide"); len(affected.rows) > 0 {
 			fmt.Fprintln(a.out)
-			a.table(affected, false)
+			a.table(affected, f.kind == "wide")
 		}
+		a.statements(v.Records, f.kind == "wide")
 		if len(v.Related) > 0 {
 			fmt.Fprintln(a.out)
 			t := view{head: []string{"RELATED", "HOW", "SAID BY", "SUMMARY"}}
 			for _, n := range v.Related {
 				t.add("", n.ID, n.How, n.By, n.Summary)
 			}
-			a.table(t, false)
+			a.table(t, f.kind == "wide")
 		}
 		return nil
 	}
@@ -277,7 +278,7 @@ func (a *app) advisoriesExplain() *cobra.Command {
 		for _, m := range x.Members {
 			t.add("", m.Source+"/"+m.ID, m.Reason, m.Why, m.Class)
 		}
-		a.table(t, false)
+		a.table(t, f.kind == "wide")
 		fmt.Fprintln(a.out)
 		t = view{head: []string{"FIELD", "VALUE", "FROM", "BECAUSE", "OTHERS SAY"}}
 		for _, r := range x.Fields {
@@ -296,7 +297,7 @@ func (a *app) advisoriesExplain() *cobra.Command {
 				t.add("", nothing{}, nothing{}, nothing{}, nothing{}, said)
 			}
 		}
-		a.table(t, false)
+		a.table(t, f.kind == "wide")
 		if len(x.Ecosystems) > 0 {
 			fmt.Fprintln(a.out)
 			t = view{head: []string{"ECOSYSTEM", "WHO SPEAKS", "SEVERITY", "OTHERS"}}
@@ -315,8 +316,13 @@ func (a *app) advisoriesExplain() *cobra.Command {
 					t.add("", nothing{}, nothing{}, nothing{}, said)
 				}
 			}
-			a.table(t, false)
+			a.table(t, f.kind == "wide")
 		}
+		var v schema.Canonical // the words of the statements; an explanation has the fields
+		if err := a.get(c, f, "/advisories/"+url.PathEscape(x.ID), nil, &v); err != nil {
+			return err
+		}
+		a.statements(v.Records, f.kind == "wide")
 		for _, g := range x.Guards {
 			fmt.Fprintf(a.out, "\nGuard: %s\n", fault.Printable(g))
 		}

@@ -103,24 +103,26 @@ func (a *app) table(v view, wide bool) {
 	if wide {
 		head = append(slices.Clone(head), v.wide...)
 	}
-	if len(head) > 0 {
-		row := make(table.Row, len(head))
-		for i, h := range head {
-			row[i] = h
-		}
-		t.AppendHeader(row)
-	}
 	colour := a.colours()
+	rows := make([][]string, 0, len(v.rows))
 	for _, cells := range v.rows {
 		if len(head) > 0 && len(cells) > len(head) {
 			cells = cells[:len(head)]
 		}
-		row := make(table.Row, len(cells))
+		row := make([]string, len(cells))
 		for i, c := range cells {
 			row[i] = cell(c, colour)
 		}
-		t.AppendRow(row)
+		rows = append(rows, row)
 	}
+	head, rows, most := fitted(head, rows, a.columns(), wide)
+	if len(head) > 0 {
+		t.AppendHeader(tableRow(head))
+	}
+	for _, row := range rows {
+		t.AppendRow(tableRow(row))
+	}
+	t.SetColumnConfigs(most)
 	t.SuppressTrailingSpaces()
 	t.Render()
 }
@@ -167,6 +169,14 @@ var tints = map[string]text.Color{
 	"ok": text.FgGreen, "up": text.FgGreen, "succeeded": text.FgGreen, "online": text.FgGreen,
 	"late": text.FgYellow, "degraded": text.FgYellow, "partial": text.FgYellow, "pending": text.FgYellow,
 	"down": text.FgRed, "failed": text.FgRed, "expired": text.FgRed, "offline": text.FgRed, "critical": text.FgRed,
+}
+
+func tableRow(cells []string) table.Row {
+	row := make(table.Row, len(cells))
+	for i, c := range cells {
+		row[i] = c
+	}
+	return row
 }
 
 func yesNo(b bool) string {

@@ -59,6 +59,9 @@ func Run(ctx context.Context, c config.Config, o Options) error {
 	if err := enroll.CheckFolder(c.Data, model.MemberSite); err != nil {
 		return err
 	}
+	if _, _, err := serve.Webhook(c.Federation.Webhook, nil); err != nil { // now, and not when it is enrolled
+		return err
+	}
 	for {
 		tcp, err := serve.Listen(c.Listen)
 		if err != nil {
@@ -320,6 +323,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return err
 	}
 	a := api.Config{
+		Room: s.space.Fits,
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
 		Store: s.rows, Directory: s.rows.Store, Check: s.check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
 		Ready: s.notReady, Clock: ticks{s.clock}, Now: s.clock.Now, Log: log,

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -178,11 +179,11 @@ type putPartnerInput struct {
 	Body schema.PartnerPut
 }
 
+// originName is what servers are called: appliance/config holds their names to it. Ids are of that form as well.
+var originName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
 func (s *Server) putPartner(ctx context.Context, in *putPartnerInput) (*out[schema.Partner], error) {
 	const op = "put partner"
-	if strings.ContainsFunc(in.Name, func(r rune) bool { return r < ' ' || r == 0x7f }) || strings.TrimSpace(in.Name) != in.Name {
-		return nil, fault.New(fault.Invalid, op, "name: it has characters that no name has")
-	}
 	var before []schema.Partner
 	first := false
 	row, err := func() (model.Partner, error) {
@@ -197,10 +198,14 @@ func (s *Server) putPartner(ctx context.Context, in *putPartnerInput) (*out[sche
 			return model.Partner{}, err
 		}
 		row, ok, err := v.Partner(in.Name)
-		if !ok {
-			row = model.Partner{Name: in.Name, Enabled: true}
+		if ok || err != nil {
+			return row, err
 		}
-		return row, err
+		known := slices.ContainsFunc(before, func(p schema.Partner) bool { return p.Name == in.Name || p.SiteID == in.Name })
+		if !known && !originName.MatchString(in.Name) { // a slip would shut out everybody else
+			return row, fault.New(fault.Invalid, op, "name: %q is no name that a bundle could carry: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit, or an id", fault.Clip(in.Name, 64))
+		}
+		return model.Partner{Name: in.Name, Enabled: true}, nil
 	}()
 	if err != nil {
 		return nil, err

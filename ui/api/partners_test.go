@@ -59,6 +59,9 @@ func TestWhoseBundlesAreTaken(t *testing.T) {
 	}
 	r.refused(r.do("DELETE", "/api/v1/federation/sites/us-west", nil), 404, fault.NotFound, "us-west")
 	r.refused(r.do("GET", "/api/v1/federation/sites/atlantis/history", nil), 404, fault.NotFound, "atlantis")
+	for _, name := range []string{"Bad%20Name", "US-East", "-x", "a%0Ab", strings.Repeat("x", 65)} {
+		r.refused(r.do("PUT", "/api/v1/federation/sites/"+name, "{}"), 400, fault.Invalid, "no name that a bundle could carry")
+	}
 	r.refused(r.do("PUT", "/api/v1/federation/sites/us-east", `{"allowed_sources":["No Source"]}`), 400, fault.Invalid, "allowed_sources")
 
 	configured := newHQ(t, func(c *Config) { c.Federation = Federation{AllowedSites: []string{"us-north"}, MaxBundle: 100} })
