@@ -153,3 +153,29 @@ func TestTry(t *testing.T) {
 		return err
 	}))
 }
+
+// TestEachAdvisoryJSON: records as they are stored are the records, small and large, in the same order.
+func TestEachAdvisoryJSON(t *testing.T) {
+	s := openMem(t)
+	write(t, s, func(tx *Tx) {
+		for _, id := range []string{"b", "a", "c"} {
+			ok(t, tx.PutAdvisory(model.Advisory{AdvisoryKey: model.AdvisoryKey{Source: "s", ID: id}, Summary: strings.Repeat(id, 10+10*compressRow*len(strings.Trim(id, "ab")))}))
+		}
+	})
+	v := s.View()
+	defer v.Close()
+	var want, got []model.Advisory
+	ok(t, v.EachAdvisory(func(a model.Advisory) error { want = append(want, a); return nil }))
+	ok(t, v.EachAdvisoryJSON(func(raw []byte) error {
+		var a model.Advisory
+		got = append(got, a)
+		return model.Decode(raw, &got[len(got)-1])
+	}))
+	if len(got) != 3 || !slices.EqualFunc(got, want, func(a, b model.Advisory) bool { return a.ID == b.ID && a.Summary == b.Summary }) {
+		t.Errorf("%d records, %d as they are stored", len(want), len(got))
+	}
+	stop := errors.New("stop")
+	if err := v.EachAdvisoryJSON(func([]byte) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}

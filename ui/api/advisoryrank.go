@@ -68,8 +68,9 @@ func readRank(text string) (rank, bool) {
 
 // foremost keeps the first n of many by their rank. What it holds is at most twice that.
 type foremost struct {
-	n   int
-	all []ranked
+	n    int
+	all  []ranked
+	full bool // the first n of all are those of what came so far, or of what came before others did
 }
 
 type ranked struct {
@@ -78,8 +79,12 @@ type ranked struct {
 }
 
 func (f *foremost) add(r rank, x *catalogued) {
+	if f.full && r.compare(f.all[f.n-1].rank) > 0 {
+		return
+	}
 	if f.all = append(f.all, ranked{r, x}); len(f.all) >= 2*f.n {
 		f.sort()
+		f.full = true
 	}
 }
 

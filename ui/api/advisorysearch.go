@@ -1,8 +1,8 @@
 package api
 
 import (
-	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -38,8 +38,9 @@ type wanted struct {
 	known      bool
 	withdrawn  string
 	since      model.Time
-	exact      []string // the words as folded ids
-	after      *rank    // of the last one of the page before; nil: the first page
+	exact      []string           // the words as folded ids
+	named      map[string][]*leaf // by word: the packages of that name; see catalog.name
+	after      *rank              // of the last one of the page before; nil: the first page
 }
 
 func (in *searchAdvisoriesInput) wanted(now time.Time) (wanted, error) {
@@ -108,21 +109,36 @@ func (w *wanted) meets(x *catalogued) bool {
 		return false
 	}
 	for _, word := range w.words {
-		if !strings.Contains(x.text, word) && !x.about(word) {
+		if !strings.Contains(x.text, word) && !w.about(x, word) {
 			return false
 		}
 	}
 	return true
 }
 
-// about reports whether one of its packages has that name.
-func (x *catalogued) about(name string) bool {
-	for _, key := range x.packages {
-		if at := len(key) - len(name); at > 0 && key[at-1] == 0 && strings.EqualFold(key[at:], name) {
+// about reports whether one of the packages of x has that name.
+func (w *wanted) about(x *catalogued, name string) bool {
+	for _, s := range w.named[name] {
+		if slices.Contains(x.in, s) {
 			return true
 		}
 	}
 	return false
+}
+
+// name finds the packages that have a word of w as their name.
+func (g *catalog) name(w *wanted) {
+	if len(w.words) == 0 {
+		return
+	}
+	w.named = map[string][]*leaf{}
+	for _, s := range g.sheets {
+		for _, word := range w.words {
+			if len(s.Name) == len(word) && strings.EqualFold(s.Name, word) {
+				w.named[word] = append(w.named[word], s)
+			}
+		}
+	}
 }
 
 // searchAdvisories answers with a page of canonicals, by rank.
@@ -137,14 +153,15 @@ func (s *Server) searchAdvisories(ctx context.Context, in *searchAdvisoriesInput
 	if err := g.update(ctx, v); err != nil {
 		return nil, err
 	}
-	var verdicts map[string]schema.CanonicalRow
+	g.state.RLock()
+	defer g.state.RUnlock()
+	var verdicts map[*catalogued]exposure.Opinion
 	if w.url != nil && w.url.Version != "" {
-		if verdicts, err = s.affecting(v, w.url); err != nil {
+		if verdicts, err = g.affecting(v, w.url); err != nil {
 			return nil, err
 		}
 	}
-	g.state.RLock()
-	defer g.state.RUnlock()
+	g.name(&w)
 	body := schema.Canonicals{Canonicals: []schema.CanonicalRow{}}
 	best := foremost{n: in.Limit + 1}
 	for _, x := range g.among(&w, verdicts) {
@@ -163,79 +180,101 @@ func (s *Server) searchAdvisories(ctx context.Context, in *searchAdvisoriesInput
 			break
 		}
 		row := schema.CanonicalRow{ID: x.id, MergeHash: x.hash, Changed: at(x.changed), CanonicalHead: headRow(x.head), Sources: x.sources}
-		row.Verdict, row.Fixed = verdicts[x.fold].Verdict, verdicts[x.fold].Fixed
+		row.Verdict, row.Fixed = string(verdicts[x].Verdict), verdicts[x].Fixed
 		body.Canonicals = append(body.Canonicals, row)
 	}
 	return &out[schema.Canonicals]{Body: body}, nil
 }
 
-// among returns the entries that may meet w, by folded id: those of its package, where it names one.
-func (g *catalog) among(w *wanted, verdicts map[string]schema.CanonicalRow) []*catalogued {
-	var some []*catalogued
+// among returns the entries that may meet w, each once: those of its package, where it names one.
+func (g *catalog) among(w *wanted, verdicts map[*catalogued]exposure.Opinion) []*catalogued {
+	var sheets []*leaf
 	switch {
 	case verdicts != nil:
-		for fold := range verdicts {
-			if i, ok := g.find(fold); ok {
-				some = append(some, g.rows[i])
-			}
-		}
+		return slices.Collect(maps.Keys(verdicts))
 	case w.url != nil:
-		for _, x := range g.named[packageKey(w.url.Base, w.url.Name)] {
-			if slices.ContainsFunc(x.systems, w.url.In) {
-				some = append(some, x)
-			}
-		}
+		sheets = g.sheetsOf(w.url)
 	case w.pkg != "":
-		seen := map[string]bool{}
 		for e := range g.bases {
-			base, _, _ := strings.Cut(e, ":")
-			if key := packageKey(base, w.pkg); !seen[key] {
-				seen[key] = true
-				some = append(some, g.named[key]...)
+			if s := g.sheets[sheetKey(e, model.PackageName(e, w.pkg))]; s != nil {
+				sheets = append(sheets, s)
 			}
 		}
 	default:
 		return g.rows
 	}
-	slices.SortFunc(some, func(a, b *catalogued) int { return cmp.Compare(a.fold, b.fold) })
-	return slices.Compact(some)
-}
-
-// affecting returns what affects a version of a package or may, by the folded id of its canonical: as a host is judged that has it
-// installed, in every release that the package URL may mean.
-func (s *Server) affecting(v View, u *exposure.PackageURL) (map[string]schema.CanonicalRow, error) {
-	s.catalog.state.RLock()
-	var systems []string
-	for e := range s.catalog.bases {
-		if u.In(e) {
-			systems = append(systems, e)
+	var some []*catalogued
+	for i, s := range sheets {
+		for _, x := range s.of {
+			if !slices.ContainsFunc(sheets[:i], func(before *leaf) bool { return slices.Contains(x.in, before) }) {
+				some = append(some, x)
+			}
 		}
 	}
-	s.catalog.state.RUnlock()
-	slices.Sort(systems)
-	m := exposure.NewMatcher(v)
-	found := map[string]schema.CanonicalRow{}
-	for _, e := range systems {
-		all, err := m.Judge([]model.Lookup{{Ecosystem: e, Name: u.Name, Version: u.Version}})
-		if err != nil {
-			return nil, err
+	return some
+}
+
+// sheetsOf returns the sheets of a package in every release that its URL may mean, by their ecosystems.
+func (g *catalog) sheetsOf(u *exposure.PackageURL) (sheets []*leaf) {
+	for e := range g.bases {
+		if s := g.sheets[sheetKey(e, u.Name)]; s != nil && u.In(e) {
+			sheets = append(sheets, s)
 		}
-		for _, f := range all[0].Findings {
-			if f.Verdict == model.VerdictSuppressed {
-				continue
-			}
-			id, ok, err := v.CanonicalOf(f.Advisory)
+	}
+	slices.SortFunc(sheets, func(a, b *leaf) int { return strings.Compare(a.Ecosystem, b.Ecosystem) })
+	return sheets
+}
+
+// affecting returns what affects a version of a package or may: as a host is judged that has it installed, in every release that the
+// package URL may mean. What one release says for sure goes before what another only suspects.
+func (g *catalog) affecting(v View, u *exposure.PackageURL) (map[*catalogued]exposure.Opinion, error) {
+	clerk := exposure.NewClerk(func(id string) (records []model.Advisory, err error) {
+		for _, f := range g.spoken[strings.ToUpper(id)] {
+			a, ok, err := v.Advisory(f.key)
 			if err != nil {
 				return nil, err
 			}
-			if !ok {
-				continue
+			if ok {
+				records = append(records, a)
 			}
-			fold := merge.Fold(id)
-			if was, ok := found[fold]; !ok || was.Verdict != string(model.VerdictAffected) {
-				found[fold] = schema.CanonicalRow{Verdict: string(f.Verdict), Fixed: f.Fixed}
+		}
+		return records, nil
+	}, g.speaks)
+	found := map[*catalogued]exposure.Opinion{}
+	for _, s := range g.sheetsOf(u) {
+		here := map[*catalogued]exposure.Opinion{}
+		err := clerk.Judge(&s.Sheet, u.Version, func(o exposure.Opinion) {
+			if o.Verdict == model.VerdictSuppressed {
+				return
+			}
+			x := o.Of.(*catalogued)
+			if was, ok := here[x]; !ok || o.Before(&was) {
+				here[x] = o
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			found = here
+			continue
+		}
+		for x, o := range here {
+			if was, ok := found[x]; !ok || was.Verdict != model.VerdictAffected && o.Verdict == model.VerdictAffected {
+				found[x] = o
 			}
 		}
 	}
 	return found, nil
+}
+
+// speaks reports whether a record has a statement of a vulnerability.
+func (g *catalog) speaks(id string) bool {
+	if len(g.spoken) == 0 {
+		return false
+	}
+	if len(g.spoken[id]) > 0 {
+		return true
+	}
+	return !model.IsCVE(id) && len(g.spoken[strings.ToUpper(id)]) > 0 // those of CVEs are large
 }

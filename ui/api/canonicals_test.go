@@ -207,17 +207,7 @@ func TestSearchesFollowTheRows(t *testing.T) {
 			t.Errorf("%q: %d, want %d", query, n, want)
 		}
 	}
-	// Followed one by one it is what it is when made anew.
-	followed := r.server.catalog.rows
-	r.server.catalog.last.ID = "of other rows"
-	if find(""); len(followed) != len(r.server.catalog.rows) {
-		t.Fatalf("%d entries, and %d anew", len(followed), len(r.server.catalog.rows))
-	}
-	for i, x := range r.server.catalog.rows {
-		if fmt.Sprintf("%+v", *x) != fmt.Sprintf("%+v", *followed[i]) {
-			t.Errorf("%+v, and anew %+v", *followed[i], *x)
-		}
-	}
+	sameAnew(t, r.server, func() { find("") })
 }
 
 // TestScoresOfNobody: of a quarter of a million scores those are held that are about something here, and that moved.

@@ -83,6 +83,7 @@ type CanonicalView interface {
 	EachCanonical(after string, fn func(model.Canonical) error) error
 	AdvisoriesFor(ecosystem, pkg string, fn func(model.Advisory) error) error
 	EachAdvisory(fn func(model.Advisory) error) error // by source and id
+	EachAdvisoryJSON(fn func(raw []byte) error) error // the same as they are stored; raw is valid until fn returns
 	Events(after model.Seq, limit int) ([]model.CanonicalEvent, error)
 	EventBounds() (oldest, newest model.Seq, err error) // 0, 0: there are none
 	OpenRun() (apply.Run, bool, error)

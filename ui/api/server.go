@@ -18,12 +18,21 @@ import (
 	"github.com/skerryhq/skerry/engine/fault"
 )
 
-// Serve answers on l, whose connections are TLS already, until ctx ends; it then lets requests
-// finish for up to five seconds.
+// Serve answers on l, whose connections are TLS already, until ctx ends, and keeps the catalog of advisories ready
+// meanwhile; it then lets requests finish for up to five seconds.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	count := s.counted()
 	x := s.newLanes(l, count)
 	defer context.AfterFunc(ctx, x.end)()
+	if s.c.Store != nil {
+		keeping, rest := context.WithCancel(ctx)
+		kept := make(chan struct{})
+		go func() {
+			defer close(kept)
+			s.keepCatalog(keeping)
+		}()
+		defer func() { rest(); <-kept }()
+	}
 	err := s.serve(ctx, x, count, nil)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()

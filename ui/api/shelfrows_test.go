@@ -18,6 +18,7 @@ func (r rows) CanonicalHashed(string) (x model.Canonical, ok bool, _ error) {
 func (r rows) CanonicalOf(model.AdvisoryKey) (string, bool, error)            { return "", false, nil }
 func (r rows) EachCanonical(string, func(model.Canonical) error) error        { return nil }
 func (r rows) EachAdvisory(func(model.Advisory) error) error                  { return nil }
+func (r rows) EachAdvisoryJSON(func([]byte) error) error                      { return nil }
 func (r rows) AdvisoriesOf(string, string, func(model.Advisory) error) error  { return nil }
 func (r rows) AdvisoriesFor(string, string, func(model.Advisory) error) error { return nil }
 func (r rows) Events(model.Seq, int) ([]model.CanonicalEvent, error)          { return nil, nil }
