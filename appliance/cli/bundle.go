@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -165,31 +164,6 @@ func orBeginning(cursor string) string {
 		return "the beginning"
 	}
 	return cursor
-}
-
-// receive writes the whole body to file, or nothing: what broke off must not look whole.
-func (a *app) receive(r io.Reader, file string, mode os.FileMode) (int64, error) {
-	if file == "-" {
-		return io.Copy(a.out, r)
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".part-*")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, usagef("%s: there is no folder %s", file, filepath.Dir(file))
-	case errors.Is(err, fs.ErrPermission):
-		return 0, usagef("%s: this user may not write to the folder %s", file, filepath.Dir(file))
-	case err != nil:
-		return 0, fmt.Errorf("write %s: %w", file, err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	n, err := io.Copy(f, r)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return n, fmt.Errorf("write %s: %w", file, err)
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return n, fmt.Errorf("write %s: %w", file, err)
-	}
-	return n, nil
 }
 
 func (a *app) bundleValidate() *cobra.Command {

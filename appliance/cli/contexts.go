@@ -109,23 +109,6 @@ func (a *app) saveContexts(s *savedContexts) error {
 	return replaceFile(path, append(raw, '\n'))
 }
 
-// replaceFile writes a file for this user alone, whole or not at all.
-func replaceFile(path string, raw []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(raw)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
 func (a *app) contexts() *cobra.Command {
 	list := leaf("list", "The servers that this user is logged in at", 0, 0, nil)
 	f := a.formatted(list)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,7 +73,7 @@ and what is not known is empty. A file is complete where this command succeeds; 
 			_, err = io.Copy(a.out, resp.Body)
 		} else {
 			var n int64
-			if n, err = writeWhole(file, resp.Body); err == nil {
+			if n, err = writeWhole(file, resp.Body, 0o600); err == nil {
 				a.say("Wrote %s hosts to %s (%s bytes).", resp.Header.Get("X-Total-Count"), file, grouped(int(n)))
 			}
 		}
@@ -116,23 +115,6 @@ func brokenOff(err error) error {
 		return nil
 	}
 	return fmt.Errorf("the export broke off, and what came is not all: %w", err)
-}
-
-// writeWhole puts what r has at path, or nothing.
-func writeWhole(path string, r io.Reader) (n int64, err error) {
-	f, err := os.OpenFile(path+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return 0, err
-	}
-	n, err = io.Copy(f, r)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return n, err
 }
 
 // columnName is the name of the column that a field, or one of its other names, is shown in.

@@ -132,18 +132,8 @@ func (a *app) keysExport() *cobra.Command {
 			return err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		raw, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		if err != nil {
-			return fmt.Errorf("read the key: %w", err)
-		}
-		if file == "-" {
-			_, err = a.out.Write(raw)
-			return err
-		}
-		if err := os.WriteFile(file, raw, 0o644); err != nil {
-			return fmt.Errorf("write the key: %w", err)
-		}
-		return nil
+		_, err = a.receive(io.LimitReader(resp.Body, 64<<10), file, 0o644)
+		return err
 	}
 	return c
 }
@@ -195,7 +185,7 @@ func (a *app) keysRevoke() *cobra.Command {
 		if _, err := a.post(c, f, "/keys/"+url.PathEscape(args[0])+"/revoke", nil, schema.KeyRevoke{Reason: reason}, &key); err != nil {
 			return err
 		}
-		a.say("It reaches the sites below by their links. At every site without one run this as well, or carry a new bundle there that another key of this server signed.")
+		a.say("What a controller revokes reaches its sites by their links. At every site without one run this as well, or carry a new bundle there that another key of this server signed.")
 		return f.print(key, func() view { return keyTable(key) })
 	}
 	return c
