@@ -138,7 +138,9 @@ func TestAfterAStart(t *testing.T) {
 func TestAFailedProposalIsMadeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, r := watch(t, row(hostA, agentA, model.HostUp))
+		r.mu.Lock()
 		r.fail = 3 // twice at 15 s: the look of every quarter, and that at the end of the time to come back
+		r.mu.Unlock()
 		time.Sleep(29 * time.Second)
 		r.expect(t)
 		time.Sleep(60 * time.Second)
