@@ -158,7 +158,8 @@ func decodeAll(ctx context.Context, group *errgroup.Group, v View) <-chan chan [
 	return order
 }
 
-// catalogPace is how long keepCatalog rests between two looks at what changed, so that many small commits cost one.
+// catalogPace is how long keepCatalog waits before it looks at what changed: many small commits cost one look, and what somebody asks for
+// right behind an import, as its export, is not slowed by what is made in advance.
 const catalogPace = time.Second
 
 // keepCatalog makes the catalog and follows the rows with it until ctx ends, so that searches find it ready.
@@ -169,18 +170,18 @@ func (s *Server) keepCatalog(ctx context.Context) {
 			return
 		}
 		seen = next
-		v, done := s.c.Store.View()
-		err = s.catalog.update(ctx, v)
-		done()
-		if err != nil && ctx.Err() == nil {
-			s.c.Log.Warn("the catalog of advisories is not made: searches make it", "err", err)
-		}
 		rest := time.NewTimer(catalogPace)
 		select {
 		case <-rest.C:
 		case <-ctx.Done():
 			rest.Stop()
 			return
+		}
+		v, done := s.c.Store.View()
+		err = s.catalog.update(ctx, v)
+		done()
+		if err != nil && ctx.Err() == nil {
+			s.c.Log.Warn("the catalog of advisories is not made: searches make it", "err", err)
 		}
 	}
 }
