@@ -310,6 +310,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	ledger := &serve.Ledger{Propose: n.Propose, Now: time.Now, Log: k.log}
 	g.Go(func() error { return ledger.Run(ctx) })
 	a := api.New(api.Config{
+		Room: k.space.Fits,
 		Role: model.RoleController, Node: k.me.Member, Asked: ledger.Asked, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,

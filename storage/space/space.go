@@ -215,6 +215,22 @@ func (s *Space) Err(at Level) error {
 		s.Dir, size(s.free), size(s.Low))
 }
 
+// Fits returns nil where what is about to be written, of so many bytes, leaves the mark low free, and else an error of kind Full with
+// the numbers.
+func (s *Space) Fits(need int64) error {
+	if err := s.Err(Low); err != nil {
+		return err
+	}
+	s.Look()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.free-need >= s.Low {
+		return nil
+	}
+	return fault.New(fault.Full, "", "the disk with %s has %s left, this may take up to %s of it, and %s are to stay free: remove other files there or enlarge the disk, and try again",
+		s.Dir, size(s.free), size(need), size(s.Low))
+}
+
 // size writes bytes for people.
 func size(n int64) string {
 	const unit = 1024

@@ -117,3 +117,27 @@ func TestTheSystem(t *testing.T) {
 		t.Errorf("%+v %v %v", st, info, err)
 	}
 }
+
+// TestFits: what is about to be written must leave the mark low free, by what is free now.
+func TestFits(t *testing.T) {
+	d := &disk{free: 10_300, total: 20_000}
+	s, err := Open(Config{Dir: t.TempDir(), Low: 1000, Critical: 400, Ballast: 300, Free: d.look})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Fits(9000); err != nil {
+		t.Error(err)
+	}
+	if err := s.Fits(9001); !fault.Is(err, fault.Full) || !strings.Contains(err.Error(), "8.8 KiB") || !strings.Contains(err.Error(), "9.8 KiB left") {
+		t.Errorf("%v", err)
+	}
+	d.free = 5300 // since it was looked at
+	if err := s.Fits(9000); !fault.Is(err, fault.Full) {
+		t.Errorf("%v", err)
+	}
+	d.free = 900
+	s.Look()
+	if err := s.Fits(0); !fault.Is(err, fault.Full) {
+		t.Errorf("%v", err)
+	}
+}

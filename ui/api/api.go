@@ -73,6 +73,9 @@ type Config struct {
 	// Controller is the controller of this site, whose bundles are always allowed; zero: there is none.
 	Controller model.NodeID
 
+	// Room is an error of kind Full where the disk has no room for so many bytes more; nil: nobody looks.
+	Room func(bytes int64) error
+
 	// Damaged says which of the stores is damaged, and what to do. Nothing is changed then; and where Store is nil, because
 	// it is the rows that are damaged, nothing but that is answered. nil: all is well.
 	Damaged error
@@ -106,6 +109,7 @@ type Server struct {
 	logins    *limiter
 	hashing   chan struct{}               // a slot for each password being hashed
 	writing   chan struct{}               // held by the one ingest or import at a time
+	runBytes  int                         // see maxRun; tests have less
 	checking  chan struct{}               // held by the one check of the store at a time
 	watchers  chan struct{}               // a slot for each result that is watched
 	exports   chan struct{}               // a slot for each export of hosts
@@ -135,6 +139,7 @@ func New(c Config) *Server {
 		logins:   newLimiter(c.Now),
 		hashing:  make(chan struct{}, 2),
 		writing:  make(chan struct{}, 1),
+		runBytes: maxRun,
 		checking: make(chan struct{}, 1),
 		watchers: make(chan struct{}, maxWatchers),
 		exports:  make(chan struct{}, maxExports),

@@ -41,7 +41,7 @@ func kevOf(date string, count int, cves ...string) string {
 func (r *rowRig) named() []string {
 	return look(r, func(v View) (all []string, err error) {
 		err = v.EachAdvisory(func(a model.Advisory) error {
-			name := a.ID[strings.LastIndex(a.ID, "CVE-"):]
+			name := a.ID[max(0, strings.LastIndex(a.ID, "CVE-")):]
 			if !a.Withdrawn.IsZero() {
 				name = "-" + name
 			}

@@ -135,7 +135,8 @@ type taking struct {
 	keys    []model.SignerKey // that signed and were bound to no origin before
 	run     *run
 	differs []model.Difference
-	n       int // all differences
+	n       int   // all differences
+	bytes   int64 // of the changes in the bundle, unpacked; of a set about
 }
 
 func (t *taking) do(ctx context.Context, f *os.File) error {
@@ -154,6 +155,9 @@ func (t *taking) do(ctx context.Context, f *os.File) error {
 
 // takeIn imports what is verified and allowed.
 func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
+	if err := t.fits(); err != nil {
+		return err
+	}
 	if t.how.OnConflict == failConflict { // on the first one, before anything is staged
 		if err := t.gather(ctx, r, true); err != nil {
 			return err
@@ -253,11 +257,30 @@ func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error)
 	if err != nil {
 		return nil, err
 	}
-	t.have = t.heldOf(shelf)
+	t.have, t.bytes = t.heldOf(shelf), bytesOf(t.m)
 	if t.keys, err = t.bound(r, signers); err != nil {
 		return nil, err
 	}
 	return r, bundle.Admit(t.have, t.m, t.how.Force)
+}
+
+// bytesOf returns how large the changes in a bundle are, unpacked. Of a set a part says how many there are in all of it.
+func bytesOf(m bundle.Manifest) (n int64) {
+	for _, p := range m.Parts {
+		n += p.Size
+	}
+	if lines := m.Counts.Changes(); m.Split != nil && lines > 0 {
+		n = n / int64(lines) * int64(m.Split.Counts.Changes())
+	}
+	return n
+}
+
+// fits is an error where the disk has no room for what is to be imported. What is only tried needs none.
+func (t *taking) fits() error {
+	if t.how.DryRun {
+		return nil
+	}
+	return fault.Wrap("import bundle", t.s.room(t.bytes))
 }
 
 // bound judges whether those who signed may speak for the bundle's origin: for this server and its controller their own keys

@@ -64,8 +64,9 @@ func (s *Server) ingest(ctx context.Context, in *ingestInput) (*out[schema.Inges
 	return &out[schema.Ingested]{Body: done}, nil
 }
 
-// IngestFrom stores what each hands over, by name, as one run: all of it becomes visible at once, or nothing. The bytes are a file of
-// any form that engine/canonical reads. An empty source is guessed from each name. Kind is model.RunIngest or model.RunPull; without
+// IngestFrom stores what each hands over, by name, as one run: all of it becomes visible at once, or nothing. What is more than one run
+// takes becomes visible in several, each of whole files; the audit record of the last says that it is complete. The same once more goes on
+// where a crash ended it, since records that are held are passed over. The bytes are a file of any form that engine/canonical reads. An empty source is guessed from each name. Kind is model.RunIngest or model.RunPull; without
 // an account in ctx the system has done it. Bad records are named and counted, and stop nothing. An error of each ends the run and
 // drops it; ErrUnderWay in it says that another one is at work.
 func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(fn func(name string, raw []byte) error) error) (schema.Ingested, error) {
@@ -82,15 +83,32 @@ func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(
 	}
 	defer release()
 	started := s.c.Now()
-	r, err := s.newRun(ctx, kind, false)
+	named := map[string]struct{}{}
+	begin := func() (*run, error) {
+		r, err := s.newRun(ctx, kind, false)
+		if err == nil {
+			r.wanted = func(v View, now, was *model.Advisory) (bool, error) { return worth(v, now, was, named) }
+		}
+		return r, err
+	}
+	r, err := begin()
 	if err != nil {
 		return done, fault.Wrap(op, err)
 	}
-	named := map[string]struct{}{}
-	r.wanted = func(v View, now, was *model.Advisory) (bool, error) { return worth(v, now, was, named) }
 	var storing error
+	stored := 0 // of done.Read
 	err = each(func(name string, raw []byte) error {
-		storing = s.take(ctx, r, source, name, raw, &done)
+		if storing = s.take(ctx, r, source, name, raw, &done); storing != nil || r.staged < s.runBytes {
+			return storing
+		}
+		if storing = s.portion(ctx, r, source, &done, true); storing != nil {
+			return storing
+		}
+		stored = done.Read
+		var next *run
+		if next, storing = begin(); storing == nil {
+			r = next
+		}
 		return storing
 	})
 	if err != nil && storing == nil {
@@ -104,7 +122,11 @@ func (s *Server) IngestFrom(ctx context.Context, kind, source string, each func(
 		if kind == model.RunIngest {
 			s.note(ctx, model.Note{Action: "advisories.ingest", Reason: oneLine(err.Error()), Detail: detailOf(r, source, &done)}, r.by)
 		}
-		return done, fault.Wrap(fmt.Sprintf("%s (broken off after %d records; nothing of them was stored)", op, done.Read), err)
+		kept := "nothing of them was stored"
+		if stored > 0 {
+			kept = fmt.Sprintf("the first %d of them are stored; the same once more goes on behind them", stored)
+		}
+		return done, fault.Wrap(fmt.Sprintf("%s (broken off after %d records; %s)", op, done.Read, kept), err)
 	}
 	v, closeView := s.c.Store.View()
 	defer closeView()
@@ -178,19 +200,36 @@ func (s *Server) take(ctx context.Context, r *run, source, name string, raw []by
 
 // store takes the run in.
 func (s *Server) store(ctx context.Context, r *run, source string, done *schema.Ingested) error {
+	return s.portion(ctx, r, source, done, false)
+}
+
+// portion takes the run in; more says that another one follows it.
+func (s *Server) portion(ctx context.Context, r *run, source string, done *schema.Ingested, more bool) error {
 	commit, err := r.end(ctx)
 	if err != nil {
 		return err
 	}
-	done.Created, done.Updated, done.Unchanged, done.Deleted = r.created, r.updated, r.same, r.deleted
-	done.PassedOver, done.OutsideN, done.OlderN = r.passed, r.outside, r.older
 	commit.Detail = detailOf(r, source, done)
+	switch {
+	case more:
+		commit.Detail["portion"], commit.Detail["complete"] = strconv.Itoa(done.Runs+1), "no"
+	case done.Runs > 0:
+		commit.Detail["portion"], commit.Detail["complete"] = strconv.Itoa(done.Runs+1), "yes"
+	}
 	ctx = context.WithoutCancel(ctx)
 	switch {
 	case r.part > 0:
-		return s.proposeRun(ctx, commit)
+		err = s.proposeRun(ctx, commit)
 	case r.kind == model.RunIngest: // a pull that brings nothing is not worth an entry
-		return s.c.Proposer.Propose(ctx, model.Note{Stamp: commit.Stamp, Action: "advisories.ingest", OK: true, Detail: commit.Detail})
+		err = s.c.Proposer.Propose(ctx, model.Note{Stamp: commit.Stamp, Action: "advisories.ingest", OK: true, Detail: commit.Detail})
+	}
+	if err != nil {
+		return err
+	}
+	done.Created, done.Updated, done.Unchanged, done.Deleted = done.Created+r.created, done.Updated+r.updated, done.Unchanged+r.same, done.Deleted+r.deleted
+	done.PassedOver, done.OutsideN, done.OlderN = done.PassedOver+r.passed, done.OutsideN+r.outside, done.OlderN+r.older
+	if more || done.Runs > 0 {
+		done.Runs++
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 const (
 	// maxChunk is how many bytes of encoded advisories are proposed at once: one entry of the log.
 	maxChunk = 1 << 20
+	// maxRun is from how many bytes of them on an ingest goes on in another run, at the end of a file. It is less than a run may have.
+	maxRun = 384 << 20
 	// maxTried is how many bytes of them a dry run holds.
 	maxTried = 256 << 20
 )
@@ -83,6 +85,7 @@ type run struct {
 	size    int                            // bytes of them, about
 	inPart  map[model.AdvisoryKey]bool     // the keys of them
 	part    int                            // parts made so far
+	staged  int                            // bytes of them, about
 	touched map[model.AdvisoryKey]bool     // staged so far; whether there is such a record then
 	kept    map[model.AdvisoryKey]struct{} // records that are as they were, where somebody asks (see keeping)
 	changes []model.Change                 // of a dry run
@@ -309,6 +312,7 @@ func (r *run) stage(ctx context.Context) error {
 		return nil
 	}
 	r.part++
+	r.staged += size
 	if r.dry {
 		if r.tried += size; r.tried > maxTried {
 			return fault.New(fault.TooLarge, "try advisories", "what is only tried is held in memory, and this is more than %d MiB: import it, or export a smaller delta", maxTried>>20)
@@ -316,11 +320,27 @@ func (r *run) stage(ctx context.Context) error {
 		r.changes = append(r.changes, c)
 		return nil
 	}
+	if err := r.s.room(int64(r.staged)); err != nil {
+		return err
+	}
 	err := r.s.proposeRun(ctx, c)
 	if errors.Is(err, ErrUnderWay) && c.Part == 0 && r.s.dropLeftover(ctx) {
 		err = r.s.proposeRun(ctx, c)
 	}
 	return fault.Wrap("store advisories", err)
+}
+
+// perByte is how many bytes of the disk one byte of records may need on its way in: it is kept aside as a part of the run, then as a row,
+// on a controller in the log besides, and what is merged in the background is there twice for a while. What is packed makes it less.
+const perByte = 3
+
+// room is an error where the disk has no room for so many bytes of records: a store that runs into its end within a large commit may end
+// the process.
+func (s *Server) room(bytes int64) error {
+	if s.c.Room == nil {
+		return nil
+	}
+	return s.c.Room(bytes * perByte)
 }
 
 // dropLeftover ends a run that a crash of this server left open, and reports whether there was one. Of another server's nobody

@@ -194,6 +194,7 @@ type Ingested struct {
 	OutsideN   int         `json:"outside_n,omitempty" doc:"records that name ecosystems for which their source has no authority; those parts are never matched"`
 	MalformedN int         `json:"malformed_n"`
 	Malformed  []Malformed `json:"malformed,omitempty" doc:"the first 100"`
+	Runs       int         `json:"runs,omitempty" doc:"in how many parts it became visible, where one is not enough"`
 	AdvisoryN  int         `json:"advisory_n" doc:"advisories held afterwards"`
 	Cursor     string      `json:"cursor"`
 	DurationMS int64       `json:"duration_ms"`

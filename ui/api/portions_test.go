@@ -1,0 +1,100 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/ui/schema"
+)
+
+// commits returns how many runs were taken in.
+func (s *rowStore) commits() (n int) {
+	for _, c := range s.proposed {
+		if _, ok := c.(model.Commit); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// TestMoreThanARunTakes: a large ingest becomes visible in several runs, each whole; the last says that it is complete; and what broke off
+// goes on where it ended.
+func TestMoreThanARunTakes(t *testing.T) {
+	body := packed(t, records(9000, "8.0"))
+	r := newHQ(t)
+	r.server.runBytes = 1 // each part that is full
+	got := r.ingest(body)
+	if got.Read != 9000 || got.Created != 9000 || got.AdvisoryN != 9000 || got.Runs < 3 || r.rows.commits() != got.Runs {
+		t.Errorf("%+v, %d runs", got, r.rows.commits())
+	}
+	audit := r.audited("advisories.ingest") // the newest first
+	if len(audit) != got.Runs || audit[0].Detail["complete"] != "yes" || audit[1].Detail["complete"] != "no" || audit[len(audit)-1].Detail["portion"] != "1" {
+		t.Errorf("audited as %+v", audit)
+	}
+	again := r.ingest(body)
+	if again.Unchanged != 9000 || again.Created+again.Updated != 0 || again.Runs != 0 {
+		t.Errorf("the same again: %+v", again)
+	}
+
+	// A crash, as of the whole server, after the second run.
+	broken := newHQ(t)
+	broken.server.runBytes = 1
+	broken.rows.refuse = func(model.Change) error {
+		if broken.rows.commits() == 2 {
+			return errors.New("gone")
+		}
+		return nil
+	}
+	w := broken.do("POST", "/api/v1/advisories/ingest", body, "Content-Type", "application/zstd")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "are stored") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	held := broken.shelf().AdvisoryN
+	if held == 0 || held == 9000 {
+		t.Fatalf("%d are held", held)
+	}
+	broken.rows.refuse = nil
+	if got := broken.ingest(body); got.Unchanged != held || got.Created != 9000-held || got.AdvisoryN != 9000 {
+		t.Errorf("%d were held: %+v", held, got)
+	}
+	if a, b := r.named(), broken.named(); !slices.Equal(a, b) {
+		t.Error("not the same records")
+	}
+}
+
+// TestNoRoomOnTheDisk: what cannot fit is refused before anything is written.
+func TestNoRoomOnTheDisk(t *testing.T) {
+	full := fault.New(fault.Full, "", "the disk with X has 1 B left")
+	hq := newHQ(t)
+	hq.ingest(packed(t, records(300, "8.0")))
+	bundle := hq.exported("")
+	var asked int64
+	var room error
+	site := newBerlin(t, func(c *Config) { c.Room = func(n int64) error { asked = n; return room } })
+	site.trusts(hq.rig, "federation")
+	room = full
+	before := len(site.rows.proposed)
+	site.refused(site.imports(bundle, ""), 507, fault.Full, "1 B left")
+	if asked < 300*200*perByte {
+		t.Errorf("%d bytes were asked for", asked)
+	}
+	for _, c := range site.rows.proposed[before:] {
+		if _, ok := c.(model.Stage); ok {
+			t.Error("something was staged")
+		}
+	}
+	read[schema.ImportResult](site.rig, site.imports(bundle, "dry_run=true"), 200)
+	room = nil
+	read[schema.ImportResult](site.rig, site.imports(bundle, ""), 200)
+
+	other := newHQ(t, func(c *Config) { c.Room = func(n int64) error { asked = n; return full } })
+	other.refused(other.do("POST", "/api/v1/advisories/ingest", packed(t, records(300, "8.0")), "Content-Type", "application/zstd"), 507, fault.Full, "1 B left")
+	if _, open := look2(other, func(v View) (any, bool, error) { run, ok, err := v.OpenRun(); return run, ok, err }); open || asked == 0 {
+		t.Errorf("a run is open, or nobody asked: %d", asked)
+	}
+}
