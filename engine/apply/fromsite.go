@@ -42,7 +42,7 @@ func (s fromSite) take(item model.Item) error {
 			return err
 		}
 		switch clean, err := inventory.CleanExposure(e, s.stamp.At); {
-		case !s.since(rulesOfRefusals):
+		case !s.since(RulesOfRefusals):
 			if err != nil {
 				s.lax()
 			}

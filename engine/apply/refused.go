@@ -9,8 +9,8 @@ import (
 	"github.com/skerryhq/skerry/engine/model"
 )
 
-// rulesOfRefusals is the version of log entries from which refused items are rationed, and roll-ups of sites checked.
-const rulesOfRefusals = 5
+// RulesOfRefusals is the version of log entries from which refused items are rationed, and roll-ups of sites checked.
+const RulesOfRefusals = 5
 
 // Bounds of what refused items leave in the audit record, for nothing there is ever removed.
 const (
@@ -49,7 +49,7 @@ func (r *refuser) refuse(item model.Item, why error) error {
 	detail := map[string]string{
 		"origin": r.run.Origin.String(), "kind": quoted(string(item.Kind)), "seq": fmt.Sprint(uint64(item.Seq)),
 	}
-	if r.since(rulesOfRefusals) {
+	if r.since(RulesOfRefusals) {
 		write, err := r.ration(why)
 		if err != nil || !write {
 			return err

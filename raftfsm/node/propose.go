@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/raftfsm/entry"
@@ -259,7 +260,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 // of earlier versions are applied.
 const (
 	requests = 3
-	rules    = 5
+	rules    = apply.RulesOfRefusals
 )
 
 // turnedAway is what becomes of a proposal that is refused before it is tried: it may have been carried out before.
