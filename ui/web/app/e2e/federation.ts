@@ -32,6 +32,10 @@ export interface Federation {
   inventoried: number
   /** The name of one that has Debian 12 and packages. */
   one: string
+  /** A folder that goes with the federation. */
+  dir: string
+  /** Another controller with nothing in it, which starts and ends with the federation. */
+  another(name: string): Promise<Server>
   close(): Promise<void>
 }
 
@@ -48,15 +52,18 @@ function clean(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('SKERRY')))
 }
 
-/** Builds the federation with a site named oslo and as many hosts, and waits until they are known to the controller. */
-export async function federation(hosts: number): Promise<Federation> {
+/**
+ * Builds the federation with a site named oslo and as many hosts, and waits until they are known to the controller. extra: gives
+ * what else is in the controller's configuration.
+ */
+export async function federation(hosts: number, extra = (_dir: string) => ''): Promise<Federation> {
   const dir = await mkdtemp(join(tmpdir(), 'skerry-page-'))
   const closers: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })]
   const close = async () => {
     for (const c of closers.reverse()) await c()
   }
   try {
-    const controller = await server(dir, 'controller', 'hq')
+    const controller = await server(dir, 'controller', 'hq', extra(dir))
     closers.push(() => controller.stop())
     await controller.start()
     const site = await server(dir, 'site', 'oslo')
@@ -117,17 +124,23 @@ export async function federation(hosts: number): Promise<Federation> {
     const picked = await run('hosts', 'list', 'os:debian:12 packages:>0', '-o', 'json', '--config', controller.config)
     const one = (JSON.parse(picked) as { hosts: { hostname: string }[] }).hosts[0]
     if (!one) throw new Error('no host has Debian 12')
-    return { controller, site, hosts, inventoried, one: one.hostname, close }
+    const another = async (name: string) => {
+      const s = await server(dir, 'controller', name)
+      closers.push(() => s.stop())
+      await s.start()
+      return s
+    }
+    return { controller, site, hosts, inventoried, one: one.hostname, dir, another, close }
   } catch (err) {
     await close()
     throw err
   }
 }
 
-async function server(dir: string, role: 'controller' | 'site', name: string): Promise<Server> {
+async function server(dir: string, role: 'controller' | 'site', name: string, extra = ''): Promise<Server> {
   const address = `127.0.0.1:${await freePort()}`
   const config = join(dir, `${name}.yaml`)
-  await writeFile(config, `role: ${role}\nname: ${name}\ndata: ${join(dir, name)}\nlisten: ${address}\n`)
+  await writeFile(config, `role: ${role}\nname: ${name}\ndata: ${join(dir, name)}\nlisten: ${address}\n${extra}`)
   let child: ChildProcess | undefined
   return {
     name,
@@ -167,7 +180,7 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 /** Tries until it succeeds, for up to a minute. */
-async function until<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+export async function until<T>(what: string, attempt: () => Promise<T>): Promise<T> {
   const end = Date.now() + 60_000
   for (;;) {
     try {

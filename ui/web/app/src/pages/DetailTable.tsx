@@ -40,6 +40,9 @@ const features = tableFeatures({
 
 const rowsOnPage = 25
 
+/** So many are seen at once, and nothing need be found among them. */
+const fewRows = 3
+
 /** A list that is sorted, searched and turned here, because all of it is here. */
 export function DetailTable<T extends object>({
   label,
@@ -89,37 +92,41 @@ export function DetailTable<T extends object>({
   const at = table.state.pagination.pageIndex * rowsOnPage
   return (
     <div className={classes.list}>
-      <div className={classes.bar}>
-        <TextInput
-          size="xs"
-          className={classes.filter}
-          aria-label={`Filter ${label.toLowerCase()}`}
-          placeholder="Filter"
-          autoComplete="off"
-          spellCheck={false}
-          value={String(table.state.globalFilter ?? '')}
-          onChange={(e) => table.setGlobalFilter(e.currentTarget.value)}
-        />
-        <span role="status">{rowRange(at, shown.length, matched)}</span>
-        <span className={classes.turn}>
-          <Button
-            variant="default"
-            size="compact-xs"
-            disabled={!table.getCanPreviousPage()}
-            onClick={() => table.previousPage()}
-          >
-            Previous
-          </Button>
-          <Button
-            variant="default"
-            size="compact-xs"
-            disabled={!table.getCanNextPage()}
-            onClick={() => table.nextPage()}
-          >
-            Next
-          </Button>
-        </span>
-      </div>
+      {rows.length > fewRows ? (
+        <div className={classes.bar}>
+          <TextInput
+            size="xs"
+            className={classes.filter}
+            aria-label={`Filter ${label.toLowerCase()}`}
+            placeholder="Filter"
+            autoComplete="off"
+            spellCheck={false}
+            value={String(table.state.globalFilter ?? '')}
+            onChange={(e) => table.setGlobalFilter(e.currentTarget.value)}
+          />
+          <span role="status">{rowRange(at, shown.length, matched)}</span>
+          {table.getPageCount() > 1 ? (
+            <span className={classes.turn}>
+              <Button
+                variant="default"
+                size="compact-xs"
+                disabled={!table.getCanPreviousPage()}
+                onClick={() => table.previousPage()}
+              >
+                Previous
+              </Button>
+              <Button
+                variant="default"
+                size="compact-xs"
+                disabled={!table.getCanNextPage()}
+                onClick={() => table.nextPage()}
+              >
+                Next
+              </Button>
+            </span>
+          ) : null}
+        </div>
+      ) : null}
       {/* The roles are said again because the narrow layout takes the table's own display away. */}
       <table className={classes.table} role="table" aria-label={label}>
         <thead role="rowgroup">

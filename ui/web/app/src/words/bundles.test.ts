@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { AuditEntry } from '../api/types'
 import {
   bundleSearch,
+  conflictValue,
   conflictWayWords,
   countRows,
   findingsWords,
@@ -103,4 +104,18 @@ test('of the record of what was done, exports and refusals are told', () => {
     word: 'Refused',
     reason: 'Site not allowed',
   })
+})
+
+test('what two sides say of a field is readable, and what was cut stays as it is', () => {
+  const linux =
+    '{"ecosystem":"Debian:12","name":"linux","ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"6.1"}]}]}'
+  const xz = '{"ecosystem":"npm","name":"xz","versions":["1.0","1.1"]}'
+  expect(conflictValue('affected', linux)).toBe('Debian:12 linux >= 0, < 6.1')
+  expect(conflictValue('affected', `${linux}; ${xz}`)).toBe('Debian:12 linux >= 0, < 6.1; npm xz 1.0, 1.1')
+  expect(conflictValue('affected', linux.slice(0, 40))).toBe(linux.slice(0, 40))
+  expect(conflictValue('affected', '7')).toBe('7')
+  expect(conflictValue('severity', 'unknown')).toBe('Unrated')
+  expect(conflictValue('severity', 'CVSS:3.1/AV:N')).toBe('CVSS:3.1/AV:N')
+  expect(conflictValue('withdrawn', '')).toBe('In force')
+  expect(conflictValue('summary', '')).toBe('–')
 })

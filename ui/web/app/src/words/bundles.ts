@@ -2,8 +2,8 @@
 
 import type { AuditEntry, Conflict, FindingsPreview, ImportCounts, ImportRecord, Key, Partner } from '../api/types'
 import { count, plural, size } from './count'
-import { sentence, type Said } from './status'
-import { dayOf, instant, span } from './time'
+import { sentence, severityWord, type Said } from './status'
+import { dayOf, instant, localTimes, span } from './time'
 
 export interface BundleSearch {
   /** Whose imports are listed. */
@@ -121,6 +121,53 @@ export function countRows(c: ImportCounts): [of: string, created: number, update
 /** What became of a field in which the two do not agree. */
 export function resolutionWords(c: Pick<Conflict, 'resolution'>): string {
   return c.resolution === 'prefer_remote' ? 'the bundle’s' : 'what was here'
+}
+
+/** What one side says of a field, for people. What is not understood, or was cut, stays as the server wrote it. */
+export function conflictValue(field: string, value: string): string {
+  if (!value) return field === 'withdrawn' ? 'In force' : '–'
+  switch (field) {
+    case 'severity':
+      return /^[a-z]+$/.test(value) ? severityWord(value) : value
+    case 'published':
+    case 'withdrawn':
+    case 'modified':
+      return localTimes(value)
+    case 'affected': {
+      const entries = value.split(/; (?=\{)/).map(affectedWords)
+      return entries.every((e) => e !== undefined) ? entries.join('; ') : value
+    }
+    default:
+      return value
+  }
+}
+
+interface Affected {
+  ecosystem?: string
+  name?: string
+  ranges?: { events?: Record<string, string>[] }[]
+  versions?: string[]
+}
+
+const bounds: Record<string, string> = { introduced: '>=', fixed: '<', last_affected: '<=', limit: '<' }
+
+/** A package with its vulnerable versions: "Debian:12 openssl >= 0, < 3.0.11". Nothing where it is not whole. */
+function affectedWords(text: string): string | undefined {
+  let a: Affected
+  try {
+    a = JSON.parse(text) as Affected
+  } catch {
+    return undefined
+  }
+  if (typeof a !== 'object' || a === null || !a.name) return undefined
+  const ranges = (a.ranges ?? []).map((r) =>
+    (r.events ?? [])
+      .flatMap((e) => Object.entries(e))
+      .map(([what, version]) => `${bounds[what] ?? what} ${version}`)
+      .join(', '),
+  )
+  const versions = a.versions?.length ? [a.versions.join(', ')] : []
+  return [a.ecosystem, a.name, [...ranges, ...versions].join(' or ')].filter(Boolean).join(' ')
 }
 
 /** What an import would open and close. */

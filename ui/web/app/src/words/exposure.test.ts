@@ -92,4 +92,5 @@ test('what opened or closed is said with its reason', () => {
   expect(changeReason({ why: 'vex statement' })).toBe('A statement (VEX)')
   expect(changeReason({ why: 'package removed', from_version: '1.0' })).toBe('Package removed: 1.0')
   expect(changeCounts([{ change: 'opened' }, { change: 'closed' }, { change: 'opened' }])).toBe('2 opened · 1 closed')
+  expect(changeCounts([{ change: 'opened' }], 12)).toBe('of those that are here, 1 opened · 0 closed')
 })

@@ -172,10 +172,11 @@ export function changeReason(c: Pick<ExposureChange, 'why' | 'from_version' | 't
   return c.from_version ? `${why}: ${c.from_version}` : why
 }
 
-/** How many of what is here opened and closed. */
-export function changeCounts(rows: Pick<ExposureChange, 'change'>[]): string {
+/** How many of what is here opened and closed. total: how many there are, where not all are here. */
+export function changeCounts(rows: Pick<ExposureChange, 'change'>[], total = rows.length): string {
   const opened = rows.filter((r) => r.change === 'opened').length
-  return `${count(opened)} opened · ${count(rows.length - opened)} closed`
+  const said = `${count(opened)} opened · ${count(rows.length - opened)} closed`
+  return rows.length < total ? `of those that are here, ${said}` : said
 }
 
 /** The span that an answer is of, in days of the reader's. */

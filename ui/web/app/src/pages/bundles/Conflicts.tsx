@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import type { Conflict } from '../../api/types'
 import card from '../../parts/Card.module.css'
-import { resolutionWords, shortHash } from '../../words/bundles'
+import { conflictValue, resolutionWords, shortHash } from '../../words/bundles'
 import { fieldWords } from '../../words/advisories'
 import { count } from '../../words/count'
 import { type Column, DetailTable } from '../DetailTable'
@@ -38,16 +38,21 @@ const columns: Column<Conflict>[] = [
       </>
     ),
   },
-  { id: 'field', title: 'Field', value: (c) => fieldWords(c.field) },
-  { id: 'local', title: 'Here', value: (c) => c.local_value || '–' },
-  { id: 'remote', title: 'In the bundle', value: (c) => c.remote_value || '–' },
+  {
+    id: 'field',
+    title: 'Field',
+    value: (c) => fieldWords(c.field),
+    show: (c) => <span className="nowrap">{fieldWords(c.field)}</span>,
+  },
+  { id: 'local', title: 'Here', value: (c) => conflictValue(c.field, c.local_value) },
+  { id: 'remote', title: 'In the bundle', value: (c) => conflictValue(c.field, c.remote_value) },
   {
     id: 'resolution',
-    title: 'What counts now',
+    title: 'Counts now',
     value: resolutionWords,
     show: (c) => (
       <>
-        {resolutionWords(c)}
+        <span className="nowrap">{resolutionWords(c)}</span>
         <small className={card.under}>{c.resolution}</small>
       </>
     ),

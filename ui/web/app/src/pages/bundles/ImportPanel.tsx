@@ -42,7 +42,6 @@ export function ImportPanel() {
       </h2>
       <form
         className={classes.form}
-        aria-label="Import a bundle"
         onSubmit={(e) => {
           e.preventDefault()
           if (!file || busy) return
@@ -50,19 +49,23 @@ export function ImportPanel() {
           preview.mutate({ file, onConflict, force, skipSignature })
         }}
       >
-        <label className={classes.file}>
-          <span>Bundle</span>
+        <div className={classes.file}>
+          <label htmlFor="bundle">Bundle</label>
           <input
+            id="bundle"
             ref={input}
             type="file"
+            aria-describedby="bundle-about"
             disabled={busy}
             onChange={(e) => {
               anew()
               setFile(e.currentTarget.files?.[0])
             }}
           />
-          <small className={card.under}>{file ? size(file.size) : 'a file that skerry bundle export wrote'}</small>
-        </label>
+          <small id="bundle-about" className={card.under}>
+            {file ? size(file.size) : 'a file that another server exported'}
+          </small>
+        </div>
         <NativeSelect
           label="Where the two do not agree"
           disabled={busy}

@@ -132,7 +132,7 @@ function Findings({ of: f }: { of: FindingsPreview }) {
       ) : null}
       <First of={hosts} most={hostsShown}>
         {(shown) => (
-          <ul className={classes.imports}>
+          <ul className={classes.hosts}>
             {shown.map((h) => (
               <li key={h.host_id}>
                 <details className={classes.more}>

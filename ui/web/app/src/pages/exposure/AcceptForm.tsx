@@ -127,7 +127,7 @@ export function AcceptForm({ begin, onDone }: { begin: AcceptSearch; onDone: (ma
           />
         ) : null}
         <TextInput
-          data-wide
+          className={classes.wide}
           label="Reason"
           placeholder="why it is no harm there, or who mends it by when"
           required

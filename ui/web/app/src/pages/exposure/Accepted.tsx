@@ -1,9 +1,9 @@
 import { Button } from '@mantine/core'
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { useNavigate, useSearch } from '@tanstack/react-router'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
 import { acceptancesQuery, revoke } from '../../api/exposure'
-import { nodeQuery } from '../../api/queries'
+import { hostQuery, nodeQuery } from '../../api/queries'
 import type { Acceptance } from '../../api/types'
 import { useNow } from '../../clock'
 import { AsOf } from '../../parts/AsOf'
@@ -19,6 +19,7 @@ import { absolute, dayOf, instant } from '../../words/time'
 import { Views } from '../advisories/Views'
 import { type Column, DetailTable } from '../DetailTable'
 import { AcceptForm } from './AcceptForm'
+import classes from './Exposure.module.css'
 
 /** Risks that somebody took: of what, where, why and until when. */
 export function AcceptedPage() {
@@ -67,7 +68,7 @@ export function AcceptedPage() {
           }}
         />
       ) : null}
-      <div role="status">
+      <div role="status" className={classes.said}>
         {made ? (
           <Notice
             tone="ok"
@@ -133,6 +134,24 @@ function List({ all, controller }: { all: Acceptance[]; controller: boolean }) {
   )
 }
 
+/** For which hosts. One that is meant by its id is named, where it is known here. */
+function Hosts({ of: search }: { of?: string }) {
+  const id = /^id:([0-9a-f-]{36})$/.exec(search ?? '')?.[1]
+  const host = useQuery({
+    ...hostQuery(id ?? ''),
+    enabled: id !== undefined,
+    refetchInterval: false,
+    staleTime: 60_000,
+  }).data
+  if (!search) return 'every host'
+  if (!id || !host) return <code>{search}</code>
+  return (
+    <Link to="/hosts/$host" params={{ host: id }} search={{ tab: 'findings' }}>
+      {host.hostname || id}
+    </Link>
+  )
+}
+
 function State({ of: a }: { of: Acceptance }) {
   const now = useNow()
   const said = acceptanceState(a, now)
@@ -164,7 +183,7 @@ const shared: Column<Acceptance>[] = [
     id: 'hosts',
     title: 'On which hosts',
     value: (a) => a.hosts ?? '',
-    show: (a) => (a.hosts ? <code>{a.hosts}</code> : 'every host'),
+    show: (a) => <Hosts of={a.hosts} />,
   },
   {
     id: 'why',

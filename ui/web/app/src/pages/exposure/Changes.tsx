@@ -155,7 +155,7 @@ function Changed({
   const shown = useMemo(() => columns.filter((c) => controller || c.id !== 'site'), [controller])
   return (
     <Answer
-      title="What changed"
+      title="Changes"
       query={query}
       last={last}
       shown={rows.length}
@@ -166,7 +166,7 @@ function Changed({
       {first ? (
         <p>
           {spanOf(first.from, first.to)}
-          {rows.length > 0 ? `: ${changeCounts(rows)}` : ''}
+          {rows.length > 0 ? `: ${changeCounts(rows, last?.total)}` : ''}
         </p>
       ) : null}
       <DetailTable

@@ -121,7 +121,7 @@ function FetchNow({ source, onAwaited }: { source: AdvisorySource; onAwaited: (b
         className={classes.fetch}
         size="compact-sm"
         variant="default"
-        aria-label={`Fetch ${source.name} now`}
+        aria-label={`Fetch now: ${source.name}`}
         loading={ask.isPending || waits || source.state === 'running'}
         onClick={() => ask.mutate()}
       >
