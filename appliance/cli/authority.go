@@ -3,10 +3,12 @@ package cli
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerryhq/skerry/engine/canonical"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -70,6 +72,9 @@ func (a *app) putAuthority(c *cobra.Command, f *format, source string, may []str
 	if err := f.check(); err != nil {
 		return err
 	}
+	if err := canonical.CheckSource(source); err != nil {
+		return usagef("%w", err)
+	}
 	server, err := a.client()
 	if err != nil {
 		return err
@@ -79,5 +84,18 @@ func (a *app) putAuthority(c *cobra.Command, f *format, source string, may []str
 		return err
 	}
 	a.say("%s: %d %s judged again", fault.Printable(source), done.JudgedN, plural(done.JudgedN, "record"))
-	return f.print(done, func() view { return authorities([]schema.Authority{done.Authority}) })
+	rows := []schema.Authority{done.Authority}
+	if len(may) == 0 { // of a source that is not in the list nothing is built in
+		var known []schema.Authority
+		if err := server.call(c.Context(), http.MethodGet, "/advisories/authorities", nil, nil, &known); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(known, func(x schema.Authority) bool { return x.Source == source }) {
+			a.say("Nothing is built in for %s: it may speak for the ecosystem that it is named like, and for those that no source of the list speaks for.", fault.Printable(source))
+			if f.kind == "table" || f.kind == "wide" {
+				return nil
+			}
+		}
+	}
+	return f.print(done, func() view { return authorities(rows) })
 }

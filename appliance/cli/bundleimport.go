@@ -201,7 +201,7 @@ func (a *app) sayImported(done schema.ImportResult) {
 		if i == 10 {
 			break
 		}
-		a.say("conflict: %s/%s %s: %s here, %s in the bundle (%s)", c.Source, c.ID, c.Field, fault.Printable(c.Local), fault.Printable(c.Remote), c.Resolution)
+		a.say("conflict: %s/%s %s: \"%s\" here, \"%s\" in the bundle (%s)", c.Source, c.ID, c.Field, fault.Printable(c.Local), fault.Printable(c.Remote), c.Resolution)
 	}
 	if more := done.ConflictN - min(10, len(done.Conflicts)); more > 0 {
 		a.say("and %d more differing fields (-o json has the first 500)", more)
