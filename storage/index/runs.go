@@ -22,6 +22,20 @@ func (r *Reader) Part(run string, part int) (apply.Part, bool, error) {
 	return get[apply.Part](r, key.Stage(run, part))
 }
 
+// Part implements apply.Tx. Who reads the first part is about to take in the run.
+func (t *Tx) Part(run string, part int) (apply.Part, bool, error) {
+	if part == 0 {
+		r, ok, err := t.OpenRun()
+		if err == nil && ok && r.ID == run {
+			err = t.makeRoom(t.batch.Len() + int(r.Bytes)*runGrows)
+		}
+		if err != nil {
+			return apply.Part{}, false, err
+		}
+	}
+	return t.Reader.Part(run, part)
+}
+
 // PutPart implements apply.Tx. Records of one source repeat themselves, so parts are compressed.
 func (t *Tx) PutPart(run string, part int, p apply.Part) (size int, err error) {
 	k := key.Stage(run, part)

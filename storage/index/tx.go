@@ -103,6 +103,26 @@ func (t *Tx) Discard() {
 	t.end()
 }
 
+// runGrows is how many bytes a transaction writes for each byte of a run that it takes in: the records, and their entries in the indexes,
+// the canonicals and the events that come of them.
+const runGrows = 3
+
+// makeRoom gives the transaction the room at once that taking in a run needs. Doubled again and again, the room before, and that
+// before it, would be in memory as well.
+func (t *Tx) makeRoom(n int) error {
+	const step = 1 << 20 // below that it is not worth it
+	if n = min(n, maxBatch); n < t.batch.Len()+step {
+		return nil
+	}
+	b := t.life.db.NewIndexedBatchWithSize(n)
+	if err := caught(func() error { return b.Apply(t.batch, nil) }); err != nil {
+		return err
+	}
+	old := t.batch
+	t.batch, t.from = b, b
+	return old.Close()
+}
+
 func (t *Tx) end() {
 	t.batch = nil
 	t.from = nil
