@@ -25,9 +25,12 @@ type throng struct{ held atomic.Int64 } // links
 // slower is the pause between two reads in a throng.
 const slower = 50 * time.Millisecond
 
-// trickle is how long a read waits while the intake is held. Then it goes on all the same, with as much as the multiplexer reads
-// at once: so other streams of the link get on, if slowly, and an end of the connection is noticed.
-const trickle = 5 * time.Second
+// trickle is how long a read waits while the intake is held. Then it goes on all the same, with trickleBytes at the most: so an end of
+// the connection is noticed, and other streams of the link get on, if very slowly.
+const (
+	trickle      = 5 * time.Second
+	trickleBytes = 256
+)
 
 // Read implements net.Conn.
 func (i *intake) Read(p []byte) (int, error) {
@@ -41,7 +44,10 @@ func (i *intake) Read(p []byte) (int, error) {
 		case <-held:
 		case <-t.C:
 		}
-		t.Stop()
+		if t.Stop() {
+			break // it was let go
+		}
+		p = p[:min(len(p), trickleBytes)]
 	case i.all.held.Load() > 0:
 		time.Sleep(slower)
 	}

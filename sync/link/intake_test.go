@@ -55,6 +55,25 @@ func TestIntake(t *testing.T) {
 	})
 }
 
+// A trickle is little, and what it leaves comes when the link is let go.
+func TestTrickle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		theirs, ours := net.Pipe()
+		in := &intake{Conn: ours, all: new(throng)}
+		go func() { _, _ = theirs.Write(make([]byte, 1000)); theirs.Close() }()
+		b := make([]byte, 1000)
+		in.hold(true)
+		if n, err := in.Read(b); n != trickleBytes || err != nil {
+			t.Errorf("%d bytes and %v came while it was held, want %d", n, err, trickleBytes)
+		}
+		in.hold(false)
+		if n, err := in.Read(b); n != 1000-trickleBytes || err != nil {
+			t.Errorf("%d bytes and %v came when it was let go, want the rest", n, err)
+		}
+		in.Close()
+	})
+}
+
 // While one link is held, the others come slower.
 func TestThrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
