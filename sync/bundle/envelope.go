@@ -171,12 +171,16 @@ func (v verdict) refusal(want int) error {
 	return fault.New(fault.Denied, op, "Signature verification failed: no trusted key signed this (it names %s); if you know that key, trust it with `skerry keys trust`", v.claimed)
 }
 
-// signedBy reports whether one of the signatures is pub's, and what is wrong with the form of all of those; empty: nothing.
+// signedBy reports whether one of the signatures is pub's, and what is wrong with the form of those; empty: nothing. A key signs
+// once: who could add a second signature of it could make other files of the same bundle.
 func signedBy(pub *ecdsa.PublicKey, id string, pae []byte, sigs []dsse.Signature) (signed bool, flaw string) {
 	for _, s := range sigs {
 		sig, err := base64.StdEncoding.Strict().DecodeString(s.Sig)
 		if err != nil || !verifyES256(pub, pae, sig) {
 			continue
+		}
+		if signed {
+			return true, "it signed more than once"
 		}
 		signed = true
 		switch {
@@ -184,8 +188,6 @@ func signedBy(pub *ecdsa.PublicKey, id string, pae []byte, sigs []dsse.Signature
 			flaw = "S is in the upper half"
 		case s.KeyID != id:
 			flaw = "it names another key"
-		default:
-			return true, ""
 		}
 	}
 	return signed, flaw

@@ -245,6 +245,11 @@ func TestAnnounced(t *testing.T) {
 			}
 		}
 	}
+	rep := Inspect(t.Context(), "b.zst", bytes.NewReader(file), good(t))
+	if text := rep.String(); len(rep.Announced) != 2 || len(rep.Revoked) != 1 || rep.Revoked[0] != c.Announce[1].ID || !strings.Contains(text, "\nRevoked:  "+c.Announce[1].ID+"\n") ||
+		!strings.Contains(text, "\nKey:      "+c.Announce[0].ID+"\n") {
+		t.Errorf("announced %v, revoked %v\n%s", rep.Announced, rep.Revoked, text)
+	}
 	c.Announce[0], c.Announce[2] = c.Announce[2], c.Announce[0]
 	if !bytes.Equal(write(t, c), file) {
 		t.Error("keys in another order gave other bytes")

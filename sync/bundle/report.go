@@ -28,6 +28,7 @@ type Report struct {
 	Split      *Split       `json:"split,omitzero"`     // which part of which set it is
 	Signers    []string     `json:"signers,omitzero"`   // trusted keys whose signatures hold
 	Announced  []string     `json:"announced,omitzero"` // ids of the keys that the origin announces
+	Revoked    []string     `json:"revoked,omitzero"`   // ids of those that it says are revoked
 
 	Hash      Check `json:"hash"`      // every part is what the manifest says
 	Signature Check `json:"signature"` // trusted keys signed the manifest
@@ -77,7 +78,11 @@ func Inspect(ctx context.Context, name string, src io.ReadSeeker, c VerifyConfig
 		r.From, r.Cursor, r.CreatedAt, r.ExpiresAt = m.From, m.To, m.CreatedAt, m.ExpiresAt
 		r.More, r.Split = m.More, m.Split
 		for _, k := range signerKeys(m.Keys) {
-			r.Announced = append(r.Announced, k.ID)
+			if k.Revoked {
+				r.Revoked = append(r.Revoked, k.ID)
+			} else {
+				r.Announced = append(r.Announced, k.ID)
+			}
 		}
 	}
 	if r.Format.OK && (x.signErr != nil || x.hashErr != nil) {
@@ -134,7 +139,10 @@ func (r Report) String() string {
 	}
 	line("Expires:", r.ExpiresAt.String())
 	for _, id := range r.Announced {
-		line("New key:", id+claimed)
+		line("Key:", id+claimed)
+	}
+	for _, id := range r.Revoked {
+		line("Revoked:", id+claimed)
 	}
 	if r.Version != "" {
 		canonicals, total := grouped(r.Counts.Canonicals), grouped(r.Counts.Total())
