@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,24 +120,24 @@ func TestMachineMark(t *testing.T) {
 func TestTheSiteSaysHowOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost()
-		looks := 0
+		var looks atomic.Int64
 		p := h.probe()
 		inner := p.Inventory
-		p.Inventory = func(ctx context.Context) (model.Inventory, error) { looks++; return inner(ctx) }
+		p.Inventory = func(ctx context.Context) (model.Inventory, error) { looks.Add(1); return inner(ctx) }
 		c := &collector{host: newID[model.HostID](), probe: p, out: &shelf{}, log: quiet, now: time.Now, paced: make(chan struct{}, 1)}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- c.run(ctx, time.Hour) }()
 		for _, tc := range []struct {
 			wish time.Duration
-			want int // looks within the next hour
+			want int64 // looks within the next hour
 		}{{0, 1}, {10 * time.Minute, 6}, {0, 1}, {time.Minute, 60}} {
 			c.pace(tc.wish)
 			synctest.Wait()
-			was := looks
+			was := looks.Load()
 			time.Sleep(time.Hour) // of this bubble
 			synctest.Wait()
-			if n := looks - was; n < tc.want-1 || n > tc.want+1 {
+			if n := looks.Load() - was; n < tc.want-1 || n > tc.want+1 {
 				t.Errorf("%v is wished, and there were %d looks in an hour", tc.wish, n)
 			}
 		}
