@@ -2,15 +2,12 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/fault"
-	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
@@ -137,6 +134,7 @@ type taking struct {
 	differs []model.Difference
 	n       int   // all differences
 	bytes   int64 // of the changes in the bundle, unpacked; of a set about
+	chain   chain // of the origin, since gather
 }
 
 func (t *taking) do(ctx context.Context, f *os.File) error {
@@ -208,6 +206,11 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 		// Whoever lost the answer finds out from the rows whether it is in.
 		if _, in, lookErr := v.RunResult(t.run.id); lookErr != nil || !in {
 			return t.broken(ctx, err)
+		}
+	}
+	if !t.m.More && t.m.Origin != t.self {
+		if err := t.chain.end(); err != nil {
+			t.s.c.Log.Warn("what is known of bundles before stays on the disk", "err", err)
 		}
 	}
 	if err := t.tell(ctx, v); err != nil {
@@ -322,105 +325,6 @@ func (t *taking) heldOf(shelf apply.Shelf) model.Cursor {
 		return shelf.Cursor
 	}
 	return shelf.Imported[t.m.Origin.String()]
-}
-
-// gather reads the changes of the bundle into a run; with probe only to find what does not agree.
-func (t *taking) gather(ctx context.Context, r *bundle.Reader, probe bool) error {
-	run, err := t.s.newRun(ctx, model.RunImport, t.how.DryRun)
-	if err != nil {
-		return err
-	}
-	t.run = run
-	if t.m.Origin != t.self {
-		run.origin = t.m.Origin
-	}
-	run.probe, run.differs, run.kept = probe, t.conflict, map[model.AdvisoryKey]struct{}{}
-	t.result.LeftOut = map[string]int{}
-	lost, err := t.lost()
-	if err != nil {
-		return err
-	}
-	err = r.Each(ctx, func(c model.AdvisoryChange) error {
-		delete(lost, c.Key)
-		switch {
-		case !t.may.speaks(c.Key.Source):
-			t.result.LeftOut[c.Key.Source]++
-			return nil
-		case c.Advisory == nil:
-			return run.drop(ctx, c.Key)
-		}
-		return run.add(ctx, *c.Advisory)
-	})
-	for _, key := range slices.SortedFunc(maps.Keys(lost), model.AdvisoryKey.Compare) {
-		if err == nil {
-			err = run.drop(ctx, key)
-		}
-	}
-	if err == nil && probe {
-		err = run.compare(ctx)
-	}
-	return err
-}
-
-// lost returns the records that came from the bundle's origin, where the bundle has everything of it: those that it does not name are of
-// a life of the origin that ended when it was restored from a backup.
-func (t *taking) lost() (map[model.AdvisoryKey]struct{}, error) {
-	if !t.m.From.IsZero() || t.m.More || t.have.IsZero() || t.m.Origin == t.self {
-		return nil, nil
-	}
-	lost := map[model.AdvisoryKey]struct{}{}
-	v, done := t.s.c.Store.View()
-	defer done()
-	return lost, v.EachAdvisory(func(a model.Advisory) error {
-		if a.HeldBy(t.m.Origin) {
-			lost[a.AdvisoryKey] = struct{}{}
-		}
-		return nil
-	})
-}
-
-// conflict decides between a record that is here from another origin and the bundle's.
-func (t *taking) conflict(was model.Advisory, now *model.Advisory) (stays bool, err error) {
-	found := []model.Difference{{AdvisoryKey: was.AdvisoryKey, Field: "record", Local: "held", Remote: "removed"}}
-	if now != nil {
-		found = merge.FieldDifferences(was, *now)
-	}
-	if t.how.OnConflict == failConflict {
-		d := found[0]
-		more := ""
-		if len(found) > 1 {
-			more = fmt.Sprintf(" (and %d more fields)", len(found)-1)
-		}
-		return false, fault.New(fault.Conflict, "import bundle", "a conflict: %s of %s is %q here and %q in the bundle%s; nothing was imported. Choose which of them is to win",
-			d.Field, d.AdvisoryKey, d.Local, d.Remote, more)
-	}
-	t.n += len(found)
-	resolution := t.how.OnConflict
-	if t.gentle && was.Origin == t.s.c.Controller {
-		resolution = preferLocal
-	}
-	if room := model.MaxDifferences - len(t.differs); room > 0 {
-		hash, err := t.hashOf(was.AdvisoryKey)
-		if err != nil {
-			return false, err
-		}
-		for _, d := range found[:min(room, len(found))] {
-			d.MergeHash, d.Resolution = hash, resolution
-			t.differs = append(t.differs, d)
-		}
-	}
-	return resolution == preferLocal, nil
-}
-
-// hashOf is the merge hash of the canonical that a record belongs to.
-func (t *taking) hashOf(key model.AdvisoryKey) (string, error) {
-	v, done := t.s.c.Store.View()
-	defer done()
-	id, ok, err := v.CanonicalOf(key)
-	if err != nil || !ok {
-		return "", err
-	}
-	return merge.Hash(id), nil
 }
 
 // broken drops what was staged. A group whose leader was lost meanwhile may yet take it in.
