@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/sync/durable"
 	"github.com/skerryhq/skerry/sync/enroll"
 )
 
@@ -59,9 +60,5 @@ func finish(dir string) error {
 	if err := os.Rename(nextDir(dir), dir); err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(dir))
 }

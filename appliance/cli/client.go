@@ -262,6 +262,8 @@ func (c *client) refused(resp *http.Response) error {
 func listsThem(detail string) string {
 	for _, x := range [...]struct{ missing, command string }{
 		{"the list of origins", "sites list --federation"},
+		{"no source ", "advisories sources"},
+		{"no acceptance ", "exposure accepted"},
 		{"no host ", "hosts list"},
 		{"no site ", "sites list"},
 		{"no search ", "searches list"},

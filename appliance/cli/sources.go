@@ -143,6 +143,10 @@ func fetchedOf(r schema.AdvisorySource) any {
 func ago(s int64) string {
 	d := time.Duration(s) * time.Second
 	switch {
+	case d >= 48*time.Hour && d%(24*time.Hour) < time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= time.Hour && d < 48*time.Hour && d%time.Hour < time.Minute:
+		return fmt.Sprintf("%dh", d/time.Hour)
 	case d >= 48*time.Hour:
 		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 	case d >= time.Hour:

@@ -83,3 +83,12 @@ func passwordFile(t *testing.T) string {
 	}
 	return path
 }
+
+// An interval of whole days or hours is written as one.
+func TestAgo(t *testing.T) {
+	for s, want := range map[int64]string{0: "0s", 59: "59s", 90: "1m", 3600: "1h", 3660: "1h1m", 24 * 3600: "24h", 47*3600 + 59: "47h", 48 * 3600: "2d", 50 * 3600: "2d2h", 720 * 3600: "30d"} {
+		if got := ago(s); got != want {
+			t.Errorf("%d s: %q, want %q", s, got, want)
+		}
+	}
+}

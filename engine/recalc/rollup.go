@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/skerryhq/skerry/engine/inventory"
 	"github.com/skerryhq/skerry/engine/model"
 )
 
 // topN is how many vulnerabilities a roll-up names.
-const topN = 20
+const topN = inventory.MaxTop // a controller takes no more
 
 // idleMax is how many Lookups are kept that no inventory has, and idleFor how long: what hosts had before is asked for by people who
 // want to know what an update closed.
