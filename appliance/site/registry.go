@@ -77,25 +77,12 @@ func (s *site) keepRegistry(ctx context.Context) error {
 
 // writeRegistry writes the registry unless it is the one with that digest.
 func (s *site) writeRegistry(last *[sha256.Size]byte) error {
-	v := s.rows.Store.View()
-	r, err := readRegistry(v)
-	_ = v.Close()
-	if err != nil {
+	r, sum, err := s.changedRegistry(*last)
+	if err != nil || sum == *last {
 		return err
 	}
-	r.Epoch = s.outbox.Epoch()
-	audit := r.Audit
-	r.Audit = model.AuditEntry{} // that alone is no reason to write
 	raw, err := model.Encode(r)
 	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(raw)
-	if sum == *last {
-		return nil
-	}
-	r.Audit = audit
-	if raw, err = model.Encode(r); err != nil {
 		return err
 	}
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(true), zstd.WithEncoderConcurrency(1))
@@ -110,17 +97,69 @@ func (s *site) writeRegistry(last *[sha256.Size]byte) error {
 	return nil
 }
 
+// changedRegistry returns the registry and its digest; the digest alone where it is the last one.
+func (s *site) changedRegistry(last [sha256.Size]byte) (r registry, sum [sha256.Size]byte, err error) {
+	v := s.rows.Store.View()
+	defer v.Close()
+	if r, err = readFew(v); err != nil {
+		return r, sum, err
+	}
+	r.Epoch = s.outbox.Epoch()
+	if sum, err = digestRegistry(v, r); err != nil || sum == last {
+		return r, sum, err
+	}
+	r.Members, err = readMembers(v)
+	return r, sum, err
+}
+
+// digestRegistry returns the digest of a registry, of which r has all but the members: those are many, and change seldom, so they
+// are looked at one by one. The newest entry of the audit record alone is no reason to write, and not in it.
+func digestRegistry(v *index.View, r registry) (sum [sha256.Size]byte, err error) {
+	r.Audit = model.AuditEntry{}
+	h := sha256.New()
+	add := func(row any) error {
+		raw, err := model.Encode(row)
+		h.Write(raw)
+		return err
+	}
+	if err = add(r); err != nil {
+		return sum, err
+	}
+	for _, kind := range registered {
+		if err = v.EachMember(kind, func(m model.Member) error { return add(m) }); err != nil {
+			return sum, err
+		}
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
+// registered is the kinds of members that a registry has.
+var registered = []model.MemberKind{model.MemberHost, model.MemberGateway}
+
+func readMembers(v *index.View) (all []model.Member, err error) {
+	for _, kind := range registered {
+		members, err := v.Members(kind)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, members...)
+	}
+	return all, nil
+}
+
 func readRegistry(v *index.View) (r registry, err error) {
+	if r, err = readFew(v); err == nil {
+		r.Members, err = readMembers(v)
+	}
+	return r, err
+}
+
+// readFew reads all but the members.
+func readFew(v *index.View) (r registry, err error) {
 	r.Version = registryVersion
 	if r.Self, _, err = v.Self(); err != nil {
 		return r, err
-	}
-	for _, kind := range []model.MemberKind{model.MemberHost, model.MemberGateway} {
-		members, err := v.Members(kind)
-		if err != nil {
-			return r, err
-		}
-		r.Members = append(r.Members, members...)
 	}
 	if r.Accounts, err = v.Accounts(); err != nil {
 		return r, err
