@@ -5,6 +5,7 @@ import type { Certificate, Host, Package, Standing } from '../api/types'
 import { useNow } from '../clock'
 import { AsOf } from '../parts/AsOf'
 import { Light } from '../parts/Light'
+import { None } from '../parts/None'
 import { Exploited } from '../parts/Exploited'
 import { SeverityTag } from '../parts/Severity'
 import { Vulnerability } from '../parts/Vulnerability'
@@ -45,7 +46,7 @@ export const standingColumns = (host: Pick<Host, 'id' | 'hostname'>): Column<Sta
     value: (f) => f.epss ?? 0,
     show: (f) =>
       f.epss === undefined ? (
-        <span className="muted">–</span>
+        <None />
       ) : (
         <span className="nowrap" title={likelihood(f.epss)}>
           {percent(f.epss)}
@@ -79,8 +80,7 @@ export const standingColumns = (host: Pick<Host, 'id' | 'hostname'>): Column<Sta
     id: 'risk',
     title: 'Risk',
     value: (f) => (f.accepted ? 1 : 0),
-    show: (f) =>
-      f.accepted || f.verdict === 'suppressed' ? <span className="muted">–</span> : <AcceptRisk of={f} host={host} />,
+    show: (f) => (f.accepted || f.verdict === 'suppressed' ? <None /> : <AcceptRisk of={f} host={host} />),
   },
 ]
 

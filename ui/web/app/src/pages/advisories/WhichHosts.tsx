@@ -8,6 +8,7 @@ import { Answer, whole } from '../../parts/Answer'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Light } from '../../parts/Light'
+import { None } from '../../parts/None'
 import { hostsByStanding, priority, standing } from '../../words/standing'
 import { AcceptRisk } from '../detailColumns'
 import { type Column, DetailTable } from '../DetailTable'
@@ -99,7 +100,7 @@ const columns: Column<ExposedAt>[] = [
     value: (r) => (r.accepted ? 1 : 0),
     show: (r) =>
       r.accepted || r.verdict === 'suppressed' ? (
-        <span className="muted">–</span>
+        <None />
       ) : (
         <AcceptRisk of={r} host={{ id: r.host_id, hostname: r.hostname }} />
       ),

@@ -5,6 +5,7 @@ import type { Partner } from '../../api/types'
 import { AsOf } from '../../parts/AsOf'
 import card from '../../parts/Card.module.css'
 import { Light } from '../../parts/Light'
+import { None } from '../../parts/None'
 import { Refusal } from '../../parts/Refusal'
 import { partnerState, policyWords } from '../../words/bundles'
 import { count, plural } from '../../words/count'
@@ -46,7 +47,7 @@ export function Partners({ chosen }: { chosen?: string }) {
         <small>
           {named
             ? 'sites are named, so only their bundles are taken'
-            : 'nobody is named: bundles of every trusted key are taken'}
+            : 'none has a policy of its own; what the configuration says goes for all'}
         </small>
       </h2>
       <Refusal error={query.error} title="The partners cannot be read" />
@@ -98,7 +99,7 @@ const shared: Column<Partner>[] = [
     id: 'cursor',
     title: 'Cursor',
     value: (p) => p.last_cursor,
-    show: (p) => (p.last_cursor ? <code>{p.last_cursor}</code> : <span className="muted">–</span>),
+    show: (p) => (p.last_cursor ? <code>{p.last_cursor}</code> : <None />),
   },
   {
     id: 'policy',
