@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,6 +287,88 @@ func TestTheWebhookOutlivesItsFile(t *testing.T) {
 	}
 	if n := len(said); n != 0 {
 		t.Errorf("said %d times more: %q", n, <-said)
+	}
+}
+
+// TestAWebhookWhosePlaceIsDamaged: the receiver is told that events may be missing, also when the first attempt fails and the server is
+// started anew before the next.
+func TestAWebhookWhosePlaceIsDamaged(t *testing.T) {
+	calls := make(chan schema.WebhookCall, 100)
+	var deaf atomic.Bool
+	asked := make(chan struct{}, 100)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if deaf.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			asked <- struct{}{}
+			return
+		}
+		var call schema.WebhookCall
+		if err := json.NewDecoder(q.Body).Decode(&call); err != nil {
+			t.Error(err)
+		}
+		calls <- call
+	}))
+	defer hook.Close()
+	r := newHQ(t)
+	said := make(chan string, 100)
+	r.server.c.Log = slog.New(tells{slog.DiscardHandler, said})
+	r.ingest(packed(t, records(3, "8.0")))
+	path := filepath.Join(r.server.c.Data, "federation", "webhook.json")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func() (end func()) {
+		ctx, stop := context.WithCancel(r.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- r.server.RunWebhook(ctx, Webhook{URL: hook.URL, Least: time.Millisecond, Most: 2 * time.Millisecond, Idle: 2 * time.Millisecond})
+		}()
+		return func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		}
+	}
+	next := func() (call schema.WebhookCall) {
+		t.Helper()
+		select {
+		case call = <-calls:
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing is told")
+		}
+		return call
+	}
+	for _, damage := range []string{`{"url":"sha`, "", `{}`, strings.Repeat(" ", maxPlaceFile+1)} {
+		if err := os.WriteFile(path, []byte(damage), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		deaf.Store(true)
+		end := run()
+		<-asked
+		end()
+		if text := <-said; !strings.Contains(text, "damaged") {
+			t.Errorf("%.20q: said %q", damage, text)
+		}
+		deaf.Store(false)
+		end = run()
+		if call := next(); call.Reset == nil || call.Reset.Newest != 3 || !strings.Contains(call.Reset.Reason, "lost") || len(call.Events) != 0 {
+			t.Errorf("%.20q: told %+v", damage, call)
+		}
+		end()
+		for len(said) > 0 {
+			<-said
+		}
+	}
+	end := run()
+	defer end()
+	r.ingest(packed(t, records(4, "8.0")))
+	call := next()
+	for call.Reset != nil { // again, where the stop cut the answer off
+		call = next()
+	}
+	if len(call.Events) != 1 || call.Events[0].Seq != 4 {
+		t.Errorf("then %+v", call)
 	}
 }
 

@@ -43,6 +43,8 @@ const SignatureHeader = "X-Skerry-Signature"
 type told struct {
 	URL   string    `json:"url"` // by its digest; another URL begins anew
 	After model.Seq `json:"after"`
+
+	lost bool // the file is damaged, and the receiver does not know it yet
 }
 
 const maxPlaceFile = 4096 // bytes of that file
@@ -91,9 +93,9 @@ func (s *Server) RunWebhook(ctx context.Context, w Webhook) error {
 			}
 			continue
 		}
-		next, n, err := s.tellWebhook(ctx, w, t.After)
-		if err == nil && next != t.After {
-			t.After = next
+		next, n, err := s.tellWebhook(ctx, w, t)
+		if err == nil && (next != t.After || t.lost) {
+			t.After, t.lost = next, false
 			err = keepTold(path, t)
 		}
 		switch {
@@ -139,13 +141,16 @@ func backOff(w Webhook, failures int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// toldSoFar reads how far the webhook was told; the first time, and where the file is damaged, that is up to now.
+// toldSoFar reads how far the webhook was told; the first time that is up to now. Where the file is damaged it is too, and the receiver is
+// to hear of it: the file stays as it is until then, so that a restart forgets nothing.
 func (s *Server) toldSoFar(path, url string) (told, error) {
 	mark := merge.Hash(url)
 	var t told
 	raw, err := os.ReadFile(path)
 	switch {
-	case err == nil && len(raw) <= maxPlaceFile && model.Decode(raw, &t) == nil && t.URL == mark:
+	case err == nil && (len(raw) > maxPlaceFile || model.Decode(raw, &t) != nil || t.URL == ""):
+		t = told{lost: true}
+	case err == nil && t.URL == mark:
 		return t, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return t, fault.New(fault.Other, "read the place of the webhook", "%w", err)
@@ -156,7 +161,12 @@ func (s *Server) toldSoFar(path, url string) (told, error) {
 	if err != nil {
 		return t, err
 	}
-	t = told{URL: mark, After: newest}
+	t = told{URL: mark, After: newest, lost: t.lost}
+	if t.lost {
+		s.c.Log.Warn("the file with how far the webhook was told is damaged: it is told what comes from now on, and first that what came before may be missing",
+			"file", path, "after", newest)
+		return t, nil
+	}
 	if err := keepTold(path, t); err != nil { // it is told all the same; the next place may be kept
 		s.c.Log.Warn("how far the webhook was told is not kept; after a start it would begin with what comes then", "file", path, "err", err)
 	}
@@ -178,9 +188,13 @@ func keepTold(path string, t told) error {
 }
 
 // tellWebhook sends the next events behind a place, and returns the place behind them and how many there were.
-func (s *Server) tellWebhook(ctx context.Context, w Webhook, after model.Seq) (model.Seq, int, error) {
+func (s *Server) tellWebhook(ctx context.Context, w Webhook, t told) (model.Seq, int, error) {
+	after := t.After
 	v, done := s.c.Store.View()
 	rows, next, reset, err := pageOfEvents(v, after, w.Batch)
+	if err == nil && reset == nil && t.lost {
+		reset, err = lostPlace(v)
+	}
 	done()
 	if err != nil || len(rows) == 0 && reset == nil {
 		return next, 0, err
@@ -213,4 +227,12 @@ func (s *Server) tellWebhook(ctx context.Context, w Webhook, after model.Seq) (m
 		return after, 0, fault.New(fault.Unreachable, "tell the webhook", "it answered %s", resp.Status)
 	}
 	return next, len(rows), nil
+}
+
+// lostPlace tells a receiver that nobody knows how far it was told.
+func lostPlace(v View) (*schema.EventsReset, error) {
+	oldest, newest, err := v.EventBounds()
+	return &schema.EventsReset{
+		Reason: "how far you were told was lost here: look at everything anew", Oldest: uint64(oldest), Newest: uint64(newest),
+	}, err
 }
