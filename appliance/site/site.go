@@ -53,8 +53,8 @@ var errEnrolled = errors.New("the site was enrolled")
 // Run serves until ctx ends; then it stops cleanly and returns nil. The errors name what to do: a
 // port in use, a folder that cannot be written or belongs to something else.
 //
-// A site that is not enrolled yet serves its local API alone, so that it can be enrolled; then it
-// starts again within the same process.
+// A site that is not enrolled yet serves its local API, takes bundles and fetches those that are configured; once it is enrolled it starts
+// again within the same process.
 func Run(ctx context.Context, c config.Config, o Options) error {
 	if err := enroll.CheckFolder(c.Data, model.MemberSite); err != nil {
 		return err
@@ -150,7 +150,7 @@ type site struct {
 	agents  *agentd.Door     // nil while it serves no agents
 	alerts  *alerter         // nil while not enrolled
 	follow  *follower        // nil while not enrolled
-	pulls   *serve.Pulls     // nil while not enrolled
+	pulls   *serve.Pulls     // nil while nothing is served
 	ledger  *serve.Ledger    // of what the controller asked
 	recall  recall           // of what was asked about all hosts
 	enroll  chan struct{}    // closed when an identity was saved
@@ -338,7 +338,14 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		log.Warn("this site is not enrolled; make a token at the controller with `skerry sites enroll NAME` and run `skerry federation enroll` here")
 		a.Links = noLinks{}
 		door.Unenrolled()
+		if err := s.openPulls(); err != nil {
+			return err
+		}
+		a.Sources = s.pulls
 		server := api.New(a)
+		if err := s.outward(ctx, g, server); err != nil {
+			return err
+		}
 		g.Go(func() error { return door.Server.Run(ctx) })
 		g.Go(func() error { return server.Serve(ctx, door.Web) })
 		g.Go(func() error { return server.ServeSocket(ctx, socket) })
@@ -356,10 +363,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	if err := s.joinUpper(); err != nil {
 		return err
 	}
-	s.pulls, err = serve.OpenPulls(serve.PullsConfig{
-		Config: s.Config, Version: s.opts.Version, Room: s.follow.room, Now: s.clock.Now, Log: log,
-	})
-	if err != nil {
+	if err := s.openPulls(); err != nil {
 		return err
 	}
 	a.Sources = sources{s.pulls, s.follow, s.id.UpperName, s.id.URL}
@@ -409,16 +413,10 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return err
 	}
 	server := api.New(a)
-	s.pulls.Bind(server)
 	s.follow.takeWith(server, s.id.UpperName)
-	hook, hooked, err := serve.Webhook(s.Config.Federation.Webhook, nil)
-	if err != nil {
+	if err := s.outward(ctx, g, server); err != nil {
 		return err
 	}
-	if hooked {
-		g.Go(func() error { return server.RunWebhook(ctx, hook) })
-	}
-	g.Go(func() error { return s.pulls.Run(ctx) })
 	g.Go(func() error { return s.follow.Run(ctx) })
 	g.Go(func() error {
 		return door.Run(ctx, socket, server, joins, s.rows, log, func(ctx context.Context, l *link.Session, m *model.Member) error {
