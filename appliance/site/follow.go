@@ -388,6 +388,8 @@ func (f *follower) row(name, url string) schema.AdvisorySource {
 		row.State = "old"
 	case !known:
 		row.State = "never"
+	case changes > 0:
+		row.State = "behind"
 	default:
 		row.State = "current"
 	}

@@ -173,6 +173,9 @@ func TestFollowsTheController(t *testing.T) {
 		if age, _, _ := c.drift(); age != 0 {
 			t.Errorf("after a stick: drift %v", age)
 		}
+		if row := c.row("hq", ""); row.State != "behind" || row.BehindN != 15 {
+			t.Errorf("after a stick that was not the newest: %+v", row)
+		}
 		time.Sleep(time.Hour)
 		stop()
 

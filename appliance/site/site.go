@@ -367,6 +367,7 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 		return err
 	}
 	a.Sources = sources{s.pulls, s.follow, s.id.UpperName, s.id.URL}
+	a.Proposer = noticing{s.prop, s.follow.nudge}
 	g.Go(func() error { return s.ledger.Run(ctx) })
 	g.Go(func() error { return s.up.Run(ctx) })
 	g.Go(func() error { return s.line.monitor.Run(ctx) })

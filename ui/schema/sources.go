@@ -11,7 +11,7 @@ type AdvisorySource struct {
 	Ecosystems []string `json:"ecosystems,omitempty" doc:"those that are taken; empty: all"`
 	EverySec   int64    `json:"every_seconds" doc:"how often it is looked at"`
 
-	State      string     `json:"state" enum:"current,old,failing,never,running,elsewhere" doc:"old: not reached for three of its intervals; elsewhere: another node of the group leads, and fetches"`
+	State      string     `json:"state" enum:"current,behind,old,failing,never,running,elsewhere" doc:"behind: changes of the controller are known of and not here yet; old: not reached for three of its intervals; elsewhere: another node of the group leads, and fetches"`
 	AgeSec     *int64     `json:"age_seconds,omitempty" doc:"since it was last reached; at a site of the controller: since it was last level with it. Absent: never, as far as this server knows"`
 	CheckedAt  *time.Time `json:"checked_at,omitempty" doc:"when it was last reached, be it that it had nothing new"`
 	ChangedAt  *time.Time `json:"changed_at,omitempty" doc:"when something new of it was last taken in"`

@@ -1702,10 +1702,10 @@ export interface components {
              */
             size_bytes?: number;
             /**
-             * @description old: not reached for three of its intervals; elsewhere: another node of the group leads, and fetches
+             * @description behind: changes of the controller are known of and not here yet; old: not reached for three of its intervals; elsewhere: another node of the group leads, and fetches
              * @enum {string}
              */
-            state: "current" | "old" | "failing" | "never" | "running" | "elsewhere";
+            state: "current" | "behind" | "old" | "failing" | "never" | "running" | "elsewhere";
             /** Format: int64 */
             updated: number;
             /** @description what is wrong with what was taken in, and what to do */

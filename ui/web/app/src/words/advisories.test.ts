@@ -130,7 +130,10 @@ test('packages stand with who speaks for them, and outsiders behind', () => {
 test('a source is current only where it is known to be', () => {
   const s = { kind: 'controller', state: 'current', age_seconds: 20 } as AdvisorySource
   expect(sourceState(s)).toMatchObject({ tone: 'ok', word: 'Level with its controller' })
-  expect(sourceState({ ...s, behind_n: 12 })).toMatchObject({ tone: 'warn' })
+  expect(sourceState({ ...s, state: 'behind', behind_n: 12 })).toMatchObject({
+    tone: 'warn',
+    word: 'Behind its controller by 12 changes at most',
+  })
   expect(sourceState({ ...s, state: 'old', age_seconds: 3 * 3600 }).word).toBe('Not level with its controller for 3 h')
   expect(sourceState({ ...s, kind: 'osv', state: 'failing', reason: 'the mirror is away' })).toMatchObject({
     tone: 'warn',

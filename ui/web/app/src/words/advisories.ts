@@ -242,9 +242,9 @@ export function sourceState(s: AdvisorySource): Said {
   const upper = s.kind === 'controller'
   const reason = s.reason ? sentence(s.reason) : undefined
   switch (s.state) {
+    case 'behind':
+      return { tone: 'warn', word: `Behind its controller by ${plural(s.behind_n ?? 0, 'change')} at most` }
     case 'current':
-      if (upper && (s.behind_n ?? 0) > 0)
-        return { tone: 'warn', word: `Behind its controller by ${plural(s.behind_n!, 'change')} at most` }
       if (s.warning) return { tone: 'warn', word: 'Current, but not all of it counts' }
       return { tone: 'ok', word: upper ? 'Level with its controller' : 'Current' }
     case 'running':
