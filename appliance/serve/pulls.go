@@ -66,7 +66,7 @@ func (s *Pulls) ingest(ctx context.Context, src pull.Source, each pull.Each) (pu
 	done, err := s.server.IngestFrom(ctx, model.RunPull, src.Of, each)
 	out := pull.Taken{
 		Read: done.Read, Created: done.Created, Updated: done.Updated, Deleted: done.Deleted, Unchanged: done.Unchanged, Malformed: done.MalformedN,
-		Outside: done.OutsideN,
+		Outside: done.OutsideN, Older: done.OlderN,
 	}
 	if len(done.Malformed) > 0 {
 		out.Example = done.Malformed[0].Name + ": " + done.Malformed[0].Reason

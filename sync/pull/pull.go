@@ -66,6 +66,7 @@ type Taken struct {
 	Unchanged int    `json:"unchanged,omitzero"`
 	Malformed int    `json:"malformed,omitzero"` // records that were skipped
 	Example   string `json:"example,omitzero"`   // the first of those, and why; may be empty
+	Older     int    `json:"older,omitzero"`     // records of versions older than what is held: left out
 	// Outside counts records that name ecosystems which their source may not speak for: those parts are kept and never matched.
 	Outside int `json:"outside,omitzero"`
 	// Through is up to where a bundle went, by what was verified in it: what comes after it is asked for next. Empty: nothing is
@@ -288,7 +289,7 @@ func (p *Puller) once(ctx context.Context, i int) {
 		log.Warn("a source of advisories was not fetched; what is there of it stays", "reason", oneLine(err.Error()), "next", next.String())
 	case news.fresh:
 		log.Info("a source of advisories was fetched", "read", taken.Read, "created", taken.Created, "updated", taken.Updated, "deleted", taken.Deleted,
-			"malformed", taken.Malformed, "took", p.Now().Sub(began).Round(time.Millisecond).String())
+			"older", taken.Older, "malformed", taken.Malformed, "took", p.Now().Sub(began).Round(time.Millisecond).String())
 		if taken.Malformed > 0 {
 			log.Warn("records of a source were skipped", "records", taken.Malformed, "first", taken.Example)
 		}
