@@ -46,10 +46,24 @@ func (r *Reader) Having(identity string, most int) ([]merge.Record, error) {
 	return records, nil
 }
 
+// KeysNaming returns the keys of the records that AdvisoriesNaming returns, without reading them.
+func (r *Reader) KeysNaming(identifier string) (keys []model.AdvisoryKey, err error) {
+	err = r.scan(key.AdvisoriesNaming(identifier), func(k, _ []byte) error {
+		_, a, err := key.ReadAdvisoryIdentifier(k)
+		keys = append(keys, a)
+		return err
+	})
+	return keys, err
+}
+
 // Canonical returns the canonical with an id, in whatever case.
 func (r *Reader) Canonical(id string) (model.Canonical, bool, error) {
 	return get[model.Canonical](r, key.Canonical(id))
 }
+
+// HasCanonical reports whether there is a canonical with an id, in whatever case: the read of one row that is not decoded, which other
+// lookups are measured by.
+func (r *Reader) HasCanonical(id string) (bool, error) { return r.has(key.Canonical(id)) }
 
 // CanonicalHashed returns the canonical with a merge hash: "sha256:" and the hex digest.
 func (r *Reader) CanonicalHashed(hash string) (c model.Canonical, ok bool, err error) {

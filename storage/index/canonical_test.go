@@ -54,6 +54,11 @@ func TestEachCanonicalGoesOn(t *testing.T) {
 		regroup(t, tx)
 	})
 	sound(t, s)
+	for id, is := range map[string]bool{"ghsa-a": true, "GHSA-c": false} {
+		if got := read(t, s, func(v *View) (bool, error) { return v.HasCanonical(id) }); got != is {
+			t.Errorf("%s: %v", id, got)
+		}
+	}
 	after := func(id string) (out []string) {
 		v := s.View()
 		defer v.Close()
@@ -173,6 +178,10 @@ func TestEachAdvisoryJSON(t *testing.T) {
 	}))
 	if len(got) != 3 || !slices.EqualFunc(got, want, func(a, b model.Advisory) bool { return a.ID == b.ID && a.Summary == b.Summary }) {
 		t.Errorf("%d records, %d as they are stored", len(want), len(got))
+	}
+	naming := read(t, s, func(v *View) ([]model.AdvisoryKey, error) { return v.KeysNaming("B") })
+	if len(naming) != 1 || naming[0] != (model.AdvisoryKey{Source: "s", ID: "b"}) {
+		t.Errorf("%v", naming)
 	}
 	stop := errors.New("stop")
 	if err := v.EachAdvisoryJSON(func([]byte) error { return stop }); !errors.Is(err, stop) {

@@ -63,7 +63,7 @@ func (s *Server) canonical(v View, identifier string) (model.Canonical, error) {
 			}
 		}
 	}
-	naming, err := v.AdvisoriesNaming(identifier)
+	naming, err := v.KeysNaming(identifier)
 	if err != nil {
 		return c, err
 	}
@@ -179,22 +179,25 @@ func (s *Server) related(v View, c model.Canonical, records []model.Advisory) ([
 			}
 		}
 	}
-	naming, err := v.AdvisoriesNaming(c.ID)
+	naming, err := v.KeysNaming(c.ID)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range naming {
-		if len(rows) == maxRelated {
+	for _, k := range naming {
+		if len(rows) == maxRelated || lookups >= maxLookups {
 			break
 		}
-		id, ok, err := v.CanonicalOf(a.AdvisoryKey)
+		if slices.ContainsFunc(c.Members, func(e model.Edge) bool { return e.AdvisoryKey == k }) {
+			continue
+		}
+		id, ok, err := v.CanonicalOf(k)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
 			continue
 		}
-		if err := add(id, "names this", a.AdvisoryKey); err != nil {
+		if err := add(id, "names this", k); err != nil {
 			return nil, err
 		}
 	}

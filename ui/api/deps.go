@@ -66,6 +66,7 @@ type ShelfView interface {
 	Advisory(key model.AdvisoryKey) (model.Advisory, bool, error)
 	AdvisoriesOf(source, prefix string, fn func(model.Advisory) error) error // whose ids begin with prefix, by id
 	AdvisoriesNaming(identifier string) ([]model.Advisory, error)
+	KeysNaming(identifier string) ([]model.AdvisoryKey, error) // of the same records
 	// ChangesAfter calls fn with every change after c, in cursor order; the records may be as they are stored.
 	ChangesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
 	Exposure(site model.SiteID) (model.Exposure, bool, error)

@@ -36,3 +36,11 @@ func (m *memory) Try([]model.Change, func(View) error) error {
 
 func (r rows) Acceptances() ([]model.Acceptance, error)                 { return nil, nil }
 func (r rows) Acceptance(string) (x model.Acceptance, ok bool, _ error) { return x, false, nil }
+
+func (r rows) KeysNaming(id string) (keys []model.AdvisoryKey, _ error) {
+	records, err := r.AdvisoriesNaming(id)
+	for _, a := range records {
+		keys = append(keys, a.AdvisoryKey)
+	}
+	return keys, err
+}
