@@ -76,7 +76,10 @@ func (s *Server) decideSiteAlert(ctx context.Context, in *siteAlertInput, resolv
 		case a.State == become:
 			row := alertRow(a)
 			d.Row, d.Message = &row, fmt.Sprintf("the alert was %s already", done)
-			return &out[schema.AlertDecision]{Body: d}, nil
+			if note := noteOf(a, resolve); in.Body.Note == "" || in.Body.Note == note {
+				return &out[schema.AlertDecision]{Body: d}, nil
+			}
+			d.Message += "; its note stays, and the audit records of the site and of this server have yours"
 		case a.State == model.AlertResolved:
 			return nil, fault.New(fault.Conflict, d.Action+" alert", "alert %s of site %s was resolved at %s already", id, site.Name, a.End.At)
 		}
@@ -84,6 +87,9 @@ func (s *Server) decideSiteAlert(ctx context.Context, in *siteAlertInput, resolv
 	ask := model.AskAlert{Stamp: s.stamp(ctx), Site: site.ID, Alert: id, Resolve: resolve, Note: in.Body.Note}
 	if err := s.c.Proposer.Propose(ctx, ask); err != nil {
 		return nil, err
+	}
+	if d.Row != nil { // nothing becomes of the alert that is to be waited for
+		return &out[schema.AlertDecision]{Body: d}, nil
 	}
 	if !up {
 		d.State = decisionWaiting
@@ -98,6 +104,14 @@ func (s *Server) decideSiteAlert(ctx context.Context, in *siteAlertInput, resolv
 	d.State = decisionSent
 	d.Message = fmt.Sprintf("it is on its way to site %s, which has not said yet that the alert is %s; the audit record will say so", site.Name, done)
 	return &out[schema.AlertDecision]{Body: d}, nil
+}
+
+// noteOf is what was said when an alert was acknowledged, or resolved.
+func noteOf(a model.Alert, resolved bool) string {
+	if resolved {
+		return a.End.Note
+	}
+	return a.Ack.Note
 }
 
 // alertAt is an alert as its site has it now.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,8 @@ func TestDecideSiteAlert(t *testing.T) {
 			if n := len(r.mem.asks); n > 0 && !deaf {
 				if row.State = model.AlertAcknowledged; r.mem.asks[n-1].Resolve {
 					row.State = model.AlertResolved
+				} else if n == 1 {
+					row.Ack.Note = r.mem.asks[0].Note
 				}
 			}
 			return model.AlertPage{Alerts: []model.Alert{row}}, nil
@@ -56,6 +59,12 @@ func TestDecideSiteAlert(t *testing.T) {
 	if d = decide("acknowledge"); d.State != "done" || len(r.mem.asks) != 1 {
 		t.Errorf("done already: %+v, %d sent", d, len(r.mem.asks))
 	}
+	// What somebody else has to say about it is not lost.
+	other := read[schema.AlertDecision](r, r.do("POST", "/api/v1/sites/berlin/alerts/"+id.String()+"/acknowledge", schema.AlertNote{Note: "yours"}), 200)
+	if n := len(r.mem.asks); other.State != "done" || other.Row == nil || n != 2 || r.mem.asks[1].Note != "yours" || !strings.Contains(other.Message, "its note stays") {
+		t.Fatalf("another note: %+v, %d sent", other, n)
+	}
+	r.mem.asks = r.mem.asks[:1]
 	deaf = true
 	if d = decide("resolve"); d.State != "sent" || d.Row != nil || !r.mem.asks[1].Resolve {
 		t.Errorf("%+v", d)
