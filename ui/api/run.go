@@ -116,12 +116,6 @@ func (s *Server) newRun(ctx context.Context, kind string, dry bool) (*run, error
 	return r, err
 }
 
-// ownRuns begins the ids of the runs of this server, so that it knows one that a crash left open. Nodes of a group may have the same
-// address and the same folder as they see it, and differ in their ids.
-func (s *Server) ownRuns() string {
-	return merge.Hash(s.c.Node.String() + " " + s.c.URL + " " + s.c.Data)[len("sha256:"):][:12] + "-"
-}
-
 func (r *run) stamp() model.Stamp { return model.Stamp{Actor: r.by, At: model.TimeOf(r.s.c.Now())} }
 
 // bare is a record without what this server adds to it, in bytes that are equal where records are.
@@ -324,8 +318,10 @@ func (r *run) stage(ctx context.Context) error {
 		return err
 	}
 	err := r.s.proposeRun(ctx, c)
-	if errors.Is(err, ErrUnderWay) && c.Part == 0 && r.s.dropLeftover(ctx) {
-		err = r.s.proposeRun(ctx, c)
+	if errors.Is(err, ErrUnderWay) && c.Part == 0 {
+		if err = r.s.makeWay(ctx, usualWaits); err == nil {
+			err = r.s.proposeRun(ctx, c)
+		}
 	}
 	return fault.Wrap("store advisories", err)
 }
@@ -341,27 +337,6 @@ func (s *Server) room(bytes int64) error {
 		return nil
 	}
 	return s.c.Room(bytes * perByte)
-}
-
-// dropLeftover ends a run that a crash of this server left open, and reports whether there was one. Of another server's nobody
-// knows here whether it is still at work.
-func (s *Server) dropLeftover(ctx context.Context) bool {
-	v, done := s.c.Store.View()
-	open, ok, err := v.OpenRun()
-	done()
-	if err != nil || !ok || !s.mine(open.ID) {
-		return false
-	}
-	if err := s.c.Proposer.Propose(ctx, model.Abandon{Stamp: s.stamp(ctx), Run: open.ID}); err != nil {
-		s.c.Log.Warn("a run that was left open stays", "run", open.ID, "err", err)
-		return false
-	}
-	return true
-}
-
-// mine reports whether a run is of this server. A site is alone.
-func (s *Server) mine(id string) bool {
-	return s.c.Role == model.RoleSite || len(id) > 13 && id[:13] == s.ownRuns()
 }
 
 // changed reports whether the run has anything to change.
