@@ -233,8 +233,12 @@ func (t *taking) verify(ctx context.Context, f *os.File) (*bundle.Reader, error)
 		return nil, err
 	}
 	t.self = self.Self
-	t.trust = bundle.VerifyConfig{Trusted: signers, Now: t.s.now(), SkipSignature: t.how.SkipSignature}
+	t.trust = bundle.VerifyConfig{Trusted: signers, Now: t.s.now()}
 	r, err := bundle.Verify(ctx, f, t.trust)
+	if t.how.SkipSignature && fault.Is(err, fault.Denied) { // a signature that holds counts, whatever was asked for
+		t.trust.SkipSignature = true
+		r, err = bundle.Verify(ctx, f, t.trust)
+	}
 	if err != nil {
 		if fault.Is(err, fault.Denied) && !strings.Contains(err.Error(), "Signature verification failed") {
 			err = fault.New(fault.Denied, "", "Signature verification failed: %w", err)
@@ -287,8 +291,8 @@ func (t *taking) fits() error {
 }
 
 // bound judges whether those who signed may speak for the bundle's origin: for this server and its controller their own keys
-// alone, once one of them is known; for any other the keys that signed for it before, or for nobody yet. It returns those
-// that are to be bound to it.
+// alone, once one of them is known; for any other the keys that signed for it before and, as long as none of those holds, one that
+// signed for nobody yet. It returns those that are to be bound to it.
 func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []model.SignerKey, err error) {
 	private, err := t.s.c.Keys.All()
 	if err != nil {
@@ -300,13 +304,19 @@ func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []mod
 	}
 	home := t.m.Origin == t.self || !t.s.c.Controller.IsZero() && t.m.Origin == t.s.c.Controller
 	may, other := t.how.Linked && home, ""
-	known := slices.ContainsFunc(signers, func(k model.SignerKey) bool { return k.Own || mine[k.ID] || k.Origin == t.m.Origin })
+	now := t.s.now()
+	known := slices.ContainsFunc(signers, func(k model.SignerKey) bool {
+		if home {
+			return k.Own || mine[k.ID] || k.Origin == t.m.Origin
+		}
+		return k.Origin == t.m.Origin && !k.Revoked && (k.RetiresAt.IsZero() || now < k.RetiresAt)
+	})
 	for _, k := range signers {
 		switch {
 		case !slices.Contains(r.Signers(), k.ID):
 		case k.Origin == t.m.Origin, home && (k.Own || mine[k.ID]):
 			may = true
-		case (!home || !known) && !k.Own && !mine[k.ID] && k.Origin.IsZero():
+		case !known && !k.Own && !mine[k.ID] && k.Origin.IsZero():
 			may, fresh = true, append(fresh, k)
 		default:
 			other = k.Name
@@ -315,8 +325,8 @@ func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []mod
 	if may || len(r.Signers()) == 0 { // without a signature, what is allowed of the origin has been judged
 		return fresh, nil
 	}
-	return nil, fault.New(fault.Denied, "", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold",
-		other, t.may.name, t.m.Origin)
+	return nil, fault.New(fault.Denied, "", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold. "+
+		"A new key of it is announced in a bundle that one of its others signed; where all those are lost, revoke them here first", other, t.may.name, t.m.Origin)
 }
 
 // heldOf is how far this server holds what the bundle's origin changed.

@@ -69,7 +69,7 @@ func (s *Server) partners(v View) ([]schema.Partner, error) {
 	var all []schema.Partner
 	seen := map[string]bool{}
 	for id, o := range by {
-		p := s.permitOf(said, self.Self, origins[id], o.Name)
+		p := s.permitOf(said, self.Self, origins[id], o.Name, holder(imports, o.Name))
 		o.Enabled, o.Reason = p.why == "", p.why
 		for _, x := range said {
 			if x.Name == o.Name || x.Name == id {

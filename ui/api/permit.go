@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"slices"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -22,6 +23,8 @@ type Federation struct {
 	NoForce bool
 	// MaxItems is how many changes an export holds at the most where nobody says how many; zero: all.
 	MaxItems int
+	// Fetchers are those who may fetch bundles and do nothing else, by the SHA-256 of the bearer token that they send.
+	Fetchers map[[sha256.Size]byte]string
 }
 
 // permit is what is allowed of the bundles of one origin.
@@ -41,10 +44,26 @@ func (s *Server) permitted(v View, self model.NodeID, m bundle.Manifest) (permit
 	if err != nil {
 		return permit{}, err
 	}
-	return s.permitOf(partners, self, m.Origin, m.OriginName), nil
+	var imports []model.ImportRecord
+	if len(partners)+len(s.c.Federation.AllowedSites) > 0 { // else names mean nothing
+		if imports, err = v.Imports(maxImports); err != nil {
+			return permit{}, err
+		}
+	}
+	return s.permitOf(partners, self, m.Origin, m.OriginName, holder(imports, m.OriginName)), nil
 }
 
-func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, name string) permit {
+// holder is who a name is of: the origin whose bundles were the first to be imported here under it; zero: none were.
+func holder(imports []model.ImportRecord, name string) (first model.NodeID) {
+	for _, i := range imports { // the newest comes first
+		if i.OriginName == name {
+			first = i.Imported.Origin
+		}
+	}
+	return first
+}
+
+func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, name string, holder model.NodeID) permit {
 	f := s.c.Federation
 	p := permit{name: name, max: f.MaxBundle, unsigned: f.Unsigned, force: !f.NoForce}
 	if p.name == "" {
@@ -52,6 +71,7 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 	}
 	own := origin == self || !s.c.Controller.IsZero() && origin == s.c.Controller
 	// A name is what the bundle says of itself: whoever was the first to have it here keeps it, and a row by the id goes before it.
+	another := !holder.IsZero() && holder != origin
 	var disabled, taken bool
 	i := -1
 	for n, x := range partners {
@@ -59,7 +79,8 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 		if !byID && x.Name != name {
 			continue
 		}
-		if taken = !byID && !x.Origin.IsZero() && x.Origin != origin; taken {
+		if !byID && (x.Origin.IsZero() && another || !x.Origin.IsZero() && x.Origin != origin) {
+			taken = true
 			continue
 		}
 		disabled = disabled || !x.Enabled
@@ -67,7 +88,10 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 			i = n
 		}
 	}
-	named := slices.Contains(f.AllowedSites, name) || slices.Contains(f.AllowedSites, origin.String())
+	named := slices.Contains(f.AllowedSites, origin.String())
+	if !named && slices.Contains(f.AllowedSites, name) {
+		named, taken = !another, taken || another
+	}
 	switch {
 	case i >= 0:
 		x := partners[i]
@@ -82,10 +106,10 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 		if disabled && !own {
 			p.why = "imports of it are disabled here"
 		}
-	case taken && !own:
-		p.why = "another site has that name here"
 	case named:
 		p.unsigned = p.unsigned || f.UnsignedTrusted
+	case taken && !own:
+		p.why = "that name is another site's here; name this one by its id"
 	case own:
 	case len(partners)+len(f.AllowedSites) > 0:
 		p.why = "it is not among the sites whose bundles are imported here"
