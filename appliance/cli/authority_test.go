@@ -33,7 +33,7 @@ func TestAuthorityForAPerson(t *testing.T) {
 		if code := a.run(t.Context(), append([]string{"advisories"}, strings.Fields(c.args)...)); code != 0 {
 			t.Fatalf("%s: exit code %d: %s", c.args, code, out)
 		}
-		if got := (*asked)[len(*asked)-1].Path; got != c.path {
+		if got := (*asked)[0].Path; got != c.path {
 			t.Errorf("%s asks %q, want %q", c.args, got, c.path)
 		}
 		for _, s := range c.says {
@@ -42,7 +42,7 @@ func TestAuthorityForAPerson(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range []string{"authority set acme", "authority reset", "authority list now"} {
+	for _, args := range []string{"authority set acme", "authority reset", "authority list now", "authority set Vendor npm", "authority reset a/b"} {
 		if code := a.run(t.Context(), append([]string{"advisories"}, strings.Fields(args)...)); code != exitUsage {
 			t.Errorf("%s: exit code %d", args, code)
 		}

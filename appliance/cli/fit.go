@@ -16,7 +16,7 @@ const leastProse = 19 // of a digest what tells it from others
 // whole. Digests are cut as well.
 var prose = map[string]bool{
 	"SUMMARY": true, "REASON": true, "WHY": true, "BECAUSE": true, "VALUE": true, "OTHERS SAY": true, "OTHERS": true, "NOTE": true,
-	"DETAIL": true, "TITLE": true, "RULE": true, "DESCRIPTION": true, "PRODUCT": true, "AFFECTED": true, "SORT OF SOURCE": true,
+	"DETAIL": true, "TITLE": true, "RULE": true, "DESCRIPTION": true, "PRODUCT": true, "AFFECTED": true, "SORT OF SOURCE": true, "MAY SPEAK FOR": true,
 }
 
 // columns is how many characters a line of the terminal has; 0: nobody looks at one, or it does not say.
