@@ -174,7 +174,7 @@ describe.skipIf(!haveBrowser())('advisories', { timeout: 240_000 }, () => {
     })
     await logIn(page)
     await page.goto(`${f.controller.url}/hosts/${f.one}?tab=findings`)
-    const finding = page.getByRole('table', { name: 'Findings' }).getByRole('row').nth(1).getByRole('link')
+    const finding = page.getByRole('table', { name: 'Findings' }).getByRole('row').nth(1).getByRole('link').first()
     const id = (await finding.textContent())!
     expect(await barriers(page)).toEqual([])
     await picture(page, 'findings')

@@ -77,6 +77,8 @@ describe.skipIf(!haveBrowser())('exposure and exchange', { timeout: 240_000 }, (
       join(mine, 'LOCAL-2026-2.json'),
       osv('LOCAL-2026-2', 'no-such-package', { summary: 'What hq says' }),
     )
+    const gone = { withdrawn: '2026-11-21T00:00:00Z' }
+    await writeFile(join(mine, 'LOCAL-2026-3.json'), osv('LOCAL-2026-3', name, gone))
     await run('advisories', 'ingest', join(f.dir, 'mine'), '--config', f.controller.config)
     await until('the site has what the controller says', () =>
       run('advisories', 'get', 'LOCAL-2026-2', '--config', f.site.config),
@@ -121,6 +123,14 @@ describe.skipIf(!haveBrowser())('exposure and exchange', { timeout: 240_000 }, (
     await known.getByRole('status').getByText('It was not fetched').waitFor()
     await known.getByText('The last attempt failed').waitFor()
     await fits(page, 'sources')
+
+    // What was taken back says so before anything else.
+    await page.goto(`${f.controller.url}/advisories/LOCAL-2026-3`)
+    await page.getByText('Withdrawn on 21 Nov 2026', { exact: true }).first().waitFor()
+    await page.getByText(/No host is matched with it any more/).waitFor()
+    await page.getByText(/^nobody has rated it, which does not mean that it is harmless/).waitFor()
+    await page.getByText(/^(No host|None of the hosts that are known about) has it\.$/).waitFor()
+    await fits(page, 'withdrawn')
 
     await page.goto(`${f.controller.url}/advisories/bundles`)
     await page.getByRole('region', { name: 'Exported and refused' }).waitFor()
