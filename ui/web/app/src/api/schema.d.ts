@@ -3233,6 +3233,11 @@ export interface components {
             passed_over?: number;
             /** Format: int64 */
             read: number;
+            /**
+             * Format: int64
+             * @description in how many parts it became visible, where one is not enough
+             */
+            runs?: number;
             /** Format: int64 */
             unchanged: number;
             /** Format: int64 */
@@ -8242,4 +8247,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:7110821a2caf37f2318c34029f48e38c471ed8ba941fb8d9b30e3205466fe180
+// described by sha256:7874c9a30512519201d0cfc9b35d30bfea16dc64ca3584a1c821b65822082b25
