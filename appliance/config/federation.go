@@ -29,6 +29,9 @@ type Federation struct {
 	AllowForce *bool `yaml:"allow_force,omitempty"`
 	// DefaultMaxItems ends an export after so many changes, where nobody says how many. Default 0: it has all.
 	DefaultMaxItems int `yaml:"default_max_items"`
+	// TokensFile has a line NAME TOKEN for each who may fetch bundles of this server with that bearer token, and do nothing else: at most
+	// 1,000 names of 1 to 64 of a-z 0-9 . _ -, and tokens of 16 to 1,024 characters. Default: only who has logged in may.
+	TokensFile string `yaml:"tokens_file,omitempty"`
 	// Webhook is told of each canonical advisory that is new, changed or gone.
 	Webhook Webhook `yaml:"webhook,omitempty"`
 }

@@ -50,7 +50,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	if err := src.decode(&c); err != nil {
 		return Config{}, err
 	}
-	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile, &c.Metrics.TokenFile, &c.Federation.Webhook.SecretFile}
+	files := []*string{&c.Data, &c.Socket, &c.Web.CertFile, &c.Web.KeyFile, &c.Metrics.TokenFile, &c.Federation.TokensFile, &c.Federation.Webhook.SecretFile}
 	for _, f := range files {
 		src.absolute(f)
 	}
@@ -74,6 +74,7 @@ func LoadWith(path string, env Lookup) (Config, error) {
 	over.split("uplink.window", "SKERRY_UPLINK_WINDOW", ";", &c.Uplink.Window) // commas stand between days
 	over.detail(&c.Detail.Retention)
 	over.list("federation.allowed_sites", "SKERRY_FEDERATION_ALLOWED_SITES", &c.Federation.AllowedSites)
+	over.path("federation.tokens_file", "SKERRY_FEDERATION_TOKENS_FILE", &c.Federation.TokensFile)
 	over.text("federation.webhook.url", "SKERRY_FEDERATION_WEBHOOK_URL", &c.Federation.Webhook.URL)
 	over.path("federation.webhook.secret_file", "SKERRY_FEDERATION_WEBHOOK_SECRET_FILE", &c.Federation.Webhook.SecretFile)
 	over.bytes("federation.max_bundle_size", "SKERRY_FEDERATION_MAX_BUNDLE_SIZE", &c.Federation.MaxBundleSize)

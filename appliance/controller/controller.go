@@ -306,6 +306,10 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 	if err != nil {
 		return err
 	}
+	bundles, err := serve.Federation(k.Federation)
+	if err != nil {
+		return err
+	}
 	k.metrics.From(k.sources())
 	ledger := &serve.Ledger{Propose: n.Propose, Now: time.Now, Log: k.log}
 	g.Go(func() error { return ledger.Run(ctx) })
@@ -314,7 +318,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		Role: model.RoleController, Node: k.me.Member, Asked: ledger.Asked, Name: self.Name, Version: k.opts.Version, URL: k.door.URL(k.Config), Data: k.Data,
 		Store: k.rows, Directory: k.rows.Store, Check: k.check, Proposer: n, Links: k.links, Tokens: k.door, Keys: k.keys(), Asker: k.links, Ready: k.notReady, Log: k.log,
 		Group: cluster{k}, Fresh: n.Fresh, Age: k.age, Metrics: k.metrics.Handler(), MetricsToken: token, Observe: k.metrics.Answered,
-		Cut: k.sites.End, Sources: k.pulls, Federation: serve.Federation(k.Federation),
+		Cut: k.sites.End, Sources: k.pulls, Federation: bundles,
 	})
 	hook, hooked, err := serve.Webhook(k.Config.Federation.Webhook, k.leads)
 	if err != nil {

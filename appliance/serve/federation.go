@@ -11,12 +11,14 @@ import (
 )
 
 // Federation is what goes for bundles, as it is configured.
-func Federation(c config.Federation) api.Federation {
+func Federation(c config.Federation) (api.Federation, error) {
+	fetchers, err := Fetchers(c.TokensFile)
 	return api.Federation{
+		Fetchers:     fetchers,
 		AllowedSites: c.AllowedSites, MaxBundle: int64(c.MaxBundleSize), MaxItems: c.DefaultMaxItems,
 		Unsigned: c.RequireSignature != nil && !*c.RequireSignature, UnsignedTrusted: c.SkipSignatureOnTrustedSites,
 		NoForce: c.AllowForce != nil && !*c.AllowForce,
-	}
+	}, err
 }
 
 // The bounds of the word under which requests to a webhook are signed.

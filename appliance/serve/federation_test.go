@@ -13,16 +13,16 @@ import (
 )
 
 func TestFederationAsConfigured(t *testing.T) {
-	if got := Federation(config.Federation{}); !reflect.DeepEqual(got, api.Federation{}) {
-		t.Errorf("what nobody said: %+v", got)
+	if got, err := Federation(config.Federation{}); err != nil || !reflect.DeepEqual(got, api.Federation{}) {
+		t.Errorf("what nobody said: %+v, %v", got, err)
 	}
 	no := false
-	got := Federation(config.Federation{
+	got, err := Federation(config.Federation{
 		AllowedSites: []string{"a"}, MaxBundleSize: 100, RequireSignature: &no, SkipSignatureOnTrustedSites: true, AllowForce: &no, DefaultMaxItems: 7,
 	})
 	want := api.Federation{AllowedSites: []string{"a"}, MaxBundle: 100, Unsigned: true, UnsignedTrusted: true, NoForce: true, MaxItems: 7}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, want %+v", got, want)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
 

@@ -322,12 +322,16 @@ func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, s
 	if err != nil {
 		return err
 	}
+	bundles, err := serve.Federation(s.Federation)
+	if err != nil {
+		return err
+	}
 	a := api.Config{
 		Room: s.space.Fits,
 		Role: model.RoleSite, Name: s.Name, Version: s.opts.Version, URL: door.URL(s.Config), Data: s.Data,
 		Store: s.rows, Directory: s.rows.Store, Check: s.check, Proposer: s.prop, Uplink: s.uplinkState, Detail: s.hostDetail, Answer: drill{s}.answer, Upper: upper{s},
 		Ready: s.notReady, Clock: ticks{s.clock}, Now: s.clock.Now, Log: log,
-		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered, Federation: serve.Federation(s.Federation), Controller: s.id.Upper,
+		Metrics: s.metrics.Handler(), MetricsToken: token, Observe: s.metrics.Answered, Federation: bundles, Controller: s.id.Upper,
 	}
 	s.metrics.From(s.sources())
 	if s.damaged != nil {

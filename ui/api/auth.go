@@ -21,7 +21,7 @@ const staleLogins = 5 * time.Minute
 
 // actor is who sent a request.
 type actor struct {
-	name    string // as the audit record has it: account:NAME or local:UID
+	name    string // as the audit record has it: account:NAME, fetcher:NAME or local:UID
 	account string // empty for the local administrator
 	session model.SessionID
 	local   bool
@@ -61,7 +61,10 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		a, err := s.session(r)
+		a, err := s.fetcher(r), error(nil)
+		if a.name == "" {
+			a, err = s.session(r)
+		}
 		if err != nil {
 			p := s.fail(r.Context(), err).(*problem)
 			if p.Status == http.StatusUnauthorized {
@@ -73,6 +76,18 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		exchangeOf(r.Context()).who = a
 		next.ServeHTTP(w, r)
 	})
+}
+
+// fetcher finds who fetches a bundle with a token that is for nothing else; no name: nobody does.
+func (s *Server) fetcher(r *http.Request) actor {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if r.Method != http.MethodGet || r.URL.Path != base+"/federation/export" || !strings.EqualFold(scheme, "Bearer") {
+		return actor{}
+	}
+	if name := s.c.Federation.Fetchers[sha256.Sum256([]byte(strings.TrimSpace(token)))]; name != "" {
+		return actor{name: "fetcher:" + name}
+	}
+	return actor{}
 }
 
 // session finds the login that a request carries.
