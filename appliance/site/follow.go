@@ -24,7 +24,7 @@ import (
 type follower struct {
 	upper model.NodeID
 	shelf func() (apply.Shelf, error)
-	// imported is when a bundle was last imported, by whatever way it came; zero: never.
+	// imported is when a bundle of the controller's last brought this site further, by whatever way it came; zero: never.
 	imported func() (model.Time, error)
 	fetch    func(ctx context.Context, from model.Cursor, d *uplink.Download) (wire.Fetched, error)
 	take     func(ctx context.Context, f *os.File) error

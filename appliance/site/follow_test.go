@@ -423,3 +423,25 @@ func TestFollowerCannotRead(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatAnotherBroughtIsNoNewsOfTheController: nor is what was forced in and goes back.
+func TestWhatAnotherBroughtIsNoNewsOfTheController(t *testing.T) {
+	upper, partner := model.NodeID{1}, model.NodeID{2}
+	of := func(at model.Time, origin model.NodeID, forced bool) model.ImportRecord {
+		return model.ImportRecord{At: at, Imported: model.Imported{Origin: origin, Forced: forced}}
+	}
+	for name, tc := range map[string]struct {
+		imports []model.ImportRecord
+		want    model.Time
+	}{
+		"nothing":      {nil, 0},
+		"the newest":   {[]model.ImportRecord{of(9, upper, false), of(5, upper, false)}, 9},
+		"a partner's":  {[]model.ImportRecord{of(9, partner, false), of(5, upper, false)}, 5},
+		"forced":       {[]model.ImportRecord{of(9, upper, true), of(5, upper, false)}, 5},
+		"only another": {[]model.ImportRecord{of(9, partner, false)}, 0},
+	} {
+		if got := lastOf(tc.imports, upper); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}

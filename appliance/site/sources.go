@@ -58,6 +58,20 @@ func (f *follower) again() {
 // followFolder has what was fetched from the controller, and what is known of that, within the data folder.
 const followFolder = "fetch"
 
+// lastImports is how many imports are looked at for the newest of the controller's; further back counts what the follower keeps itself.
+const lastImports = 100
+
+// lastOf is when a bundle of an origin last brought this site further, of imports with the newest first; zero: none of them did. What
+// somebody else's brought says nothing of it, nor does one that was forced in and goes back.
+func lastOf(imports []model.ImportRecord, origin model.NodeID) model.Time {
+	for _, i := range imports {
+		if i.Imported.Origin == origin && !i.Forced {
+			return i.At
+		}
+	}
+	return 0
+}
+
 // newFollower returns what keeps this site level with its controller; its take is set when there is something that takes in.
 func (s *site) newFollower() (*follower, error) {
 	dir := filepath.Join(s.Data, followFolder)
@@ -74,11 +88,8 @@ func (s *site) newFollower() (*follower, error) {
 		imported: func() (model.Time, error) {
 			v := s.rows.Store.View()
 			defer v.Close()
-			last, err := v.Imports(1)
-			if err != nil || len(last) == 0 {
-				return 0, err
-			}
-			return last[0].At, nil
+			last, err := v.Imports(lastImports)
+			return lastOf(last, s.id.Upper), err
 		},
 		fetch: func(ctx context.Context, from model.Cursor, d *uplink.Download) (wire.Fetched, error) {
 			return s.up.Fetch(ctx, from, d)
