@@ -139,6 +139,9 @@ func (s *Server) WriteBundle(ctx context.Context, w io.Writer, from model.Cursor
 		return bundle.Manifest{}, err
 	}
 	defer func() { _ = p.Close() }()
+	s.note(ctx, model.Note{Action: "bundle.export", Object: p.Hash(), OK: true, Detail: map[string]string{
+		"from": p.Whole().From.String(), "to": p.Whole().To.String(), "for": "the sites below, by their links",
+	}}, "system")
 	return p.Whole(), p.Copy(ctx, 1, w)
 }
 

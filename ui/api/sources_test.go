@@ -71,6 +71,9 @@ func TestWriteBundleFindsAKey(t *testing.T) {
 		return read[[]schema.ImportRecord](site.rig, site.do("GET", "/api/v1/federation/sites/hq/history", nil), 200)[0].Signer
 	}
 	first := signer()
+	if audit := r.audited("bundle.export"); len(audit) != 1 || audit[0].Actor != "system" || audit[0].Detail["to"] == "" {
+		t.Errorf("audited as %+v", audit)
+	}
 	r.mu.Lock()
 	r.now = r.now.Add(time.Minute)
 	r.mu.Unlock()
