@@ -46,21 +46,19 @@ func TestABundleOfEverythingInSeveral(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			site := newBerlin(t)
-			trust := func(r *rowRig, as string) {
-				pem := r.do("GET", "/api/v1/keys/federation/public", nil).Body.String()
-				read[schema.Key](site.rig, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: as, Public: pem}), 200)
-			}
 			before := newRowRig(t, model.RoleController, model.NodeID{15: 50}, "us-east")
 			before.puts(of(1, 2, 3, 4, 5, 6, 7, 8, 9))
 			full := before.exported("")
-			trust(before, "before")
+			site.trusts(before.rig, "federation")
 			read[schema.ImportResult](site.rig, site.imports(full, ""), 200)
 			site.puts(of(20)) // of nobody else
 
-			after := newRowRig(t, model.RoleController, before.self, "us-east")
+			after := newRowRig(t, model.RoleController, before.self, "us-east") // with a key of its own, since the other is lost
 			after.puts(of(1, 2, 3, 4, 5, 7))
 			after.exported("")
-			trust(after, "after")
+			read[schema.Key](site.rig, site.do("POST", "/api/v1/keys/of-federation/revoke", `{"reason":"lost"}`), 200)
+			pem := after.do("GET", "/api/v1/keys/federation/public", nil).Body.String()
+			read[schema.Key](site.rig, site.do("POST", "/api/v1/keys/trust", schema.KeyTrust{Name: "after", Public: pem}), 200)
 			from := ""
 			for n := 1; ; n++ {
 				w := after.do("GET", "/api/v1/federation/export?max_items=2&from="+escape(from), nil)
