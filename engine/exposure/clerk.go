@@ -103,17 +103,19 @@ func (c *Clerk) Judge(s *Sheet, version string, fn func(Opinion)) error {
 
 // about returns the records on s that are about one of some vulnerabilities and no other, by that.
 func (s *Sheet) about(some map[string]bool) map[string][]*naming {
-	out := map[string][]*naming{}
+	var records []*naming
 	for i := range s.mentions {
 		m := &s.mentions[i]
-		for _, id := range m.rec.whole {
-			if some[id] {
-				out[id] = append(out[id], new(scratch).naming(m))
-			}
+		if slices.ContainsFunc(m.rec.whole, func(id string) bool { return some[id] }) {
+			records = append(records, new(scratch).naming(m))
 		}
 	}
-	for _, records := range out { // the first that disagrees is named
-		slices.SortFunc(records, func(a, b *naming) int { return a.key.Compare(b.key) })
+	slices.SortFunc(records, func(a, b *naming) int { return a.key.Compare(b.key) }) // the first that disagrees is named
+	out := map[string][]*naming{}
+	for _, r := range records {
+		for _, id := range r.whole {
+			out[id] = append(out[id], r)
+		}
 	}
 	return out
 }
