@@ -16,6 +16,7 @@ type intake struct {
 
 	mu   sync.Mutex    // guards what follows
 	held chan struct{} // closed when it is let go; nil: it is not held
+	free int           // bytes that come without a pause, since there is room for them
 }
 
 // throng is the links that were accepted together. While one of them is held the others come slower: so who reads one has a
@@ -35,7 +36,7 @@ const (
 // Read implements net.Conn.
 func (i *intake) Read(p []byte) (int, error) {
 	i.mu.Lock()
-	held := i.held
+	held, free := i.held, i.free > 0
 	i.mu.Unlock()
 	switch {
 	case held != nil:
@@ -48,10 +49,16 @@ func (i *intake) Read(p []byte) (int, error) {
 			break // it was let go
 		}
 		p = p[:min(len(p), trickleBytes)]
-	case i.all.held.Load() > 0:
+	case !free && i.all.held.Load() > 0:
 		time.Sleep(slower)
 	}
-	return i.Conn.Read(p)
+	n, err := i.Conn.Read(p)
+	if free {
+		i.mu.Lock()
+		i.free -= n
+		i.mu.Unlock()
+	}
+	return n, err
 }
 
 // hold has reads wait from now on, or no more.
@@ -60,11 +67,11 @@ func (i *intake) hold(on bool) {
 	defer i.mu.Unlock()
 	switch {
 	case on && i.held == nil:
-		i.held = make(chan struct{})
+		i.held, i.free = make(chan struct{}), 0
 		i.all.held.Add(1)
 	case !on && i.held != nil:
 		close(i.held)
-		i.held = nil
+		i.held, i.free = nil, linkWindow // what it was held for
 		i.all.held.Add(-1)
 	}
 }

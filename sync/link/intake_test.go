@@ -93,6 +93,13 @@ func TestThrong(t *testing.T) {
 			}
 		}
 		other.hold(true)
+		one.hold(true)
+		one.hold(false) // it has waited: what it waited for comes at once
+		go func() { _, _ = theirs.Write([]byte("x")) }()
+		began = time.Now()
+		if _, err := one.Read(make([]byte, 1)); err != nil || time.Since(began) != 0 {
+			t.Errorf("who has room goes on after %v (%v), want at once", time.Since(began), err)
+		}
 		other.Close()
 		if n := all.held.Load(); n != 0 {
 			t.Errorf("%d links are held, and none is there", n)
