@@ -1,6 +1,8 @@
 package recalc
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/exposure"
@@ -193,12 +195,7 @@ func (t *table) doubts(e entry) bool {
 	if e.verdict == unknown {
 		return true
 	}
-	for _, v := range t.apartOf[e.apart] {
-		if v == unknown {
-			return true
-		}
-	}
-	return false
+	return e.apart != 0 && slices.Contains(slices.Sorted(maps.Values(t.apartOf[e.apart])), unknown)
 }
 
 // hold takes in an inventory by its parts, and returns the Lookups that are new.
