@@ -92,6 +92,7 @@ func (a *app) bundleImport() *cobra.Command {
 var (
 	lacksSignature = regexp.MustCompile(`the policy of (\S+) does not allow to import it all the same$`)
 	lacksPermit    = regexp.MustCompile(`^Site not allowed: the bundle is of (\S+) `)
+	lacksName      = regexp.MustCompile(`^Site not allowed: the bundle is of \S+ \((\S+)\), .*; add this one by its id first$`)
 	lacksRoom      = regexp.MustCompile(`^Bundle too large: .* are taken of (\S+);`)
 )
 
@@ -103,6 +104,9 @@ func importAdvice(err error) error {
 	text := err.Error()
 	if m := lacksSignature.FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("%w: trust the key that signed it (`skerry keys trust`), or allow that (`skerry sites add %s --skip-signature-on-trusted`)", err, m[1])
+	}
+	if m := lacksName.FindStringSubmatch(text); m != nil {
+		return fmt.Errorf("%w (`skerry sites add %s`)", err, m[1])
 	}
 	if m := lacksPermit.FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("%w (`skerry sites add %s`, `skerry sites policy %s --enabled true`)", err, m[1], m[1])

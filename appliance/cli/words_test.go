@@ -65,6 +65,7 @@ func TestAdvice(t *testing.T) {
 		{"bundle import " + file, schema.Problem{Kind: "conflict", Detail: "a conflict: nothing was imported. Choose which of them is to win"}, exitFailed, "--on-conflict prefer_remote"},
 		{"bundle import " + file, schema.Problem{Kind: "denied", Detail: "Signature verification failed: no trusted key signed the bundle, and the policy of us-east does not allow to import it all the same"}, exitFailed, "`skerry sites add us-east --skip-signature-on-trusted`"},
 		{"bundle import " + file, schema.Problem{Kind: "denied", Detail: "Site not allowed: the bundle is of us-east (01a), and imports of it are disabled here; add or enable that site first"}, exitFailed, "`skerry sites policy us-east --enabled true`"},
+		{"bundle import " + file, schema.Problem{Kind: "denied", Detail: "Site not allowed: the bundle is of us-east (01a), and that name is another site's here; add this one by its id first"}, exitFailed, "first (`skerry sites add 01a`)\n"},
 		{"bundle import " + file, schema.Problem{Kind: "too_large", Detail: "Bundle too large: it has 33031 bytes, and at most 10000 are taken of us-east; raise that bound, or export a smaller delta or parts"}, exitFailed, "`skerry sites policy us-east --max-bundle-size SIZE`"},
 		{"sites add Berlin", exists, exitUsage, `"Berlin" is no name`},
 	} {

@@ -37,7 +37,7 @@ func TestANameIsOfWhoHadItFirst(t *testing.T) {
 		if how == "said" {
 			name(r, "us-east", 200) // after the first import: it has not been bound to an origin by one yet
 		}
-		r.refused(r.imports(posed, ""), 403, fault.Denied, "that name is another site's here")
+		r.refused(r.imports(posed, ""), 403, fault.Denied, "that name is another site's here; add this one by its id first")
 		if list := read[[]schema.Partner](r.rig, r.do("GET", "/api/v1/federation/sites", nil), 200); len(list) != 1 || !list[0].Enabled || list[0].SiteID != east.self.String() {
 			t.Errorf("%s: %+v", how, list)
 		}

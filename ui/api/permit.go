@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"slices"
 
@@ -31,6 +32,7 @@ type Federation struct {
 type permit struct {
 	name    string // of the origin, for people
 	why     string // why nothing is; empty: it is
+	first   string // what to do about that, where it is something else than to add or enable the origin
 	max     int64  // bytes; zero: no bound of its own
 	sources []string
 	pin     *model.Partner // the row that it is allowed by, where that has no origin yet
@@ -109,7 +111,7 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 	case named:
 		p.unsigned = p.unsigned || f.UnsignedTrusted
 	case taken && !own:
-		p.why = "that name is another site's here; name this one by its id"
+		p.why, p.first = "that name is another site's here", "add this one by its id first"
 	case own:
 	case len(partners)+len(f.AllowedSites) > 0:
 		p.why = "it is not among the sites whose bundles are imported here"
@@ -139,7 +141,7 @@ func (p permit) check(m bundle.Manifest, size int64, unsigned bool, how TakeIn) 
 	const op = "import bundle"
 	switch {
 	case p.why != "":
-		return fault.New(fault.Denied, "", "Site not allowed: the bundle is of %s (%s), and %s; add or enable that site first", p.name, m.Origin, p.why)
+		return fault.New(fault.Denied, "", "Site not allowed: the bundle is of %s (%s), and %s; %s", p.name, m.Origin, p.why, cmp.Or(p.first, "add or enable that site first"))
 	case p.max > 0 && size > p.max:
 		return fault.New(fault.TooLarge, "", "Bundle too large: it has %d bytes, and at most %d are taken of %s; raise that bound, or export a smaller delta or parts", size, p.max, p.name)
 	case unsigned && !p.unsigned:
