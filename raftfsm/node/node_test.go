@@ -433,3 +433,34 @@ func TestPins(t *testing.T) {
 		}
 	}
 }
+
+// Once an entry of a version is in the rows, all nodes read it: what the leader writes from then on is applied by its rules, also
+// changes that older entries could hold.
+func TestEntriesAreOfTheNewestVersionInTheRows(t *testing.T) {
+	w := startReady(t, t.TempDir(), nil)
+	propose(t, w, found(1), account(1), account(2))
+	trust := func(at int, revoked bool) model.TrustSigner {
+		return model.TrustSigner{Stamp: stamp(at), Key: model.SignerKey{ID: "sha256:1", Name: "key", Public: "pem", Revoked: revoked}}
+	}
+	revoked := func() bool {
+		t.Helper()
+		v := w.store.View()
+		defer v.Close()
+		k, ok, err := v.Signer("sha256:1")
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return k.Revoked
+	}
+	propose(t, w, trust(1, true))
+	propose(t, w, trust(2, false))
+	if revoked() {
+		t.Fatal("an entry of an earlier version does what it did: the test shows nothing")
+	}
+	propose(t, w, model.DropAccount{Stamp: stamp(3), Name: "user2"}) // there is none of it in earlier versions
+	propose(t, w, trust(4, true))
+	propose(t, w, trust(5, false))
+	if !revoked() {
+		t.Error("what was read before a revocation took it back")
+	}
+}

@@ -233,7 +233,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 		}
 	}
 	if rows >= rules { // all nodes read these, and apply them alike
-		b = entry.Raised(b, rules)
+		b = entry.Raised(b, min(rows, entry.Version))
 	}
 	wait := n.patience(ctx)
 	response, index, err := n.await(ctx, op, func() (any, uint64, error) {
@@ -256,7 +256,7 @@ func (n *Node) lead(ctx context.Context, p *proposal) (index uint64, _ state, er
 	return 0, uncertain(named || p.again), err
 }
 
-// Versions of entries that matter here: requests is the one that brought them, and rules the newest that changed how changes
+// Versions of entries that matter here: requests is the one that brought them, and rules the first that changed how changes
 // of earlier versions are applied.
 const (
 	requests = 3
