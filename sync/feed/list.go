@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -95,6 +96,24 @@ func (w *walker) contents(name string, r io.Reader) error {
 	return w.give(name, raw)
 }
 
+// LineOf returns where a line of a file stands, as FILE:LINE, by the name that it is handed over with; other names are returned as they
+// are.
+func LineOf(name string) string {
+	rest, ok := strings.CutSuffix(name, extJSON)
+	if !ok {
+		return name
+	}
+	at := strings.LastIndexByte(rest, ':')
+	if at < 0 {
+		return name
+	}
+	_, err := strconv.ParseUint(rest[at+1:], 10, 31)
+	if ext, _ := form(rest[:at]); err != nil || ext != extNDJSON && ext != extJSONL {
+		return name
+	}
+	return rest
+}
+
 // numbered is the name of the n-th piece of a file.
 func numbered(name, ext string, n int, as string) string {
 	return fmt.Sprintf("%s.%06d%s", name[:len(name)-len(ext)], n, as)
@@ -123,7 +142,7 @@ func (w *walker) lines(name, ext string, r io.Reader) error {
 			if n > w.lim.Entries {
 				return fault.New(fault.TooLarge, "", "it has more than %d lines", w.lim.Entries)
 			}
-			if err := w.give(numbered(name, ext, n, extJSON), raw); err != nil {
+			if err := w.give(name+":"+strconv.Itoa(n)+extJSON, raw); err != nil {
 				return err
 			}
 		}

@@ -103,10 +103,10 @@ func TestLinesAndTables(t *testing.T) {
 	put(t, dir, "epss/none.csv", "#model_version:v1\ncve,epss,percentile\n")
 	put(t, dir, "tarred.tar.gz", string(gzipOf(t, tarOf(t, member{name: "x/b.ndjson", body: "{}\n{}"}, member{name: "x/c.csv.gz", body: string(gzipOf(t, []byte("cve\n1\n")))}))))
 	for name, want := range map[string][]string{
-		"pypa":          {`pypa/2024-01-01.000001.json={"op":"put"}`, `pypa/2024-01-01.000003.json={"op":"del"}`, `pypa/2024-01-01.000005.json={"last":1}`},
-		"rustsec":       {`rustsec/a.000001.json={"a":1}`, `rustsec/a.000002.json={"a":2}`},
+		"pypa":          {`pypa/2024-01-01.ndjson:1.json={"op":"put"}`, `pypa/2024-01-01.ndjson:3.json={"op":"del"}`, `pypa/2024-01-01.ndjson:5.json={"last":1}`},
+		"rustsec":       {`rustsec/a.jsonl:1.json={"a":1}`, `rustsec/a.jsonl:2.json={"a":2}`},
 		"epss":          {"epss/short.000001.csv=#model_version:v1,score_date:2026-01-01\ncve,epss,percentile\nCVE-1,0.1,0.2\nCVE-2,0.3,0.4\n"},
-		"tarred.tar.gz": {"x/b.000001.json={}", "x/b.000002.json={}", "x/c.000001.csv=cve\n1\n"},
+		"tarred.tar.gz": {"x/b.ndjson:1.json={}", "x/b.ndjson:2.json={}", "x/c.000001.csv=cve\n1\n"},
 	} {
 		var got []string
 		if err := Walk(t.Context(), []string{filepath.Join(dir, name)}, collect(&got)); err != nil || !slices.Equal(got, want) {
@@ -282,4 +282,16 @@ func FuzzFile(f *testing.F) {
 			t.Fatalf("an error without a kind, or of several lines: %q", err)
 		}
 	})
+}
+
+// TestWhereALineStands: who reads of a bad line looks for it in the file that he has.
+func TestWhereALineStands(t *testing.T) {
+	for name, want := range map[string]string{
+		"src/ch.ndjson:3.json": "src/ch.ndjson:3", "a.JSONL:12.json": "a.JSONL:12", "a.json": "a.json", "a:3.json": "a:3.json", "a.ndjson:x.json": "a.ndjson:x.json",
+		"a.ndjson:-1.json": "a.ndjson:-1.json", "a.ndjson:3": "a.ndjson:3", "": "",
+	} {
+		if got := LineOf(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
 }

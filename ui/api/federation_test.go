@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,10 @@ func TestIngest(t *testing.T) {
 	}
 	if g := r.shelf().Generation; g != 1 {
 		t.Errorf("generation %d: what was stored would not be matched", g)
+	}
+	lines := `{"op":"put","record":` + strings.ReplaceAll(fmt.Sprintf(osv, "DSA-1-1", 1, "8.0"), "\n", "") + "}\n\n{\"op\":\n"
+	if got := newHQ(t).ingest(packed(t, map[string]string{"changes.ndjson": lines})); got.MalformedN == 0 || got.Malformed[len(got.Malformed)-1].Name != "debian-dsa/changes.ndjson:3" {
+		t.Errorf("a bad line: %+v", got)
 	}
 	again := r.ingest(packed(t, records(3, "8.0")))
 	if again.Unchanged != 3 || again.Created+again.Updated != 0 || again.Cursor != got.Cursor || r.shelf().Generation != 1 {

@@ -146,7 +146,7 @@ func (s *Server) take(ctx context.Context, r *run, source, name string, raw []by
 			done.Read++
 			done.MalformedN++
 			if len(done.Malformed) < shownMalformed {
-				done.Malformed = append(done.Malformed, schema.Malformed{Name: b.Name, Reason: oneLine(b.Reason)})
+				done.Malformed = append(done.Malformed, schema.Malformed{Name: feed.LineOf(b.Name), Reason: oneLine(b.Reason)})
 			}
 		}
 	}
