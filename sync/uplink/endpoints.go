@@ -2,10 +2,10 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,8 +225,22 @@ func joined(list []string, errs []error) error {
 	if len(list) == 1 {
 		return errs[0]
 	}
-	return fault.New(fault.Unreachable, "open the link", "none of the %d addresses of the upper tier gave a link: %w", len(list), errors.Join(errs...))
+	return fault.New(fault.Unreachable, "open the link", "none of the %d addresses of the upper tier gave a link: %w", len(list), reasons(errs))
 }
+
+// reasons is errors together in one line.
+type reasons []error
+
+func (r reasons) Error() string {
+	var texts []string
+	for _, err := range r {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap lets each of them be found.
+func (r reasons) Unwrap() []error { return r }
 
 // endpointSession remembers where it was opened.
 type endpointSession struct {

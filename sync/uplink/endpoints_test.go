@@ -137,6 +137,9 @@ func TestEndpointsDial(t *testing.T) {
 					if err == nil || got != nil {
 						t.Fatalf("%v, %v", got, err)
 					}
+					if text := err.Error(); len(tc.after) == 3 && !strings.Contains(text, "home:1 is not for you; ") || strings.Contains(text, "\n") {
+						t.Errorf("it says %q, which is not the reasons in one line", text)
+					}
 					return
 				}
 				if err != nil {
