@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -90,7 +91,7 @@ func inWords(message string) string {
 		{"expected value to be one of ", "want one of %s"},
 	} {
 		if rest, ok := strings.CutPrefix(message, m.begins); ok {
-			return fmt.Sprintf(m.says, strings.Trim(rest, `"`))
+			return fmt.Sprintf(m.says, numberOf(strings.Trim(rest, `"`)))
 		}
 	}
 	if pattern, ok := strings.CutPrefix(message, "expected string to match pattern "); ok {
@@ -106,6 +107,14 @@ func inWords(message string) string {
 		return "it does not fit"
 	}
 	return message
+}
+
+// numberOf writes a number out that has an exponent.
+func numberOf(text string) string {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && strings.ContainsAny(text, "eE") {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return text
 }
 
 // plainWords are the messages without a number in them.
