@@ -27,10 +27,10 @@ type throng struct{ held atomic.Int64 } // links
 const slower = 50 * time.Millisecond
 
 // trickle is how long a read waits while the intake is held. Then it goes on all the same, with trickleBytes at the most: so an end of
-// the connection is noticed, and other streams of the link get on, if very slowly.
+// the connection is noticed, and other streams of the link get on, if slowly.
 const (
 	trickle      = 5 * time.Second
-	trickleBytes = 256
+	trickleBytes = 4 << 10
 )
 
 // Read implements net.Conn.

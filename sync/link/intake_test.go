@@ -60,14 +60,14 @@ func TestTrickle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		theirs, ours := net.Pipe()
 		in := &intake{Conn: ours, all: new(throng)}
-		go func() { _, _ = theirs.Write(make([]byte, 1000)); theirs.Close() }()
-		b := make([]byte, 1000)
+		go func() { _, _ = theirs.Write(make([]byte, 10_000)); theirs.Close() }()
+		b := make([]byte, 10_000)
 		in.hold(true)
 		if n, err := in.Read(b); n != trickleBytes || err != nil {
 			t.Errorf("%d bytes and %v came while it was held, want %d", n, err, trickleBytes)
 		}
 		in.hold(false)
-		if n, err := in.Read(b); n != 1000-trickleBytes || err != nil {
+		if n, err := in.Read(b); n != 10_000-trickleBytes || err != nil {
 			t.Errorf("%d bytes and %v came when it was let go, want the rest", n, err)
 		}
 		in.Close()
