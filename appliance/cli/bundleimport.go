@@ -57,11 +57,12 @@ func (a *app) bundleImport() *cobra.Command {
 			query.Set("on_conflict", conflict)
 		}
 		var done schema.ImportResult
-		sent := false
+		sent, stale := false, schema.ImportResult{Outcome: "stale", DryRun: dry, Conflicts: []schema.Conflict{}}
 		for _, path := range args {
 			one, err := a.importOne(c.Context(), server, query, path)
 			if fault.KindOf(err) == fault.Conflict && strings.HasSuffix(err.Error(), "there is nothing to import") {
 				a.say("Nothing to do: %v.", err)
+				stale.Reason = err.Error()
 				continue
 			}
 			if err = importAdvice(err); err != nil {
@@ -72,8 +73,11 @@ func (a *app) bundleImport() *cobra.Command {
 			}
 			done, sent = one, true
 		}
-		if !sent {
+		if !sent && (f.kind == "table" || f.kind == "wide") {
 			return nil
+		}
+		if !sent { // whoever reads the answer gets one
+			return f.print(stale, func() view { return view{} })
 		}
 		if w := done.Waiting; w != nil {
 			err := fmt.Errorf("nothing was imported: %d of the %d parts are here, and it waits for %s; import those as well", w.Of-len(w.Missing), w.Of, numbersOf(w.Missing))

@@ -258,6 +258,9 @@ func (a *app) sitesHistory() *cobra.Command {
 				if i.Unsigned {
 					notes = append(notes, "unsigned")
 				}
+				if i.LeftOutN > 0 {
+					notes = append(notes, fmt.Sprintf("%d left out", i.LeftOutN))
+				}
 				n := i.Counts
 				v.add(i.BundleHash, i.At, i.Cursor, n.CanonicalCreated, n.CanonicalUpdated, n.Deleted, i.ConflictN, notes, i.BundleHash,
 					i.From, n.EdgesAdded, n.Created, n.Updated, n.Skipped, i.Signer)

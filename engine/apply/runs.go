@@ -162,6 +162,8 @@ func runAction(op string, c *model.Commit) (string, error) {
 		return "", fault.New(fault.Invalid, op, "a run of kind %q has a record of an import exactly where it is one", c.Kind)
 	case c.Imported != nil && len(c.Imported.Differences) > model.MaxDifferences:
 		return "", fault.New(fault.TooLarge, op, "%d differences; the limit is %d", len(c.Imported.Differences), model.MaxDifferences)
+	case c.Imported != nil && len(c.Imported.LeftOut) > model.MaxLeftOut:
+		return "", fault.New(fault.TooLarge, op, "records of %d sources were left out; the limit is %d", len(c.Imported.LeftOut), model.MaxLeftOut)
 	}
 	switch c.Kind {
 	case model.RunIngest:
@@ -203,6 +205,9 @@ func (s *shelving) finish(c model.Commit, action string) error {
 		}
 		if i.Unsigned {
 			detail["unsigned"] = yes(true)
+		}
+		if i.LeftOutN > 0 {
+			detail["left_out"] = strconv.Itoa(i.LeftOutN)
 		}
 	}
 	for _, n := range []struct {

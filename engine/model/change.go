@@ -233,7 +233,13 @@ type Imported struct {
 	OnConflict  string       `json:"on_conflict,omitzero"`
 	Differences []Difference `json:"differences,omitzero"` // the first MaxDifferences
 	DifferenceN int          `json:"difference_n,omitzero"`
+
+	LeftOut  map[string]int `json:"left_out,omitzero"` // records of sources that the origin may not speak for here; of at most MaxLeftOut sources
+	LeftOutN int            `json:"left_out_n,omitzero"`
 }
+
+// MaxLeftOut is of how many sources an Imported says what was left out.
+const MaxLeftOut = 64
 
 // Matched stores the findings of inventories and the counts on their hosts.
 type Matched struct {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -113,6 +115,14 @@ func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema
 		return result, err
 	}
 	result.Success, result.DryRun = result.Waiting == nil, how.DryRun
+	switch {
+	case !result.Success:
+		result.Outcome = "waiting"
+	case how.DryRun:
+		result.Outcome = "tried"
+	default:
+		result.Outcome = "imported"
+	}
 	result.DurationMS = s.c.Now().Sub(started).Milliseconds()
 	return result, nil
 }
@@ -130,6 +140,7 @@ type taking struct {
 	have    model.Cursor
 	may     permit
 	keys    []model.SignerKey // that signed and were bound to no origin before
+	unknown map[string]bool   // ids of keys that the bundle announced and nobody here had
 	run     *run
 	differs []model.Difference
 	n       int   // all differences
@@ -174,6 +185,7 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 		Created: t.run.created, Updated: t.run.updated, Skipped: t.run.same, Deleted: t.run.deleted,
 		Unsigned: len(r.Signers()) == 0, OnConflict: t.how.OnConflict, Differences: t.differs, DifferenceN: t.n,
 	}
+	commit.Imported.LeftOut, commit.Imported.LeftOutN = recorded(t.result.LeftOut)
 	commit.Have = t.have
 	changes := []model.Change{commit}
 	keys, err := t.announced(r, commit.Stamp)
@@ -190,9 +202,10 @@ func (t *taking) takeIn(ctx context.Context, r *bundle.Reader) error {
 	}
 	for _, k := range keys {
 		changes = append(changes, k)
-		if k.Key.Revoked {
+		switch {
+		case k.Key.Revoked:
 			t.result.RevokedKeys = append(t.result.RevokedKeys, k.Key.Name)
-		} else {
+		case t.unknown[k.Key.ID]: // others were trusted before, and are to retire
 			t.result.TrustedKeys = append(t.result.TrustedKeys, k.Key.Name)
 		}
 	}
@@ -409,6 +422,22 @@ func (t *taking) skipped(v View) (int, error) {
 		}
 	}
 	return len(ids), nil
+}
+
+// recorded is what the record of an import has of what was left out of a bundle: of the sources with the most records, and how many there
+// were in all.
+func recorded(leftOut map[string]int) (of map[string]int, n int) {
+	for _, k := range leftOut {
+		n += k
+	}
+	names := slices.SortedFunc(maps.Keys(leftOut), func(a, b string) int { return cmp.Or(cmp.Compare(leftOut[b], leftOut[a]), cmp.Compare(a, b)) })
+	for _, name := range names[:min(len(names), model.MaxLeftOut)] {
+		if of == nil {
+			of = map[string]int{}
+		}
+		of[name] = leftOut[name]
+	}
+	return of, n
 }
 
 func importCounts(i model.Imported) schema.ImportCounts {

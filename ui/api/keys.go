@@ -392,6 +392,7 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 	signed := slices.DeleteFunc(slices.Clone(signers), func(k model.SignerKey) bool { return !slices.Contains(r.Signers(), k.ID) })
 	own := slices.ContainsFunc(signed, func(k model.SignerKey) bool { return k.Own })
 	var all []model.TrustSigner
+	t.unknown = map[string]bool{}
 	for _, k := range r.Announced() {
 		i := slices.IndexFunc(signers, func(x model.SignerKey) bool { return x.ID == k.ID })
 		if i < 0 {
@@ -406,6 +407,7 @@ func (t *taking) announced(r *bundle.Reader, st model.Stamp) ([]model.TrustSigne
 				k.Name = fault.Clip(t.m.OriginName+"-"+k.ID[len("sha256:"):][:8], 64)
 			}
 			all = append(all, model.TrustSigner{Stamp: st, Key: k})
+			t.unknown[k.ID] = true
 			continue
 		}
 		known := signers[i]

@@ -303,7 +303,7 @@ func (s *Server) partnerHistory(_ context.Context, in *partnerHistoryInput) (*ou
 		rows = append(rows, schema.ImportRecord{
 			At: i.At.Std(), BundleHash: i.BundleHash, Origin: i.Origin.String(), OriginName: i.OriginName, From: i.From.String(), Cursor: i.To.String(),
 			Signer: i.Signer, Forced: i.Forced, Unsigned: i.Unsigned, OnConflict: i.OnConflict, Counts: importCounts(i.Imported),
-			Conflicts: conflictRows(i.Differences), ConflictN: i.DifferenceN,
+			Conflicts: conflictRows(i.Differences), ConflictN: i.DifferenceN, LeftOut: i.LeftOut, LeftOutN: i.LeftOutN,
 		})
 	}
 	return &out[[]schema.ImportRecord]{Body: rows}, nil

@@ -27,6 +27,11 @@ func (t *taking) together(ctx context.Context, r *bundle.Reader) (*bundle.Reader
 	}
 	w := bundle.Waiting{Dir: filepath.Join(dir, name)}
 	set := t.m.Split.Set
+	if t.how.DryRun { // those that came to be imported are here, too
+		if err := w.Borrow(&bundle.Waiting{Dir: filepath.Join(dir, "parts")}, set); err != nil {
+			return nil, keep, err
+		}
+	}
 	waited, err := w.Add(ctx, r, t.s.c.Now())
 	if err != nil {
 		return nil, keep, err

@@ -44,7 +44,9 @@ type Key struct {
 
 // ImportResult says what a bundle import did, or with dry_run would do.
 type ImportResult struct {
-	Success        bool             `json:"success"`
+	Success        bool             `json:"success" doc:"what is in the bundle was imported, or with dry_run would be"`
+	Outcome        string           `json:"outcome,omitempty" enum:"imported,tried,waiting,stale" doc:"tried: with dry_run; waiting: for other parts of its set; stale: everything in it is held"`
+	Reason         string           `json:"reason,omitempty" doc:"why nothing was imported"`
 	DryRun         bool             `json:"dry_run,omitempty"`
 	BundleHash     string           `json:"bundle_hash"`
 	Origin         string           `json:"origin"`
@@ -169,6 +171,9 @@ type ImportRecord struct {
 	Counts     ImportCounts `json:"counts"`
 	Conflicts  []Conflict   `json:"conflicts,omitempty" doc:"the first 500"`
 	ConflictN  int          `json:"conflict_n,omitempty"`
+
+	LeftOut  map[string]int `json:"left_out,omitempty" doc:"records of sources that this origin might not speak for, by source; of the 64 with the most"`
+	LeftOutN int            `json:"left_out_n,omitempty" doc:"all of them"`
 }
 
 // CanonicalImported is an event of the stream canonical-imported.

@@ -3156,6 +3156,15 @@ export interface components {
             cursor: string;
             forced?: boolean;
             from?: string;
+            /** @description records of sources that this origin might not speak for, by source; of the 64 with the most */
+            left_out?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description all of them
+             */
+            left_out_n?: number;
             name: string;
             on_conflict?: string;
             signer?: string;
@@ -3184,10 +3193,18 @@ export interface components {
             };
             origin: string;
             origin_name?: string;
+            /**
+             * @description tried: with dry_run; waiting: for other parts of its set; stale: everything in it is held
+             * @enum {string}
+             */
+            outcome?: "imported" | "tried" | "waiting" | "stale";
+            /** @description why nothing was imported */
+            reason?: string;
             /** @description names of keys that the bundle says were revoked where they were made, and that count for nothing here from now on */
             revoked_keys?: string[] | null;
             /** @description of a forced import of something older: how far the origin was held before. It is held through imported_cursor only now, and the next bundle of it must begin there */
             rewound_from?: string;
+            /** @description what is in the bundle was imported, or with dry_run would be */
             success: boolean;
             /** @description names of keys that the bundle announced and that are trusted from now on */
             trusted_keys?: string[] | null;
