@@ -121,6 +121,22 @@ func (c *chase) set(change func()) {
 	synctest.Wait()
 }
 
+// rest lets time pass until nothing is left to do. What the test has read before is read before anybody changes it: by the lock.
+func (c *chase) rest(d time.Duration) {
+	c.mu.Lock()
+	until := time.Now().Add(d)
+	c.mu.Unlock()
+	time.Sleep(time.Until(until))
+	synctest.Wait()
+}
+
+// again is that of the follower, until nothing is left to do.
+func (c *chase) again() {
+	c.rest(0)
+	c.follower.again()
+	synctest.Wait()
+}
+
 func (c *chase) start(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -153,11 +169,11 @@ func TestFollowsTheController(t *testing.T) {
 		if row := c.row("hq", "https://hq"); row.State != "current" || row.Held != at(10).String() || *row.AgeSec != 0 {
 			t.Errorf("level: %+v", row)
 		}
-		time.Sleep(time.Hour)
+		c.rest(time.Hour)
 
 		// While the link is down it grows old, and nothing is tried.
 		c.set(func() { c.up = false })
-		time.Sleep(30 * time.Hour)
+		c.rest(30 * time.Hour)
 		if age, n, known := c.drift(); age < 30*time.Hour || age > 30*time.Hour+followLook || n != 0 || !known {
 			t.Errorf("without a link: drift %v %d %v", age, n, known)
 		}
@@ -176,7 +192,7 @@ func TestFollowsTheController(t *testing.T) {
 		if row := c.row("hq", ""); row.State != "behind" || row.BehindN != 15 {
 			t.Errorf("after a stick that was not the newest: %+v", row)
 		}
-		time.Sleep(time.Hour)
+		c.rest(time.Hour)
 		stop()
 
 		// Over a restart it is known.
@@ -203,7 +219,7 @@ func TestFollowerWaits(t *testing.T) {
 		for range 100 {
 			c.set(func() {})
 		}
-		time.Sleep(time.Minute)
+		c.rest(time.Minute)
 		var want []time.Duration
 		for at, step := time.Duration(0), followFirst; at < time.Minute; at, step = at+step, step*2 {
 			want = append(want, at)
@@ -220,7 +236,6 @@ func TestFollowerWaits(t *testing.T) {
 			t.Error("news alone ended the wait")
 		}
 		c.again()
-		synctest.Wait()
 		if c.held != at(10) {
 			t.Errorf("when somebody asked it was not fetched: %v", c.held)
 		}
@@ -230,7 +245,7 @@ func TestFollowerWaits(t *testing.T) {
 		c.set(func() {
 			c.above, c.fetchErr = at(20), fault.New(fault.Version, "", "it speaks link protocol 2: upgrade it")
 		})
-		time.Sleep(time.Hour)
+		c.rest(time.Hour)
 		if k := len(c.fetched) - n; k < 3 || k > 5 {
 			t.Errorf("an older controller was asked %d times in an hour", k)
 		}
@@ -241,15 +256,13 @@ func TestFollowerWaits(t *testing.T) {
 		// A closed window says itself when it opens.
 		c.set(func() { c.fetchErr = fault.Later(fault.New(fault.Busy, "", "the window is closed"), 5*time.Hour) })
 		c.again()
-		synctest.Wait()
 		n = len(c.fetched)
-		time.Sleep(5*time.Hour - time.Minute)
+		c.rest(5*time.Hour - time.Minute)
 		if len(c.fetched) != n {
 			t.Errorf("it was tried %d times while the window was closed", len(c.fetched)-n)
 		}
 		c.set(func() { c.fetchErr = nil })
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		c.rest(2 * time.Minute)
 		if c.held != at(20) {
 			t.Errorf("when the window opened it was not fetched: %v", c.held)
 		}
@@ -263,7 +276,7 @@ func TestFollowerOnALineThatBreaks(t *testing.T) {
 		c.progress = func() (int64, int64) { c.mu.Lock(); defer c.mu.Unlock(); return int64(len(c.fetched)), 1000 }
 		defer c.start(t)()
 		c.set(func() { c.above, c.fetchErr = at(10), fault.New(fault.Unreachable, "", "the link broke") })
-		time.Sleep(10 * time.Minute)
+		c.rest(10 * time.Minute)
 		if n := len(c.fetched); n < 295 || n > 305 {
 			t.Errorf("in ten minutes it was tried %d times", n)
 		}
@@ -279,38 +292,32 @@ func TestFollowerKeepsWhatItFetched(t *testing.T) {
 		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.ReadOnly, "", "the disk is full") })
 		for range 9 {
 			c.again()
-			synctest.Wait()
 		}
 		if !there() || c.taken != 10 {
 			t.Errorf("without room: there %v, taken %d times", there(), c.taken)
 		}
 		c.set(func() { c.above, c.held, c.taken, c.takeErr = at(5), at(5), 0, nil }) // level again
 		c.again()
-		synctest.Wait()
-		time.Sleep(time.Hour)
+		c.rest(time.Hour)
 		c.set(func() { c.above, c.takeErr = at(10), fault.New(fault.Conflict, "", "another one came first") })
 		if !there() || c.taken != 1 {
 			t.Errorf("there %v, taken %d times", there(), c.taken)
 		}
-		time.Sleep(followFirst)
-		synctest.Wait()
+		c.rest(followFirst)
 		if !there() || c.taken != 2 {
 			t.Errorf("there %v, taken %d times", there(), c.taken)
 		}
-		time.Sleep(2 * followFirst)
-		synctest.Wait()
+		c.rest(2 * followFirst)
 		if there() || c.taken != 3 {
 			t.Errorf("after three failures: there %v, taken %d times", there(), c.taken)
 		}
 		c.set(func() { c.takeErr = fault.New(fault.Corrupt, "", "a digest is wrong") })
 		c.again()
-		synctest.Wait()
 		if there() || c.taken != 4 {
 			t.Errorf("a file that is at fault: there %v, taken %d times", there(), c.taken)
 		}
 		c.set(func() { c.takeErr = nil })
 		c.again()
-		synctest.Wait()
 		if there() || c.held != at(10) {
 			t.Errorf("at last: there %v, holds %v", there(), c.held)
 		}
@@ -336,27 +343,22 @@ func TestFollowerRefuses(t *testing.T) {
 		for range 50 {
 			c.set(func() {})
 		}
-		time.Sleep(10*time.Hour + time.Minute)
-		synctest.Wait()
+		c.rest(10*time.Hour + time.Minute)
 		is("hours later", 1, 11)
 		if row := c.row("hq", ""); row.State != "failing" || !strings.Contains(row.Reason, "Site not allowed") {
 			t.Errorf("meanwhile %+v", row)
 		}
 		c.set(func() { c.mark = "another" })
-		time.Sleep(followRules)
-		synctest.Wait()
+		c.rest(followRules)
 		is("under other rules", 1, 12)
 		c.set(func() { c.other = true })
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		c.rest(time.Hour)
 		is("when there is another file, that it is refused as well", 1, 13)
 		c.set(func() { c.other = false })
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		c.rest(time.Hour)
 		is("and when it was fetched", 2, 14)
 		c.set(func() { c.mark, c.takeErr = "a third", nil })
-		time.Sleep(followRules)
-		synctest.Wait()
+		c.rest(followRules)
 		is("at last", 2, 15)
 		if row := c.row("hq", ""); c.held != at(10) || row.State != "current" {
 			t.Errorf("at last it holds %v: %+v", c.held, row)
@@ -365,15 +367,13 @@ func TestFollowerRefuses(t *testing.T) {
 		// What is larger than may be is known before it comes.
 		asked := len(c.fetched)
 		c.set(func() { c.above, c.bound = at(20), 6 })
-		time.Sleep(5 * time.Hour)
-		synctest.Wait()
+		c.rest(5 * time.Hour)
 		is("too large", 2, 15)
 		if n := len(c.fetched) - asked; n < 5 || n > 6 {
 			t.Errorf("asked %d times in five hours", n)
 		}
 		c.set(func() { c.bound, c.mark = 7, "a fourth" })
-		time.Sleep(followRules)
-		synctest.Wait()
+		c.rest(followRules)
 		is("when it may come", 3, 16)
 	})
 }
@@ -387,8 +387,7 @@ func TestFollowerWhoseRulesComeLate(t *testing.T) {
 			c.above, c.late, c.takeErr = at(10), "with the key", fault.New(fault.Denied, "", "Signature verification failed")
 		})
 		c.set(func() { c.takeErr = nil })
-		time.Sleep(followRules)
-		synctest.Wait()
+		c.rest(followRules)
 		if c.held != at(10) || c.brought != 1 || c.taken != 2 {
 			t.Errorf("it holds %v; %d files came and were judged %d times", c.held, c.brought, c.taken)
 		}
@@ -402,7 +401,7 @@ func TestFollowerThatComesNoFurther(t *testing.T) {
 		defer c.start(t)()
 		c.follower.take = func(context.Context, *os.File) error { return nil }
 		c.set(func() { c.above = at(10) })
-		time.Sleep(time.Minute)
+		c.rest(time.Minute)
 		if n := len(c.fetched); n < 2 || n > 6 {
 			t.Errorf("fetched %d times in a minute", n)
 		}
@@ -417,7 +416,7 @@ func TestFollowerCannotRead(t *testing.T) {
 		c := newChase(t, t.TempDir())
 		c.shelf = func() (apply.Shelf, error) { return apply.Shelf{}, errors.New("the store is closed") }
 		defer c.start(t)()
-		time.Sleep(time.Hour)
+		c.rest(time.Hour)
 		if _, _, known := c.drift(); known || len(c.fetched) != 0 {
 			t.Errorf("known %v, fetched %v", known, c.fetched)
 		}
