@@ -144,8 +144,34 @@ func (r *regrouping) end(id string) error {
 		return err
 	}
 	r.done.CanonicalDeleted++
-	r.tellEvent(was, model.CanonicalDeleted)
+	at, err := r.lastPackage(was)
+	if err != nil {
+		return err
+	}
+	r.tellEvent(was, model.CanonicalDeleted, at)
 	return r.tx.DeleteCanonical(id)
+}
+
+// lastPackage returns the first package URL that the records of a canonical name, also those that this change removed: nobody finds it
+// afterwards.
+func (r *regrouping) lastPackage(c model.Canonical) (string, error) {
+	if !r.since(runsOfRecords) {
+		return "", nil
+	}
+	for _, e := range c.Members {
+		at, gone := r.named[e.AdvisoryKey]
+		if !gone {
+			a, _, err := r.tx.Advisory(e.AdvisoryKey)
+			if err != nil {
+				return "", err
+			}
+			at = firstPackage(a)
+		}
+		if at != "" {
+			return at, nil
+		}
+	}
+	return "", nil
 }
 
 // search writes the groups around identities.
@@ -221,11 +247,11 @@ func (r *regrouping) write(g merge.Group) error {
 	}
 	if known {
 		r.done.CanonicalUpdated++
-		r.tellEvent(now, model.CanonicalUpdated)
+		r.tellEvent(now, model.CanonicalUpdated, "")
 		r.loose = append(r.loose, was.Members...)
 	} else {
 		r.done.CanonicalCreated++
-		r.tellEvent(now, model.CanonicalCreated)
+		r.tellEvent(now, model.CanonicalCreated, "")
 	}
 	return r.tx.PutCanonical(now)
 }
@@ -243,11 +269,11 @@ func Span(records []model.Advisory) (first, last model.Time) {
 	return first, last
 }
 
-func (r *regrouping) tellEvent(c model.Canonical, action model.CanonicalAction) {
+func (r *regrouping) tellEvent(c model.Canonical, action model.CanonicalAction, affects string) {
 	if !r.since(runsOfRecords) {
 		return
 	}
-	e := model.CanonicalEvent{ID: c.ID, Hash: c.Hash, Action: action, Run: r.run.Run, At: r.stamp.At}
+	e := model.CanonicalEvent{ID: c.ID, Hash: c.Hash, Action: action, Run: r.run.Run, At: r.stamp.At, AffectsKey: affects}
 	if i := r.run.Imported; i != nil {
 		e.Bundle, e.Origin = i.BundleHash, i.Origin
 	}

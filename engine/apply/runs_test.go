@@ -73,7 +73,9 @@ func TestARunIsTakenInAtOnce(t *testing.T) {
 		first := w.stage("r1", 0, []model.Advisory{one})
 		w.must(first)
 		w.must(first) // a proposer that lost the answer
-		w.must(w.stage("r1", 1, []model.Advisory{two, record("osv", "GO-1")}))
+		three := record("osv", "GO-1")
+		three.Affected = []model.Affected{{Ecosystem: "none", Name: "x"}, {Ecosystem: "Go", Name: "example.com/a"}}
+		w.must(w.stage("r1", 1, []model.Advisory{two, three}))
 		run := look(w, func(v *index.View) (apply.Run, error) { r, _, err := v.OpenRun(); return r, err })
 		if run.ID != "r1" || run.Parts != 2 || run.At != w.at-1000 {
 			t.Fatalf("%+v", run)
@@ -129,7 +131,7 @@ func TestARunIsTakenInAtOnce(t *testing.T) {
 		if again.Since != c.Since || again.Changed != w.at-1000 {
 			t.Errorf("%+v", again)
 		}
-		if ev := w.events()[2:]; len(ev) != 2 || ev[0].Action != model.CanonicalUpdated || ev[1].Action != model.CanonicalDeleted || ev[1].ID != "GO-1" {
+		if ev := w.events()[2:]; len(ev) != 2 || ev[0].Action != model.CanonicalUpdated || ev[1].Action != model.CanonicalDeleted || ev[1].ID != "GO-1" || ev[0].AffectsKey != "" || ev[1].AffectsKey != "pkg:golang/example.com/a" {
 			t.Errorf("%+v", ev)
 		}
 		// What changed nothing begins no generation.

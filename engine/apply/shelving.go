@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/skerryhq/skerry/engine/exposure"
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/merge"
 	"github.com/skerryhq/skerry/engine/model"
@@ -21,6 +22,8 @@ type shelving struct {
 	changed map[model.AdvisoryKey]bool
 	order   []model.AdvisoryKey // changed, as it came
 	seeds   []string            // the identities of what was changed, as it was and as it is
+
+	named map[model.AdvisoryKey]string // the first package URL of records that were removed; of those that name one
 }
 
 func (a *applier) shelve(stamp model.Stamp) (*shelving, error) {
@@ -85,11 +88,27 @@ func (s *shelving) remove(k model.AdvisoryKey) error {
 	s.done.Deleted++
 	s.shelf.AdvisoryN--
 	s.mark(was)
+	if at := firstPackage(was); at != "" {
+		if s.named == nil {
+			s.named = map[model.AdvisoryKey]string{}
+		}
+		s.named[k] = at
+	}
 	at := advance(&s.shelf, s.stamp.At)
 	if err := s.tx.DeleteAdvisory(k, at); err != nil {
 		return err
 	}
 	return s.tellOld(model.ItemAdvisoryGone, k, at)
+}
+
+// firstPackage returns the first package URL that a record names; empty: none.
+func firstPackage(a model.Advisory) string {
+	for _, f := range a.Affected {
+		if at := exposure.PackageURLOf(f.Ecosystem, f.Name); at != "" {
+			return at
+		}
+	}
+	return ""
 }
 
 // holders keeps of records that stay as they are by whom else they are held. For others nothing has changed, so they keep their

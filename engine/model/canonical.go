@@ -64,6 +64,8 @@ type CanonicalEvent struct {
 	Bundle string          `json:"bundle,omitzero"` // Imported.BundleHash, where a bundle brought it
 	Origin NodeID          `json:"origin,omitzero"` // whose bundle it was
 	At     Time            `json:"at"`
+	// AffectsKey is, of one that is gone, the first package URL that its last records named; empty: none.
+	AffectsKey string `json:"affects_key,omitzero"`
 }
 
 // MaxEvents is how many CanonicalEvents are kept, the newest.

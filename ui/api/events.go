@@ -80,6 +80,7 @@ func importedRow(v View, e model.CanonicalEvent) (schema.CanonicalImported, erro
 	}
 	c, ok, err := v.Canonical(e.ID)
 	if err != nil || !ok {
+		row.AffectsKey = e.AffectsKey
 		return row, err
 	}
 	for _, m := range c.Members {

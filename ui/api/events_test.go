@@ -117,7 +117,7 @@ func TestTheStreamOfImports(t *testing.T) {
 		t.Errorf("%+v", second)
 	}
 	r.puts(nil, model.AdvisoryKey{Source: "debian-dsa", ID: "DSA-1-1"})
-	if third := next(t, live); third.row.Action != "Deleted" || third.row.BundleHash != "" || third.row.SiteID != "" {
+	if third := next(t, live); third.row.Action != "Deleted" || third.row.BundleHash != "" || third.row.SiteID != "" || third.row.AffectsKey != "pkg:deb/debian/b" {
 		t.Errorf("%+v", third)
 	}
 	again, _ := r.follow("after=0", "")

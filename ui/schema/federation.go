@@ -181,7 +181,7 @@ type CanonicalImported struct {
 	Seq         uint64    `json:"seq" doc:"offset of the stream; rises strictly"`
 	CanonicalID string    `json:"canonical_id"`
 	CVE         string    `json:"cve,omitempty"`
-	AffectsKey  string    `json:"affects_key" doc:"the first package URL that it names; empty: none"`
+	AffectsKey  string    `json:"affects_key" doc:"the first package URL that it names, of one that was deleted the first that it named last; empty: none, or it is gone since"`
 	MergeHash   string    `json:"merge_hash"`
 	Action      string    `json:"action" enum:"Created,Updated,Deleted"`
 	BundleHash  string    `json:"bundle_hash,omitempty" doc:"absent: no bundle brought it"`

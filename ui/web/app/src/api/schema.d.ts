@@ -2004,7 +2004,7 @@ export interface components {
         CanonicalImported: {
             /** @enum {string} */
             action: "Created" | "Updated" | "Deleted";
-            /** @description the first package URL that it names; empty: none */
+            /** @description the first package URL that it names, of one that was deleted the first that it named last; empty: none, or it is gone since */
             affects_key: string;
             /** @description absent: no bundle brought it */
             bundle_hash?: string;
