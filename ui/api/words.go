@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,9 +110,12 @@ func inWords(message string) string {
 	return message
 }
 
-// numberOf writes a number out that has an exponent.
+// numberOf writes a number out that has an exponent. One that is whole in GiB bounds a size.
 func numberOf(text string) string {
 	if n, err := strconv.ParseFloat(text, 64); err == nil && strings.ContainsAny(text, "eE") {
+		if n >= 1<<30 && math.Mod(n, 1<<30) == 0 {
+			return strconv.FormatFloat(n/(1<<30), 'f', -1, 64) + " GiB"
+		}
 		return strconv.FormatFloat(n, 'f', -1, 64)
 	}
 	return text

@@ -35,7 +35,7 @@ func TestRefusalsInWords(t *testing.T) {
 		{"GET", "/hosts?limit=1&limit=2", nil, 422, "limit: give it once"},
 		{"GET", "/hosts/export?format=hunter2", nil, 422, "format: want one of ndjson, csv"},
 		{"GET", "/hosts/group?by=os,site&top=0", nil, 422, "top: at least 1"},
-		{"PUT", "/federation/sites/a", `{"max_bundle_size":10000000000}`, 422, "max_bundle_size: at most 1073741824"},
+		{"PUT", "/federation/sites/a", `{"max_bundle_size":10000000000}`, 422, "max_bundle_size: at most 1 GiB"},
 		{"PUT", "/searches/a", `{"query":7}`, 422, "query: want a text"},
 		{"GET", "/hosts?hunter=1", nil, 422, "hunter: there is no such parameter"},
 		{"POST", "/keys/trust", schema.KeyTrust{Name: "k", Public: strings.Repeat("hunter2", 1000)}, 422, "public: at most 4096 characters"},
