@@ -253,9 +253,7 @@ func (e *engine) read() error {
 		if err != nil {
 			return err
 		}
-		if room > 0 {
-			e.line.shrink() // of a large frame much lay in the stream
-		}
+		e.line.shrink() // of ten thousand links most say nothing for a while, and each would keep what its largest frame took
 		room = e.Budget.settle(room, len(body))
 		e.Heard()
 		switch t {
