@@ -3,6 +3,7 @@ package canonical
 import (
 	"cmp"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -37,15 +38,23 @@ func (d *Document) Has(a *model.Advisory) bool {
 	return d.related == "" || len(a.Related) == 1 && a.Related[0] == d.related
 }
 
-// Version returns by which version of d a record was written: when that was published, and its revision.
-func (d *Document) Version(a *model.Advisory) (at model.Time, revision string) {
-	if !d.catalog {
-		return a.Modified, a.Revision
+// Ahead is how far the clock of a source may be before the one here. What says that it was published later than that has a wrong date, and
+// is no reason to leave out what comes after it.
+const Ahead = 24 * time.Hour
+
+// Version returns by which version of d a record was written: when that was published, and its revision; nothing of both where that
+// is to come yet, as seen from now.
+func (d *Document) Version(a *model.Advisory, now model.Time) (at model.Time, revision string) {
+	switch {
+	case !d.catalog:
+		at, revision = a.Modified, a.Revision
+	case a.Exploit != nil:
+		at = a.Exploit.Known // no version is older than what it has; see kev
 	}
-	if a.Exploit != nil {
-		at = a.Exploit.Known // no version is older than what it has
+	if at > now.Add(Ahead) {
+		return 0, ""
 	}
-	return at, ""
+	return at, revision
 }
 
 // Older reports whether d is a version before the one that was published at that time with that revision. What does not say

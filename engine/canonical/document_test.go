@@ -3,6 +3,7 @@ package canonical
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skerryhq/skerry/engine/model"
 )
@@ -37,6 +38,7 @@ func TestDocumentsAreUnits(t *testing.T) {
 		vex  = `{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://x/vex-1","timestamp":"2024-01-01T00:00:00Z","version":2,"statements":[`
 	)
 	said := `{"vulnerability":{"name":"CVE-2024-1000"},"products":[{"@id":"pkg:npm/a@1"}],"status":"fixed"}`
+	const now model.Time = 1_800_000_000_000 // 2027
 	for _, c := range []struct {
 		name, text string
 		whole      bool
@@ -62,8 +64,11 @@ func TestDocumentsAreUnits(t *testing.T) {
 		if !doc.Has(&a) || !strings.HasPrefix(a.ID, c.id) {
 			t.Errorf("%s has not %s", c.name, a.ID)
 		}
-		if at, revision := doc.Version(&a); doc.Older(at, revision) || !doc.Older(doc.At+1, "") || doc.Older(0, "") || doc.Older(doc.At-1, "99") {
+		if at, revision := doc.Version(&a, now); doc.Older(at, revision) || !doc.Older(doc.At+1, "") || doc.Older(0, "") || doc.Older(doc.At-1, "99") {
 			t.Errorf("%s: is older than itself, or not than the next: %v %q", c.name, at, revision)
+		}
+		if at, revision := doc.Version(&a, doc.At-model.Time(366*24*time.Hour/time.Millisecond)); at != 0 || revision != "" {
+			t.Errorf("%s: of a time that is to come, and yet a version: %v %q", c.name, at, revision)
 		}
 		if doc.Revision != "" && (!doc.Older(doc.At, "99") || doc.Older(doc.At, "1")) {
 			t.Errorf("%s: of one time, its revision %s is to decide", c.name, doc.Revision)
@@ -83,5 +88,23 @@ func TestDocumentsAreUnits(t *testing.T) {
 	}
 	if d, err := Decode("x", "x.json", []byte(`{"vulnerabilities":[{"cveID":"CVE-2024-1000","dateAdded":"2024-01-01"}],"catalogVersion":"1"}`)); err == nil && d.Document != nil {
 		t.Error("a catalog that does not say when it was published is no version of one")
+	}
+}
+
+// TestAnEntryOfACatalogIsNotBehindIt: else every catalog after a slip of the pen was older than what is held.
+func TestAnEntryOfACatalogIsNotBehindIt(t *testing.T) {
+	d, err := Decode("x", "kev.json", []byte(`{"catalogVersion":"1","dateReleased":"2024-06-01T15:00:00Z","count":2,"vulnerabilities":[
+{"cveID":"CVE-2024-1000","dateAdded":"2062-01-01"},{"cveID":"CVE-2024-1001","dateAdded":"2024-06-01"}]}`))
+	if err != nil || len(d.Records) != 2 || len(d.Bad) > 0 || !d.Document.Whole {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	for i, want := range []string{"2024-06-01T15:00:00.000Z", "2024-06-01T00:00:00.000Z"} {
+		a := d.Records[i]
+		if a.Exploit.Known.String() != want || a.Published != a.Exploit.Known || a.Modified != a.Exploit.Known {
+			t.Errorf("%s: known since %v, published %v, modified %v; want %s", a.ID, a.Exploit.Known, a.Published, a.Modified, want)
+		}
+		if at, _ := d.Document.Version(&a, d.Document.At); d.Document.Older(at, "") {
+			t.Errorf("%s is newer than the catalog that has it", a.ID)
+		}
 	}
 }

@@ -69,6 +69,11 @@ func (d *Decoded) kev(source, name string, raw []byte) error {
 			d.bad(name, part, err)
 			continue
 		}
+		// A slip of the pen puts it behind the catalog that has it. It is known since then at the latest, and a later date would have
+		// the next catalog look older than what it has.
+		if !released.IsZero() {
+			added = min(added, released)
+		}
 		due, err := when(in.Due)
 		if err != nil {
 			d.bad(name, part, err)

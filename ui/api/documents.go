@@ -21,12 +21,13 @@ func (r *run) held(d *canonical.Document) (edition, error) {
 		return e, nil
 	}
 	var e edition
+	now := r.stamp().At
 	take := func(a model.Advisory) error {
 		if !d.Has(&a) {
 			return nil
 		}
 		e.ids = append(e.ids, a.ID)
-		if at, revision := d.Version(&a); at > e.at || at == e.at && canonical.CompareRevisions(e.revision, revision) < 0 {
+		if at, revision := d.Version(&a, now); at > e.at || at == e.at && canonical.CompareRevisions(e.revision, revision) < 0 {
 			e.at, e.revision = at, revision
 		} else if at == e.at && e.revision == "" {
 			e.revision = revision
@@ -65,6 +66,9 @@ func (r *run) document(ctx context.Context, d *canonical.Document, records []mod
 		return nil
 	}
 	now := edition{at: d.At, revision: d.Revision}
+	if now.at > r.stamp().At.Add(canonical.Ahead) { // a wrong date, which nothing is held against
+		now.at, now.revision = 0, ""
+	}
 	there := make(map[string]bool, len(records))
 	for _, a := range records {
 		if err := r.add(ctx, a); err != nil {
@@ -116,10 +120,11 @@ func (r *run) takenBack(ctx context.Context, d *canonical.Document, key model.Ad
 	return false, r.drop(ctx, key)
 }
 
-// isOlder reports whether a, which says by itself when it was last changed, is an earlier version of what is held.
+// isOlder reports whether a, which says by itself when it was last changed, is an earlier version of what is held. What is held of a
+// time to come has a wrong date, and nothing is earlier.
 func (r *run) isOlder(a *model.Advisory) (bool, error) {
 	v, done := r.s.c.Store.View()
 	defer done()
 	was, ok, err := v.Advisory(a.AdvisoryKey)
-	return ok && !a.Modified.IsZero() && a.Modified < was.Modified, err
+	return ok && !a.Modified.IsZero() && a.Modified < was.Modified && was.Modified <= r.stamp().At.Add(canonical.Ahead), err
 }

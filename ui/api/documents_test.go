@@ -29,6 +29,9 @@ func openVEXOf(date, version string, cves ...string) string {
 	return fmt.Sprintf(`{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://x/vex-1","author":"x","timestamp":%q,"version":%s,"statements":[%s]}`, date, version, strings.Join(statements, ","))
 }
 
+// slipped writes one date for another.
+func slipped(text, date string) string { return strings.Replace(text, "2024-01-01", date, 1) }
+
 func kevOf(date string, count int, cves ...string) string {
 	var entries []string
 	for _, c := range cves {
@@ -78,6 +81,9 @@ func TestADocumentIsAUnit(t *testing.T) {
 		{"OpenVEX, the version before", []string{openVEXOf(day1, "2", one), openVEXOf(day1, "1", one, two)}, []string{one}, 2, 0},
 		{"KEV that names one less", []string{kevOf(day1, 2, one, two), kevOf(day2, 1, two)}, []string{two}, 0, 1},
 		{"KEV of before its newest entry", []string{kevOf(day1, 2, one, three), kevOf("2024-01-02T00:00:00Z", 1, one)}, []string{one, three}, 1, 0},
+		{"KEV with an entry of a day to come", []string{slipped(kevOf(day1, 1, one), "2062-01-01"), kevOf(day2, 2, one, two)}, []string{one, two}, 0, 0},
+		{"KEV of a day to come", []string{slipped(kevOf("2062-01-02T00:00:00Z", 1, one), "2062-01-01"), kevOf(day2, 2, one, two)}, []string{one, two}, 0, 0},
+		{"CSAF of a day to come", []string{csafOf("2062-01-02T00:00:00Z", "9", one), csafOf(day2, "2", one, two)}, []string{one, two}, 0, 0},
 		{"a part of KEV", []string{kevOf(day1, 2, one, two), kevOf(day2, 2, one)}, []string{one, two}, 0, 0},
 		{"KEV without entries", []string{kevOf(day1, 2, one, two), kevOf(day2, 0)}, []string{one, two}, 0, 0},
 	} {
@@ -126,8 +132,9 @@ func TestADocumentIsAUnit(t *testing.T) {
 // TestRecordsThatSayWhenTheyChanged: an answer of the NVD from yesterday does not undo that of today.
 func TestRecordsThatSayWhenTheyChanged(t *testing.T) {
 	r := newHQ(t)
+	year := 2024
 	nvd := func(day int, text string) schema.Ingested {
-		raw := fmt.Sprintf(`{"resultsPerPage":1,"format":"NVD_CVE","vulnerabilities":[{"cve":{"id":"CVE-2024-1001","lastModified":"2024-02-0%dT00:00:00.000","descriptions":[{"lang":"en","value":%q}]}}]}`, day, text)
+		raw := fmt.Sprintf(`{"resultsPerPage":1,"format":"NVD_CVE","vulnerabilities":[{"cve":{"id":"CVE-2024-1001","lastModified":"%d-02-0%dT00:00:00.000","descriptions":[{"lang":"en","value":%q}]}}]}`, year, day, text)
 		return read[schema.Ingested](r.rig, r.do("POST", "/api/v1/advisories/ingest?source=nvd", packed(t, map[string]string{"a.json": raw}), "Content-Type", "application/zstd"), 200)
 	}
 	nvd(2, "today")
@@ -135,6 +142,12 @@ func TestRecordsThatSayWhenTheyChanged(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	if got := nvd(3, "tomorrow"); got.OlderN != 0 || got.Updated != 1 {
+		t.Errorf("%+v", got)
+	}
+	year = 2062
+	nvd(3, "by a wrong clock")
+	year = 2024
+	if got := nvd(4, "by the right one"); got.OlderN != 0 || got.Updated != 1 {
 		t.Errorf("%+v", got)
 	}
 }
