@@ -50,7 +50,7 @@ func PreviewOf(ctx context.Context, view View, now time.Time) (Preview, error) {
 		was, is := t.lookups[i].found, t.entries(v.Findings)
 		m := movesOf(t.open(was, ""), t.open(is, ""))
 		for _, e := range slices.Concat(was, is) {
-			for _, name := range slices.Sorted(maps.Keys(t.apartOf[e.apart])) {
+			for _, name := range slices.Sorted(maps.Keys(t.apartOf[e.apart].verdicts)) {
 				if _, ok := m.of[name]; ok {
 					continue
 				}

@@ -141,3 +141,40 @@ func TestAStatementOfABinaryPackage(t *testing.T) {
 		}
 	}
 }
+
+// What the history tells is what changed: not that a statement has other words now, and not the statement where it was the record.
+func TestTheHistoryOfAStatement(t *testing.T) {
+	found := func(v model.Verdict, apart ...model.Apart) *model.Finding {
+		return &model.Finding{Vulnerability: "CVE-2026-0001", Advisory: model.AdvisoryKey{Source: "a", ID: "1"}, Verdict: v, Apart: apart}
+	}
+	closed := func(pkg, reason string) model.Apart {
+		return model.Apart{Package: pkg, Verdict: model.VerdictSuppressed, Reason: reason}
+	}
+	for _, c := range []struct {
+		name     string
+		was, now *model.Finding
+		want     model.ChangeReason // "": it is no change
+	}{
+		{"in other words", found(model.VerdictAffected, closed("p", "x")), found(model.VerdictAffected, closed("p", "y")), ""},
+		{"of another package", found(model.VerdictAffected, closed("p", "x")), found(model.VerdictAffected, closed("q", "x")), model.ChangeStatement},
+		{"of one more", found(model.VerdictAffected), found(model.VerdictAffected, closed("p", "x")), model.ChangeStatement},
+		{"of all", found(model.VerdictAffected, closed("p", "x")), found(model.VerdictSuppressed), model.ChangeStatement},
+		{"the record, and of one more", found(model.VerdictUnknown), found(model.VerdictAffected, closed("p", "x")), model.ChangeRevised},
+		{"the record, in other words", found(model.VerdictUnknown, closed("p", "x")), found(model.VerdictAffected, closed("p", "y")), model.ChangeRevised},
+		{"the record came", nil, found(model.VerdictAffected, closed("p", "x")), model.ChangeRevised},
+	} {
+		var was, now []model.Finding
+		if c.was != nil {
+			was = append(was, *c.was)
+		}
+		if now = append(now, *c.now); c.want == "" {
+			if got := differences(was, now, &news{}, 1); len(got) > 0 {
+				t.Errorf("%s: %+v", c.name, got)
+			}
+			continue
+		}
+		if got := differences(was, now, &news{}, 1); len(got) != 1 || got[0].Reason != c.want {
+			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -227,7 +227,7 @@ func differences(was, now []model.Finding, n *news, at model.Time) []model.Findi
 		k := id{f.Vulnerability, f.Advisory}
 		o := old[k]
 		delete(old, k)
-		if o == nil || o.Verdict != f.Verdict || !slices.Equal(o.Apart, f.Apart) {
+		if o == nil || o.Verdict != f.Verdict || !alike(o.Apart, f.Apart) {
 			out = append(out, model.FindingChange{At: at, Was: o, Now: f, Reason: n.why(o, f)})
 		}
 	}
@@ -240,13 +240,18 @@ func differences(was, now []model.Finding, n *news, at model.Time) []model.Findi
 	return out
 }
 
+// alike reports whether two lists say the same of the same packages, in whatever words.
+func alike(a, b []model.Apart) bool {
+	return slices.EqualFunc(a, b, func(x, y model.Apart) bool { return x.Package == y.Package && x.Verdict == y.Verdict })
+}
+
 func (n *news) why(was, now *model.Finding) model.ChangeReason {
 	f := now
 	if f == nil {
 		f = was
 	}
-	if was != nil && now != nil && !slices.Equal(was.Apart, now.Apart) {
-		return model.ChangeStatement
+	if was != nil && now != nil && was.Verdict == now.Verdict {
+		return model.ChangeStatement // they differ in Apart, which nothing else changes
 	}
 	if was != nil && was.Verdict == model.VerdictSuppressed && now != nil || now != nil && now.Verdict == model.VerdictSuppressed {
 		return model.ChangeStatement

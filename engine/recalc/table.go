@@ -1,8 +1,6 @@
 package recalc
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/exposure"
@@ -21,8 +19,8 @@ type table struct {
 	sets       words    // of packages
 	vulns      words
 	texts      words
-	aparts     words              // see apartOf
-	apartOf    []map[string]uint8 // by number in aparts: the verdicts of binary packages for which something else is said
+	aparts     words   // see apartOf
+	apartOf    []apart // by number in aparts
 	keys       map[model.AdvisoryKey]uint32
 	keyOf      []model.AdvisoryKey
 	shared     map[string]string // names and versions, each once
@@ -70,6 +68,12 @@ type entry struct {
 	verdict                  uint8
 }
 
+// apart is what is said of binary packages for which something else goes than for their source.
+type apart struct {
+	verdicts map[string]uint8
+	doubt    bool // one of them is unknown
+}
+
 // The verdicts of an entry.
 const (
 	affected = iota
@@ -85,7 +89,7 @@ type part struct{ lookup, set uint32 }
 
 func newTable() *table {
 	return &table{
-		at: map[model.Lookup]uint32{}, sets: newWords(), vulns: newWords(), texts: newWords(), aparts: newWords(), apartOf: []map[string]uint8{nil}, keys: map[model.AdvisoryKey]uint32{},
+		at: map[model.Lookup]uint32{}, sets: newWords(), vulns: newWords(), texts: newWords(), aparts: newWords(), apartOf: []apart{{}}, keys: map[model.AdvisoryKey]uint32{},
 		shared: map[string]string{}, invs: map[string]*holding{},
 	}
 }
@@ -173,18 +177,20 @@ func (t *table) apart(list []model.Apart) uint32 {
 	}
 	n := t.aparts.of(text.String())
 	if int(n) == len(t.apartOf) {
-		verdicts := make(map[string]uint8, len(list))
+		of := apart{verdicts: make(map[string]uint8, len(list))}
 		for _, a := range list {
-			verdicts[strings.Clone(a.Package)] = verdictOf(a.Verdict)
+			v := verdictOf(a.Verdict)
+			of.verdicts[strings.Clone(a.Package)] = v
+			of.doubt = of.doubt || v == unknown
 		}
-		t.apartOf = append(t.apartOf, verdicts)
+		t.apartOf = append(t.apartOf, of)
 	}
 	return n
 }
 
 // verdict returns what e is of one package.
 func (t *table) verdict(e entry, pkg string) uint8 {
-	if v, ok := t.apartOf[e.apart][pkg]; ok {
+	if v, ok := t.apartOf[e.apart].verdicts[pkg]; ok {
 		return v
 	}
 	return e.verdict
@@ -192,10 +198,7 @@ func (t *table) verdict(e entry, pkg string) uint8 {
 
 // doubts reports whether e may be unknown of a package.
 func (t *table) doubts(e entry) bool {
-	if e.verdict == unknown {
-		return true
-	}
-	return e.apart != 0 && slices.Contains(slices.Sorted(maps.Values(t.apartOf[e.apart])), unknown)
+	return e.verdict == unknown || t.apartOf[e.apart].doubt
 }
 
 // hold takes in an inventory by its parts, and returns the Lookups that are new.
