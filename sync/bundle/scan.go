@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/skerryhq/skerry/engine/fault"
@@ -32,7 +33,11 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, s *seal, fn visit)
 		return in.explain(err)
 	}
 	out := &expander{in: in, lim: lim}
-	if n == block && string(head[257:262]) == "ustar" {
+	tarred := n == block && string(head[257:262]) == "ustar"
+	if in.err == nil && n > 0 && !tarred && !zstdHead(head[:n]) {
+		return fault.New(fault.Corrupt, op, "%s", foreign(head[:n]))
+	}
+	if tarred {
 		in.most = lim.Expanded
 		out.r = io.MultiReader(bytes.NewReader(head[:]), in)
 		if s != nil {
@@ -83,6 +88,33 @@ func walk(ctx context.Context, src io.ReadSeeker, lim Limits, s *seal, fn visit)
 		return explain(err)
 	}
 	return nil
+}
+
+// zstdHead reports whether a file begins as zstd does, with content or with a frame that is skipped. Of fewer bytes than that takes
+// nothing is said.
+func zstdHead(head []byte) bool {
+	if len(head) < 4 {
+		return true
+	}
+	return string(head[:4]) == "\x28\xb5\x2f\xfd" || head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18"
+}
+
+// foreign says of a file that does not begin as a bundle does what it may be: another copy of it would not be one either.
+func foreign(head []byte) string {
+	like := "its first bytes are not those of one"
+	switch text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n"); {
+	case len(text) > 0 && (text[0] == '{' || text[0] == '['):
+		like = "it looks like JSON. Advisories as files are ingested, at a controller"
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		like = "it looks like a zip archive. Advisories as files are ingested, at a controller"
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		like = "it looks like gzip. A bundle is taken as it was exported"
+	case bytes.HasPrefix(head, []byte("-----BEGIN ")):
+		like = "it looks like a key or a certificate"
+	case bytes.IndexFunc(head, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' || r == utf8.RuneError }) < 0:
+		like = "it looks like text"
+	}
+	return "the file is no bundle: " + like
 }
 
 // source counts and bounds the compressed bytes, and remembers why reading stopped.
