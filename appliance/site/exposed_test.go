@@ -182,9 +182,11 @@ func (d *desk) diff(from, to model.Time) (out []string) {
 // What opened and closed between two times is told with its reason, whichever it was, and also when it is long past.
 func TestWhatOpenedAndClosed(t *testing.T) {
 	d := newDesk(t)
+	begin := later()
 	d.report(model.ItemFacts, model.Facts{Hostname: "web-1"})
 	d.report(model.ItemPackages, softwareOf(10))
 	d.matching()
+	d.publish(model.Advisories{Put: []model.Advisory{advisory("CVE-2026-0009", "nowhere", "1", "low")}}) // it is matched before what is told below
 	withdrawn := advisory("CVE-2026-0005", "secret-package-0011", "20", "low")
 	d.publish(model.Advisories{Put: []model.Advisory{
 		advisory("CVE-2026-0001", "secret-package-0007", "20", "critical"), advisory("CVE-2026-0003", "secret-package-0009", "30", "high"), withdrawn,
@@ -221,6 +223,25 @@ func TestWhatOpenedAndClosed(t *testing.T) {
 	}
 	if got := d.diff(first, second); !slices.Equal(got, byAdvisories) {
 		t.Errorf("between the first and the second, asked later: %q, want %q", got, byAdvisories)
+	}
+	// A host that is younger than the span: the advisories came after it.
+	young := []string{"opened CVE-2026-0001: advisory published >", "opened CVE-2026-0007: advisory published >"}
+	if got := d.diff(begin, second); !slices.Equal(got, young) {
+		t.Errorf("from before the host to the second %q, want %q", got, young)
+	}
+	// Another record of what is open already opens nothing, and of what came before the package the package does.
+	again := advisory("CVE-2026-0007", "secret-package-0013", "11", "medium")
+	again.ID = "D-again"
+	d.publish(model.Advisories{Put: []model.Advisory{again}})
+	fourth := later()
+	d.report(model.ItemPackages, softwareOf(10))
+	d.level()
+	byHost = []string{"opened CVE-2026-0001: package downgraded 25>10", "opened CVE-2026-0007: package installed >10"}
+	if got := d.diff(third, 0); !slices.Equal(got, byHost) {
+		t.Errorf("since the third %q, want %q", got, byHost)
+	}
+	if got := d.diff(fourth, 0); !slices.Equal(got, byHost) {
+		t.Errorf("since the fourth %q, want %q", got, byHost)
 	}
 	q := model.FleetQuestion{Limit: 5, From: third, Until: first}
 	if _, err := (drill{d.site}).answer(t.Context(), model.RouteExposureDiff, q.Params()); !fault.Is(err, fault.Invalid) {

@@ -32,9 +32,26 @@ const maxPairs = 200_000
 
 // between is what differs between two inventories at their times, but for acceptances.
 type between struct {
-	changes []model.ExposureChange
+	changes []shift
 	was     map[spot]model.Finding // what was open, where acceptances may matter
 	is      map[spot]model.Finding
+}
+
+// shift is a change and, where a package that came is what opened it, the change of an advisory that did if it is the later of the two.
+type shift struct {
+	model.ExposureChange
+	arose *model.FindingChange
+}
+
+// on is the change on a host whose inventory came at a time.
+func (c shift) on(at model.Time) model.ExposureChange {
+	if c.arose != nil && c.arose.At > at { // the package was there first, and nothing was known against it
+		c.At, c.Reason, c.From, c.To = c.arose.At, c.arose.Reason, "", ""
+	}
+	if c.At.IsZero() {
+		c.At = at
+	}
+	return c.ExposureChange
 }
 
 // spot is a vulnerability in a package of a host, in whichever version.
@@ -90,11 +107,9 @@ func (d drill) exposureDiff(ctx context.Context, params map[string]string) (any,
 		if err != nil {
 			return err
 		}
-		for _, c := range b.seen(was.at(h), is.at(h)) {
+		for _, s := range b.seen(was.at(h), is.at(h)) {
+			c := s.on(at)
 			c.FleetRow = model.FleetRow{Host: h.ID, Hostname: h.Hostname, AsOf: h.PackagesAt}
-			if c.At.IsZero() {
-				c.At = at
-			}
 			rows.add(c)
 		}
 		return nil
@@ -257,8 +272,11 @@ func (x *differ) between(first, second string) (*between, error) {
 }
 
 // why says what opened or closed a spot.
-func (x *differ) why(k spot, f model.Finding, opened bool, had, has held) model.ExposureChange {
-	c := model.ExposureChange{Opened: opened, Finding: f}
+func (x *differ) why(k spot, f model.Finding, opened bool, had, has held) shift {
+	c := shift{ExposureChange: model.ExposureChange{Opened: opened, Finding: f}}
+	if opened && had.lookup != has.lookup {
+		c.arose = x.arose(k, has.judged)
+	}
 	switch {
 	case had.version == "" && opened:
 		c.Reason, c.To = model.ChangeInstalled, has.version
@@ -288,12 +306,45 @@ func (x *differ) why(k spot, f model.Finding, opened bool, had, has held) model.
 	return c
 }
 
+// arose returns the change of an advisory, within the span, since which a vulnerability has been open at its end; nil: it was before the
+// span already, or that is not known. Several records may speak of it, so that the first of them counts.
+func (x *differ) arose(k spot, j *model.Judged) (last *model.FindingChange) {
+	if j == nil {
+		return nil
+	}
+	open := func(f *model.Finding) bool {
+		return f != nil && f.Vulnerability == k.vulnerability && f.Verdict != model.VerdictSuppressed
+	}
+	n := 0
+	for i := range j.Findings {
+		if open(&j.Findings[i]) {
+			n++
+		}
+	}
+	for i := len(j.Changes) - 1; i >= 0 && j.Changes[i].At > x.from; i-- {
+		ch := &j.Changes[i]
+		if open(ch.Was) {
+			n++
+		}
+		if open(ch.Now) {
+			if n--; ch.At <= x.to {
+				last = ch
+			}
+		}
+		whole := i == 0 || j.Changes[i-1].At < ch.At // what came at one time is one change
+		if whole && ch.At <= x.to && n == 0 {
+			return last
+		}
+	}
+	return nil
+}
+
 // seen returns the changes of a host with those acceptances at the two times: what is accepted is not open.
-func (b *between) seen(was, is []model.Acceptance) []model.ExposureChange {
+func (b *between) seen(was, is []model.Acceptance) []shift {
 	if len(was)+len(is) == 0 {
 		return b.changes
 	}
-	out := make([]model.ExposureChange, 0, len(b.changes))
+	out := make([]shift, 0, len(b.changes))
 	for _, c := range b.changes {
 		before := !c.Opened && acceptanceOf(was, &c.Finding) != nil
 		after := c.Opened && acceptanceOf(is, &c.Finding) != nil
@@ -309,9 +360,9 @@ func (b *between) seen(was, is []model.Acceptance) []model.ExposureChange {
 		switch {
 		case before == nil && after != nil:
 			at := begun(is, after.ID)
-			out = append(out, model.ExposureChange{At: at, Finding: f, Reason: model.ChangeAccepted})
+			out = append(out, shift{ExposureChange: model.ExposureChange{At: at, Finding: f, Reason: model.ChangeAccepted}})
 		case before != nil && after == nil:
-			out = append(out, model.ExposureChange{At: before.Until, Opened: true, Finding: f, Reason: model.ChangeExpired})
+			out = append(out, shift{ExposureChange: model.ExposureChange{At: before.Until, Opened: true, Finding: f, Reason: model.ChangeExpired}})
 		}
 	}
 	return out
