@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/skerryhq/skerry/engine/model"
@@ -15,9 +16,9 @@ type feeder struct {
 	through string
 }
 
-func (f *feeder) feeds(t *testing.T, site *rowRig) schema.ImportResult {
+func (f *feeder) feeds(t *testing.T, site *rowRig, query ...string) schema.ImportResult {
 	t.Helper()
-	done := read[schema.ImportResult](site.rig, site.imports(f.exported(escape(f.through)), ""), 200)
+	done := read[schema.ImportResult](site.rig, site.imports(f.exported(escape(f.through)), strings.Join(query, "&")), 200)
 	f.through = done.ImportedCursor
 	return done
 }
@@ -49,8 +50,10 @@ func TestTwoThatIngestTheSame(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		steps []step
+		home  bool   // the first is the site's own controller
+		query string // of each import
 	}{
-		{"the same, then the second goes on", []step{
+		{name: "the same, then the second goes on", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 			{by: 1, fixed: "2", day: 2, want: "2", origins: []int{1, 0}},
@@ -58,7 +61,7 @@ func TestTwoThatIngestTheSame(t *testing.T) {
 			{by: 0, fixed: "3", day: 3, want: "3", origins: []int{0, 1}},
 			{by: 1, fixed: "4", day: 4, want: "4", origins: []int{1, 0}},
 		}},
-		{"the first lags, and does not take back what the second has", []step{
+		{name: "the first lags, and does not take back what the second has", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 			{by: 1, fixed: "3", day: 3, want: "3", origins: []int{1, 0}},
@@ -66,24 +69,48 @@ func TestTwoThatIngestTheSame(t *testing.T) {
 			{by: 0, fixed: "3", day: 3, want: "3", origins: []int{1, 0}},
 			{by: 1, fixed: "2", day: 2, want: "2", origins: []int{1, 0}},
 		}},
-		{"one removes it, then the other", []step{
+		{name: "one removes it, then the other", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 			{by: 0, gone: true, want: "1", origins: []int{1}},
 			{by: 1, gone: true},
 		}},
-		{"one that removed it brings it again", []step{
+		{name: "one that removed it brings it again", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 			{by: 1, gone: true, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 		}},
-		{"they never agreed", []step{
+		{name: "they never agreed", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "2", day: 1, want: "2", differ: true, origins: []int{1}},
 			{by: 0, fixed: "3", day: 3, want: "3", differ: true, origins: []int{0}},
 		}},
-		{"one changed it after the other had gone", []step{
+		{name: "of the site's controller another that had it alike makes nothing", home: true, steps: []step{
+			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
+			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
+			{by: 1, fixed: "9", day: 7, want: "1", differ: true, origins: []int{0, 1}},
+			{by: 0, fixed: "2", day: 2, want: "2", origins: []int{0, 1}},
+			{by: 1, gone: true, want: "2", origins: []int{0}},
+			{by: 1, fixed: "9", day: 8, want: "2", differ: true, origins: []int{0}},
+		}},
+		{name: "nor where that one was first", home: true, steps: []step{
+			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{1}},
+			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{1, 0}},
+			{by: 1, fixed: "9", day: 7, want: "1", differ: true, origins: []int{1, 0}},
+			{by: 1, gone: true, want: "1", origins: []int{0}},
+		}},
+		{name: "nor where what is here is to win", home: true, query: "on_conflict=prefer_local", steps: []step{
+			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
+			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
+			{by: 1, fixed: "9", day: 7, want: "1", differ: true, origins: []int{0, 1}},
+		}},
+		{name: "but where the bundle is to win", home: true, query: "on_conflict=prefer_remote", steps: []step{
+			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
+			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
+			{by: 1, fixed: "9", day: 7, want: "9", origins: []int{1, 0}},
+		}},
+		{name: "one changed it after the other had gone", steps: []step{
 			{by: 0, fixed: "1", day: 1, want: "1", origins: []int{0}},
 			{by: 1, fixed: "1", day: 1, want: "1", origins: []int{0, 1}},
 			{by: 0, gone: true, want: "1", origins: []int{1}},
@@ -91,8 +118,12 @@ func TestTwoThatIngestTheSame(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			site := newBerlin(t)
 			feeders := [2]*feeder{{rowRig: newHQ(t)}, {rowRig: newRowRig(t, model.RoleController, model.NodeID{15: 7}, "other")}}
+			site := newBerlin(t, func(k *Config) {
+				if c.home {
+					k.Controller = feeders[0].self
+				}
+			})
 			for i, f := range feeders {
 				f.ingest(packed(t, map[string]string{"DSA-9-1.json": fmt.Sprintf(osv, "DSA-9-1", 9, "1")}))
 				f.exported("") // makes the key
@@ -110,7 +141,7 @@ func TestTwoThatIngestTheSame(t *testing.T) {
 					f.has(t, s.fixed, s.day)
 				}
 				before := site.shelf()
-				got := f.feeds(t, site)
+				got := f.feeds(t, site, c.query)
 				if (got.ConflictN > 0) != s.differ {
 					t.Errorf("step %d: %d conflicts: %+v", i, got.ConflictN, got.Conflicts)
 				}

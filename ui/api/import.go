@@ -96,8 +96,11 @@ func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema
 	defer release()
 	started := s.c.Now()
 	t := &taking{s: s, how: how}
+	if s.c.Role == model.RoleSite && how.OnConflict != preferRemote {
+		t.keeps = s.c.Controller
+	}
 	if how.OnConflict == "" {
-		t.how.OnConflict, t.gentle = preferRemote, s.c.Role == model.RoleSite && !s.c.Controller.IsZero()
+		t.how.OnConflict, t.gentle = preferRemote, true
 	}
 	err = t.do(ctx, f)
 	result := t.result
@@ -131,7 +134,8 @@ func (s *Server) TakeBundle(ctx context.Context, f *os.File, how TakeIn) (schema
 type taking struct {
 	s      *Server
 	how    TakeIn
-	gentle bool // what the controller said stays
+	gentle bool         // nobody said what becomes of a conflict: what keeps said stays
+	keeps  model.NodeID // the controller, whose records others do not change; zero: nobody's are kept so
 	result schema.ImportResult
 
 	trust   bundle.VerifyConfig

@@ -22,7 +22,7 @@ func (t *taking) gather(ctx context.Context, r *bundle.Reader, probe bool) error
 	if t.m.Origin != t.self {
 		run.origin = t.m.Origin
 	}
-	run.probe, run.differs, run.kept = probe, t.conflict, map[model.AdvisoryKey]struct{}{}
+	run.probe, run.differs, run.keeps, run.kept = probe, t.conflict, t.keeps, map[model.AdvisoryKey]struct{}{}
 	t.result.LeftOut = map[string]int{}
 	lost, err := t.lost()
 	if err != nil {
@@ -125,7 +125,7 @@ func (t *taking) conflict(was model.Advisory, now *model.Advisory) (stays bool, 
 	}
 	t.n += len(found)
 	resolution := t.how.OnConflict
-	if t.gentle && was.Origin == t.s.c.Controller {
+	if t.gentle && !t.keeps.IsZero() && was.HeldBy(t.keeps) {
 		resolution = preferLocal
 	}
 	if room := model.MaxDifferences - len(t.differs); room > 0 {

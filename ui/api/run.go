@@ -66,6 +66,8 @@ type run struct {
 	// differs is called with each record that is there from another origin and says something else, and with the one in its
 	// place (nil: it is removed). It returns whether the one that is there stays. nil: it never does.
 	differs func(was model.Advisory, now *model.Advisory) (stays bool, err error)
+	// keeps is the origin whose records differs is asked about even where the run's origin holds them as well; zero: nobody's.
+	keeps model.NodeID
 
 	// wanted is asked whether a record is to be held here at all, with the stored one of its key, if there is one. nil: all are.
 	wanted func(v View, now, was *model.Advisory) (bool, error)
@@ -244,7 +246,8 @@ func (r *run) judge(t taken, was *model.Advisory) error {
 // stays decides whether the stored record stays as it is, and if it does not, by whom the one in its place is held as well.
 //
 // A record is held of every origin that brought it alike. What one of them makes of it later is no conflict with the others, since nobody
-// changed anything here; and where one takes it back, it is still that of the others.
+// changed anything here; and where one takes it back, it is still that of the others. What run.keeps holds
+// is apart: it would not send anew what another overwrote, since nothing changed there.
 func (r *run) stays(t taken, was *model.Advisory) (bool, error) {
 	origin := r.origin
 	if t.now != nil {
@@ -273,14 +276,15 @@ func (r *run) stays(t taken, was *model.Advisory) (bool, error) {
 	}
 	others := slices.DeleteFunc(append([]model.NodeID{was.Origin}, was.Also...), func(id model.NodeID) bool { return id == origin })
 	others = others[:min(len(others), model.MaxAlso)]
+	kept := !r.keeps.IsZero() && origin != r.keeps && was.HeldBy(r.keeps)
 	switch {
 	case len(merge.FieldDifferences(*was, *t.now)) == 0: // only in what a server adds
 		t.now.Also = others
 	case ours && was.Origin != origin && !t.now.Modified.IsZero() && t.now.Modified < was.Modified:
 		return true, nil // it follows what the other has already
-	case ours && !origin.IsZero():
+	case ours && !kept && !origin.IsZero():
 		t.now.Also = others
-	case !ours && r.differs != nil:
+	case (!ours || kept) && r.differs != nil:
 		return r.differs(*was, t.now)
 	}
 	return false, nil
