@@ -243,10 +243,14 @@ func (e *engine) read() error {
 			}
 		}
 		room = n
+		e.line.holds(e.Budget != nil)
 		return nil
 	}
 	for {
 		t, body, err := wire.ReadFrameIn(e.line, wire.MaxFrame, ask)
+		if e.line.late != nil {
+			return fault.Later(e.line.late, budgetRest+e.Budget.jitter(budgetRest))
+		}
 		if errors.Is(err, io.EOF) {
 			return fault.New(fault.Unreachable, "", "the other side closed the link")
 		}
@@ -254,6 +258,7 @@ func (e *engine) read() error {
 			return err
 		}
 		e.line.shrink() // of ten thousand links most say nothing for a while, and each would keep what its largest frame took
+		e.line.holds(false)
 		room = e.Budget.settle(room, len(body))
 		e.Heard()
 		switch t {

@@ -15,6 +15,12 @@ import (
 const (
 	writeStep    = 16 << 10    // bytes that must get through within the silence
 	farewellTime = time.Second // how long the last word may take
+
+	// How long the body of a frame that holds room may take, if the other side is what it waits for: lateGrace, and a second for each
+	// lateBytes that came, up to lateMost. A larger item than comes in that time goes in parts.
+	lateGrace = time.Minute
+	lateBytes = 8 << 10
+	lateMost  = 5 * time.Minute
 )
 
 // line is a stream whose reads and writes fail when the other side makes no progress for a while. The
@@ -22,6 +28,11 @@ const (
 type line struct {
 	s       Stream
 	silence time.Duration
+
+	// Of who reads.
+	since time.Time // when the frame at hand began to hold room; zero: it holds none
+	got   int       // bytes of it that came since
+	late  error     // it held it for too long
 
 	out   turn      // held while a frame is written, so that frames do not mix
 	wrote time.Time // when the last frame was written; guarded by out
@@ -56,11 +67,24 @@ func newLine(s Stream, silence time.Duration) *line {
 
 // Read implements io.Reader for one goroutine.
 func (l *line) Read(p []byte) (int, error) {
-	if err := l.extend(l.s.SetReadDeadline); err != nil {
+	silent := time.Now().Add(l.silence)
+	end := silent
+	if !l.since.IsZero() {
+		if due := l.since.Add(min(lateGrace+time.Duration(l.got)*time.Second/lateBytes, lateMost)); due.Before(silent) {
+			end = due
+		}
+	}
+	if err := l.extend(l.s.SetReadDeadline, end); err != nil {
 		return 0, err
 	}
 	n, err := l.s.Read(p)
+	l.got += n
 	if n == 0 && timedOut(err) {
+		if end != silent {
+			l.late = fault.New(fault.Busy, "", "of a report that holds room which others need, %d bytes came in %v, and nothing more; it is tried again later",
+				l.got, time.Since(l.since).Round(time.Second))
+			return 0, l.late
+		}
 		return 0, fault.New(fault.Unreachable, "", "nothing was heard from the other side for %v", l.silence)
 	}
 	return n, err
@@ -79,7 +103,7 @@ func (l *line) write(t wire.Type, body any) error {
 	}
 	for rest := frame; len(rest) > 0; {
 		l.torn = len(rest) < len(frame)
-		if err := l.extend(l.s.SetWriteDeadline); err != nil {
+		if err := l.extend(l.s.SetWriteDeadline, time.Now().Add(l.silence)); err != nil {
 			return err
 		}
 		n, err := l.s.Write(rest[:min(len(rest), writeStep)])
@@ -119,14 +143,21 @@ func (l *line) hold(on bool) {
 	}
 }
 
+// holds says that what comes now holds room, which others may wait for, or no more.
+func (l *line) holds(on bool) {
+	if l.since, l.got = (time.Time{}), 0; on {
+		l.since = time.Now()
+	}
+}
+
 // extend gives a read or write that is about to start its time.
-func (l *line) extend(set func(time.Time) error) error {
+func (l *line) extend(set func(time.Time) error, until time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
 		return fault.New(fault.Unreachable, "", "the link is closing")
 	}
-	_ = set(time.Now().Add(l.silence)) // on a stream that is closed the read or write itself tells
+	_ = set(until) // on a stream that is closed the read or write itself tells
 	return nil
 }
 
