@@ -153,15 +153,19 @@ func TestOneAloneHasRoom(t *testing.T) {
 	})
 }
 
-// held is a stream that notes whether what comes on it is held.
+// held is a stream that notes whether what comes on it is held, and says what it is told of what came.
 type held struct {
 	net.Conn
-	on atomic.Bool
+	on   atomic.Bool
+	came atomic.Uint64
 }
+
+func (h *held) Came() uint64 { return h.came.Load() }
 
 func (h *held) Hold(on bool) { h.on.Store(on) }
 
-// Who waits for room counts as heard, however long that takes, and leaves what comes on the line for so long.
+// Who waits for room counts as heard while something of it comes, however long that takes, and not when nothing does. What comes
+// is left on the line for so long.
 func TestWhoWaitsIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -194,7 +198,12 @@ func TestWhoWaitsIsHeard(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(100 * time.Second)
+		for range 10 {
+			time.Sleep(10 * time.Second)
+			streams[0].came.Add(1)
+			streams[1].came.Add(1)
+		}
+		time.Sleep(5 * time.Second)
 		waiting := 0
 		for i := range 2 {
 			if streams[i].on.Load() {
@@ -202,6 +211,12 @@ func TestWhoWaitsIsHeard(t *testing.T) {
 			}
 			if ago := time.Duration(time.Now().UnixNano() - heard[i].Load()); ago > 10*time.Second {
 				t.Errorf("link %d counts as silent for %v", i, ago)
+			}
+		}
+		time.Sleep(100 * time.Second)
+		for i := range 2 {
+			if ago := time.Duration(time.Now().UnixNano() - heard[i].Load()); streams[i].on.Load() != (ago > 90*time.Second) {
+				t.Errorf("link %d counts as silent for %v; held: %v", i, ago, streams[i].on.Load())
 			}
 		}
 		if waiting != 1 {

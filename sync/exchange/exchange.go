@@ -287,14 +287,20 @@ func (e *engine) read() error {
 	}
 }
 
-// wait waits for room in the budget, with what comes meanwhile left on the line. The other side has spoken and is not listened to:
-// it counts as heard. If it is gone, it takes nothing that is sent to it.
+// wait waits for room in the budget, with what comes meanwhile left on the line. The other side is not listened to, and counts as
+// heard where something of it came all the same: pings do, and one that hangs sends none.
 //
 //go:noinline
 func (e *engine) wait(n int) error {
 	e.line.hold(true)
 	defer e.line.hold(false)
-	return e.Budget.wait(e.crew.ctx, n, e.Heard)
+	seen := e.line.came()
+	return e.Budget.wait(e.crew.ctx, n, func() {
+		if came := e.line.came(); came != seen {
+			seen = came
+			e.Heard()
+		}
+	})
 }
 
 func (e *engine) arrived(body []byte, room int) error {

@@ -143,6 +143,14 @@ func (l *line) hold(on bool) {
 	}
 }
 
+// came returns how many bytes came on the link, read or not; zero where the stream does not know.
+func (l *line) came() uint64 {
+	if s, ok := l.s.(interface{ Came() uint64 }); ok {
+		return s.Came()
+	}
+	return 0
+}
+
 // holds says that what comes now holds room, which others may wait for, or no more.
 func (l *line) holds(on bool) {
 	if l.since, l.got = (time.Time{}), 0; on {

@@ -12,7 +12,8 @@ import (
 // rest of the server has. A reader that has to wait holds the intake, so that what is to come waits on the line, or with its sender.
 type intake struct {
 	net.Conn
-	all *throng
+	all  *throng
+	came atomic.Uint64 // bytes that were read
 
 	mu   sync.Mutex    // guards what follows
 	held chan struct{} // closed when it is let go; nil: it is not held
@@ -53,6 +54,7 @@ func (i *intake) Read(p []byte) (int, error) {
 		time.Sleep(slower)
 	}
 	n, err := i.Conn.Read(p)
+	i.came.Add(uint64(n))
 	if free {
 		i.mu.Lock()
 		i.free -= n

@@ -66,6 +66,9 @@ func TestTrickle(t *testing.T) {
 		if n, err := in.Read(b); n != trickleBytes || err != nil {
 			t.Errorf("%d bytes and %v came while it was held, want %d", n, err, trickleBytes)
 		}
+		if n := in.came.Load(); n != trickleBytes {
+			t.Errorf("it says that %d bytes came, want %d", n, trickleBytes)
+		}
 		in.hold(false)
 		if n, err := in.Read(b); n != 10_000-trickleBytes || err != nil {
 			t.Errorf("%d bytes and %v came when it was let go, want the rest", n, err)
@@ -126,6 +129,7 @@ func TestHeldLink(t *testing.T) {
 		t.Fatalf("a stream of a member's link cannot be held: %T", up)
 	}
 	h.Hold(true)
+	before := up.(interface{ Came() uint64 }).Came()
 	const size = 200 << 10
 	sent := make(chan error, 1)
 	go func() { _, err := down.Write(make([]byte, size)); sent <- err }()
@@ -138,6 +142,9 @@ func TestHeldLink(t *testing.T) {
 	}
 	if err := <-sent; err != nil {
 		t.Error(err)
+	}
+	if n := up.(interface{ Came() uint64 }).Came() - before; n < size {
+		t.Errorf("it says that %d bytes came, and %d were read", n, size)
 	}
 }
 

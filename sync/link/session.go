@@ -220,6 +220,9 @@ type stream struct {
 // no room for it.
 func (s stream) Hold(on bool) { s.in.hold(on) }
 
+// Came returns how many bytes came on the whole link so far, of this stream and others, read or not.
+func (s stream) Came() uint64 { return s.in.came.Load() }
+
 // linkPiece is the most bytes of one piece: a tenth of a second at 256 kbit/s. A piece is a record of TLS, and with one of 4 KiB
 // the other end's buffer, which it keeps, grows to 8 KiB for each link.
 const linkPiece = 3 << 10
