@@ -18,14 +18,20 @@ type intake struct {
 	mu   sync.Mutex    // guards what follows
 	held chan struct{} // closed when it is let go; nil: it is not held
 	free int           // bytes that come without a pause, since there is room for them
+	gone chan struct{} // closed by Close; nil: nobody has paused yet
+	over bool          // by Close
 }
 
-// throng is the links that were accepted together. While one of them is held the others come slower: so who reads one has a
+// throng is the links that were accepted together. While many of them are held the others come slower: so who reads one has a
 // look at what is coming, and holds it, before all of that is here.
 type throng struct{ held atomic.Int64 } // links
 
-// slower is the pause between two reads in a throng.
-const slower = 50 * time.Millisecond
+// slower is the pause between two reads while so many links of a throng are held. Fewer may be a few large reports that wait for
+// each other, or a few members that mean harm, and are no reason to slow the others.
+const (
+	slower    = 50 * time.Millisecond
+	slowerFor = 16
+)
 
 // trickle is how long a read waits while the intake is held. Then it goes on all the same, with trickleBytes at the most: so an end of
 // the connection is noticed, and other streams of the link get on, if slowly.
@@ -50,8 +56,8 @@ func (i *intake) Read(p []byte) (int, error) {
 			break // it was let go
 		}
 		p = p[:min(len(p), trickleBytes)]
-	case !free && i.all.held.Load() > 0:
-		time.Sleep(slower)
+	case !free && i.all.held.Load() >= slowerFor:
+		i.pause()
 	}
 	n, err := i.Conn.Read(p)
 	i.came.Add(uint64(n))
@@ -61,6 +67,25 @@ func (i *intake) Read(p []byte) (int, error) {
 		i.mu.Unlock()
 	}
 	return n, err
+}
+
+// pause waits for the time between two reads, or for Close.
+func (i *intake) pause() {
+	i.mu.Lock()
+	if i.gone == nil && !i.over {
+		i.gone = make(chan struct{})
+	}
+	gone, over := i.gone, i.over
+	i.mu.Unlock()
+	if over {
+		return
+	}
+	t := time.NewTimer(slower)
+	defer t.Stop()
+	select {
+	case <-gone:
+	case <-t.C:
+	}
 }
 
 // hold has reads wait from now on, or no more.
@@ -81,5 +106,11 @@ func (i *intake) hold(on bool) {
 // Close implements net.Conn.
 func (i *intake) Close() error {
 	i.hold(false)
+	i.mu.Lock()
+	if i.gone != nil && !i.over {
+		close(i.gone)
+	}
+	i.over = true
+	i.mu.Unlock()
 	return i.Conn.Close()
 }

@@ -77,10 +77,15 @@ func TestTrickle(t *testing.T) {
 	})
 }
 
-// While one link is held, the others come slower.
+// While many links are held, the others come slower, and not for a few.
 func TestThrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := new(throng)
+		for range slowerFor - 1 {
+			many := &intake{all: all}
+			many.hold(true)
+			defer many.hold(false)
+		}
 		theirs, ours := net.Pipe()
 		one, other := &intake{Conn: ours, all: all}, &intake{Conn: theirs, all: all}
 		go func() {
@@ -104,10 +109,28 @@ func TestThrong(t *testing.T) {
 			t.Errorf("who has room goes on after %v (%v), want at once", time.Since(began), err)
 		}
 		other.Close()
-		if n := all.held.Load(); n != 0 {
-			t.Errorf("%d links are held, and none is there", n)
+		if n := all.held.Load(); n != slowerFor-1 {
+			t.Errorf("%d links are held, want %d", n, slowerFor-1)
 		}
 		ours.Close()
+	})
+}
+
+// Who pauses in a throng notices the end at once.
+func TestPauseEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := new(throng)
+		all.held.Store(slowerFor)
+		_, ours := net.Pipe()
+		in := &intake{Conn: ours, all: all}
+		began := time.Now()
+		time.AfterFunc(slower/2, func() { in.Close(); in.Close() })
+		if _, err := in.Read(make([]byte, 1)); err == nil || time.Since(began) != slower/2 {
+			t.Errorf("a read ended after %v with %v, want at the end of the link", time.Since(began), err)
+		}
+		if _, err := in.Read(make([]byte, 1)); err == nil || time.Since(began) != slower/2 {
+			t.Errorf("a read behind the end took until %v with %v", time.Since(began), err)
+		}
 	})
 }
 
