@@ -308,7 +308,7 @@ func (t *taking) fits() error {
 }
 
 // bound judges whether those who signed may speak for the bundle's origin: for this server and its controller their own keys
-// alone, once one of them is known; for any other the keys that signed for it before and, as long as none of those holds, one that
+// alone, once one of them is known; for any other the keys that signed for it before and, where all of those are revoked, one that
 // signed for nobody yet. It returns those that are to be bound to it.
 func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []model.SignerKey, err error) {
 	private, err := t.s.c.Keys.All()
@@ -321,12 +321,11 @@ func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []mod
 	}
 	home := t.m.Origin == t.self || !t.s.c.Controller.IsZero() && t.m.Origin == t.s.c.Controller
 	may, other := t.how.Linked && home, ""
-	now := t.s.now()
 	known := slices.ContainsFunc(signers, func(k model.SignerKey) bool {
 		if home {
 			return k.Own || mine[k.ID] || k.Origin == t.m.Origin
 		}
-		return k.Origin == t.m.Origin && !k.Revoked && (k.RetiresAt.IsZero() || now < k.RetiresAt)
+		return k.Origin == t.m.Origin && !k.Revoked // a date that passes lets nobody in
 	})
 	for _, k := range signers {
 		switch {
@@ -343,7 +342,7 @@ func (t *taking) bound(r *bundle.Reader, signers []model.SignerKey) (fresh []mod
 		return fresh, nil
 	}
 	return nil, fault.New(fault.Denied, "", "Signature verification failed: the key %q that signed the bundle is not one of %s (%s), whose changes it claims to hold. "+
-		"A new key of it is announced in a bundle that one of its others signed; where all those are lost, revoke them here first", other, t.may.name, t.m.Origin)
+		"A new key of it is announced in a bundle that one of its others signed; where all those are lost or retired, revoke them here first", other, t.may.name, t.m.Origin)
 }
 
 // heldOf is how far this server holds what the bundle's origin changed.

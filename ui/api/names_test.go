@@ -53,6 +53,49 @@ func TestANameIsOfWhoHadItFirst(t *testing.T) {
 	read[schema.ImportResult](open.rig, open.imports(posed, ""), 200)
 }
 
+// TestANameThatIsBound to an origin, by a row or by an import, is nobody else's, also where the configuration has it.
+func TestANameThatIsBound(t *testing.T) {
+	a, b, none := model.NodeID{1}, model.NodeID{2}, model.NodeID{}
+	bound := func(origin model.NodeID, enabled bool) []model.Partner {
+		return []model.Partner{{Name: "us-west", Origin: origin, Enabled: enabled}}
+	}
+	for name, c := range map[string]struct {
+		rows   []model.Partner
+		holder model.NodeID
+		want   bool
+	}{
+		"nothing is known":                 {nil, none, true},
+		"a row of it":                      {bound(b, true), none, true},
+		"a row of nobody yet":              {bound(none, true), none, true},
+		"a row of another":                 {bound(a, true), none, false},
+		"a disabled row of another":        {bound(a, false), none, false},
+		"an import of it":                  {nil, b, true},
+		"an import of another":             {nil, a, false},
+		"a row and an import of another":   {bound(a, true), a, false},
+		"a row of nobody, another imports": {bound(none, true), a, false},
+	} {
+		s := &Server{}
+		s.c.Federation.AllowedSites, s.c.Federation.UnsignedTrusted = []string{"us-west"}, true
+		if p := s.permitOf(c.rows, model.NodeID{9}, b, "us-west", c.holder); (p.why == "") != c.want || p.unsigned && !c.want {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
+// TestANameWithoutASignature is of nobody: who wrote it may be anybody.
+func TestANameWithoutASignature(t *testing.T) {
+	posing, posed := keyed(t, 51, "us-east", "posing")
+	east, full := exporting(t, 50, "us-east", advisory("ghsa", "GHSA-1111-1111-1111", nil, "npm", "a", "1"))
+	r := newHQ(t, func(c *Config) { c.Federation.AllowedSites, c.Federation.UnsignedTrusted = []string{"us-east"}, true })
+	if done := read[schema.ImportResult](r.rig, r.imports(posed, "skip_signature=true"), 200); !done.Unsigned {
+		t.Fatalf("%+v", done)
+	}
+	r.trusts(east.rig, "federation")
+	read[schema.ImportResult](r.rig, r.imports(full, ""), 200)
+	r.trusts(posing.rig, "posing")
+	r.refused(r.imports(posed, "force=true"), 403, fault.Denied, "that name is another site's here")
+}
+
 // TestAnOriginThatHasAKey takes no other one of whoever comes: a key is announced by those that it has, or these are revoked.
 func TestAnOriginThatHasAKey(t *testing.T) {
 	east, full := exporting(t, 50, "us-east", advisory("ghsa", "GHSA-1111-1111-1111", nil, "npm", "a", "1"))
@@ -65,6 +108,21 @@ func TestAnOriginThatHasAKey(t *testing.T) {
 	thief.puts([]model.Advisory{advisory("ghsa", "GHSA-9999-9999-9999", nil, "npm", "z", "1")})
 	stolen := thief.exported("")
 	r.trusts(thief.rig, "thief")
+	r.refused(r.imports(stolen, "force=true"), 403, fault.Denied, "is not one of us-east")
+	v, done := r.rows.View()
+	signers, err := v.Signers()
+	done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range signers {
+		if k.Origin == east.self {
+			k.RetiresAt = r.server.now() // a date alone lets nobody else in
+			if err := r.rows.Propose(t.Context(), model.TrustSigner{Stamp: model.Stamp{Actor: "test", At: r.server.now()}, Key: k}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	r.refused(r.imports(stolen, "force=true"), 403, fault.Denied, "is not one of us-east")
 	read[schema.Key](r.rig, r.do("POST", "/api/v1/keys/of-federation/revoke", `{"reason":"it was lost"}`), 200)
 	read[schema.ImportResult](r.rig, r.imports(stolen, "force=true"), 200)

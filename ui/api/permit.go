@@ -55,10 +55,11 @@ func (s *Server) permitted(v View, self model.NodeID, m bundle.Manifest) (permit
 	return s.permitOf(partners, self, m.Origin, m.OriginName, holder(imports, m.OriginName)), nil
 }
 
-// holder is who a name is of: the origin whose bundles were the first to be imported here under it; zero: none were.
+// holder is who a name is of: the origin whose bundles were the first to be imported here under it with a signature that held; zero: none
+// were. Without one, name and origin are whatever somebody wrote.
 func holder(imports []model.ImportRecord, name string) (first model.NodeID) {
 	for _, i := range imports { // the newest comes first
-		if i.OriginName == name {
+		if i.OriginName == name && !i.Unsigned {
 			first = i.Imported.Origin
 		}
 	}
@@ -92,7 +93,7 @@ func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, n
 	}
 	named := slices.Contains(f.AllowedSites, origin.String())
 	if !named && slices.Contains(f.AllowedSites, name) {
-		named, taken = !another, taken || another
+		named, taken = !another && !taken, taken || another
 	}
 	switch {
 	case i >= 0:
