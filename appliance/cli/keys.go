@@ -41,7 +41,11 @@ func keyTable(keys ...schema.Key) view {
 		if names[next] != "" {
 			next = names[next]
 		}
-		v.add(k.Name, k.Name, stateOfKey(k), k.Purposes, signsHere(k), k.RetiresAt, k.AddedAt, k.ID, next)
+		retires := k.RetiresAt
+		if stateOfKey(k) == "revoked" { // it counts for nothing already
+			retires = nil
+		}
+		v.add(k.Name, k.Name, stateOfKey(k), k.Purposes, signsHere(k), retires, k.AddedAt, k.ID, next)
 	}
 	return v
 }
@@ -185,6 +189,7 @@ func (a *app) keysRevoke() *cobra.Command {
 		if _, err := a.post(c, f, "/keys/"+url.PathEscape(args[0])+"/revoke", nil, schema.KeyRevoke{Reason: reason}, &key); err != nil {
 			return err
 		}
+		a.say("Bundles that it alone signed are refused from now on, also those that are under way: export them anew.")
 		a.say("What a controller revokes reaches its sites by their links. At every site without one run this as well, or carry a new bundle there that another key of this server signed.")
 		return f.print(key, func() view { return keyTable(key) })
 	}
