@@ -203,7 +203,7 @@ func TestWhoWaitsIsHeard(t *testing.T) {
 			streams[0].came.Add(1)
 			streams[1].came.Add(1)
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(6 * time.Second) // beyond the next look
 		waiting := 0
 		for i := range 2 {
 			if streams[i].on.Load() {
