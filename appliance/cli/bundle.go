@@ -175,9 +175,9 @@ func (a *app) bundleValidate() *cobra.Command {
 		if err := f.check(); err != nil {
 			return err
 		}
-		file, err := bundle.OpenAny(args[0])
+		file, err := openBundle(args[0], "validate")
 		if err != nil {
-			return usagef("%w", err)
+			return err
 		}
 		defer func() { _ = file.Close() }()
 		trusted, err := a.trusted(c.Context(), keys)

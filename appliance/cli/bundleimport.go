@@ -140,9 +140,9 @@ func (a *app) importOne(ctx context.Context, server *client, query url.Values, p
 	var done schema.ImportResult
 	body := a.in
 	if path != "-" {
-		file, err := bundle.OpenAny(path)
+		file, err := openBundle(path, "import")
 		if err != nil {
-			return done, usagef("%w", err)
+			return done, err
 		}
 		defer func() { _ = file.Close() }()
 		body = file

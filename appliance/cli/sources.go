@@ -48,7 +48,7 @@ With --now NAME the server is asked to fetch that source at once, and the comman
 				wide: []string{"FROM", "EVERY", "CHANGED", "FAILED", "FETCHED", "HELD", "BEHIND", "OUTSIDE"},
 			}
 			for _, r := range rows {
-				v.add(r.Name, r.Name, r.Kind, r.State, ageOf(r.AgeSec), r.Read, r.MalformedN, r.NextAt, r.Reason,
+				v.add(r.Name, r.Name, r.Kind, r.State, ageOf(r.AgeSec), ofEdition(r, r.Read), ofEdition(r, r.MalformedN), r.NextAt, r.Reason,
 					r.From, ago(r.EverySec), r.ChangedAt, r.FailedAt, fetchedOf(r), r.Held, r.BehindN, r.OutsideN)
 			}
 			return v
@@ -119,6 +119,14 @@ func (a *app) fetchSource(ctx context.Context, server *client, name string) ([]s
 }
 
 func later(a, b *time.Time) bool { return a != nil && (b == nil || a.After(*b)) }
+
+// ofEdition is a number of what was fetched last: a controller sends changes, and no editions that could be counted.
+func ofEdition(r schema.AdvisorySource, n int) any {
+	if r.Kind == "controller" {
+		return nil
+	}
+	return n
+}
 
 // ageOf writes an age for people.
 func ageOf(s *int64) any {
