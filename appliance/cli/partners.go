@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -102,16 +102,13 @@ func (a *app) sitesAdd() *cobra.Command {
 	f := a.formatted(c)
 	p.on(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if !originName.MatchString(args[0]) { // whoever is named shuts out everybody else
+		if !model.IsName(args[0]) { // whoever is named shuts out everybody else
 			return usagef("%q is no name that a bundle could carry: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit, or an id", fault.Clip(args[0], 64))
 		}
 		return a.putPartner(c, f, &p, args)
 	}
 	return c
 }
-
-// originName is what servers are called.
-var originName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 func (a *app) sitesPolicy() *cobra.Command {
 	var p policyFlags

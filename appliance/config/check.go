@@ -40,10 +40,7 @@ func plain(err error) error {
 	return fault.New(fault.Invalid, "", "%w", err)
 }
 
-var (
-	nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	dnsForm  = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?$`)
-)
+var dnsForm = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?$`)
 
 func (c Config) check() error {
 	switch c.Role {
@@ -53,7 +50,7 @@ func (c Config) check() error {
 	default:
 		return wrong("role", "%s: want controller or site", fault.Clip(string(c.Role), maxQuote))
 	}
-	if !nameForm.MatchString(c.Name) {
+	if !model.IsName(c.Name) {
 		return wrong("name", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", fault.Clip(c.Name, maxQuote))
 	}
 	if c.Data == "" {
@@ -164,7 +161,7 @@ func (l Log) check() error {
 }
 
 func (c Cluster) check() error {
-	if c.Node != "" && !nameForm.MatchString(c.Node) {
+	if c.Node != "" && !model.IsName(c.Node) {
 		return wrong("cluster.node", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", fault.Clip(c.Node, maxQuote))
 	}
 	if c.Address == "" {

@@ -73,7 +73,7 @@ func (a Advisories) check(role model.Role) error {
 	for i, at := range a.Sources {
 		key := fmt.Sprintf("advisories.sources[%d]", i)
 		switch {
-		case !nameForm.MatchString(at.Name):
+		case !model.IsName(at.Name):
 			return wrong(key+".name", "%q is no name: want 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit", fault.Clip(at.Name, maxQuote))
 		case names[at.Name]:
 			return wrong(key+".name", "there is another source %q: each has a name of its own", at.Name)

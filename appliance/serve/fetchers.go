@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/skerryhq/skerry/engine/fault"
+	"github.com/skerryhq/skerry/engine/model"
 )
 
 // Bounds of the file with the tokens of those who may fetch bundles.
@@ -18,9 +18,6 @@ const (
 	minFetchToken = 16      // bytes of a token
 	maxFetchToken = 1024
 )
-
-// fetcherName is what they may be called.
-var fetcherName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // Fetchers reads who may fetch bundles from the file of federation.tokens_file, for api.Federation.Fetchers: lines NAME TOKEN; empty ones
 // and those that begin with # count for nothing. A name may have two tokens, so that one can be changed for the other. "" is no file, and
@@ -48,7 +45,7 @@ func Fetchers(path string) (map[[sha256.Size]byte]string, error) {
 		switch {
 		case len(words) != 2:
 			return nil, fault.New(fault.Invalid, op, "%s: line %d has %d words: want NAME TOKEN", path, n, len(words))
-		case !fetcherName.MatchString(words[0]):
+		case !model.IsName(words[0]):
 			return nil, fault.New(fault.Invalid, op, "%s: line %d: its name is none: want 1 to 64 of a-z 0-9 . _ - that begin with a letter or digit", path, n)
 		case len(words[1]) < minFetchToken || len(words[1]) > maxFetchToken:
 			return nil, fault.New(fault.Invalid, op, "%s: line %d: its token has %d characters: want %d to %d, as `openssl rand -hex 32` makes them", path, n, len(words[1]), minFetchToken, maxFetchToken)
