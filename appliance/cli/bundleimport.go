@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +59,7 @@ func (a *app) bundleImport() *cobra.Command {
 			query.Set("on_conflict", conflict)
 		}
 		var done schema.ImportResult
+		start := time.Now()
 		sent, stale := false, schema.ImportResult{Outcome: "stale", DryRun: dry, Conflicts: []schema.Conflict{}}
 		for _, path := range args {
 			one, err := a.importOne(c.Context(), server, query, path)
@@ -88,7 +90,11 @@ func (a *app) bundleImport() *cobra.Command {
 			return errors.Join(f.print(done, func() view { return view{names: []string{done.BundleHash}} }), err)
 		}
 		a.sayImported(done)
-		return f.print(done, func() view { return importTable(done) })
+		err = f.print(done, func() view { return importTable(done) })
+		if err == nil && done.Success && !done.DryRun { // whoever imports asks next what it means for the hosts
+			a.sayMatched(c.Context(), server, start)
+		}
+		return err
 	}
 	return c
 }

@@ -188,6 +188,14 @@ func (a *app) advisoriesSearch() *cobra.Command {
 		if n := len(all.Canonicals); n < all.Total {
 			a.say("%d of %d are shown (--limit).", n, all.Total)
 		}
+		if people := f.kind == "table" || f.kind == "wide"; people && len(all.Canonicals) == 0 {
+			var held schema.Canonicals
+			if err := server.call(c.Context(), "GET", "/advisories", url.Values{"limit": {"1"}}, nil, &held); err != nil {
+				return err
+			}
+			a.say("Nothing is found: none of the %s vulnerabilities that are known here.", grouped(held.Total))
+			return nil
+		}
 		return f.print(all, func() view {
 			v := view{head: []string{"ID", "SEVERITY", "KNOWN EXPLOITED", "EPSS", "SOURCES", "SUMMARY"}, wide: []string{"PUBLISHED", "CHANGED", "WITHDRAWN", "DIFFERING", "MERGE HASH"}}
 			judged := slices.ContainsFunc(all.Canonicals, func(r schema.CanonicalRow) bool { return r.Verdict != "" })

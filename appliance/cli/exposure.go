@@ -62,6 +62,7 @@ func (a *app) exposureList() *cobra.Command {
 		if err := a.get(c, f, "/exposure", nil, &rows); err != nil {
 			return err
 		}
+		a.sayPending(rows)
 		if f.kind != "table" && f.kind != "wide" {
 			return f.print(rows, func() view {
 				var v view
@@ -159,6 +160,10 @@ func (a *app) exposureCVE() *cobra.Command {
 			return err
 		}
 		a.gathered(f, d.Gathered, len(d.Hosts))
+		if people := f.kind == "table" || f.kind == "wide"; people && d.Total == 0 && len(d.Hosts) == 0 {
+			a.sayNobody(d)
+			return nil
+		}
 		return f.print(d, func() view {
 			v := view{
 				head: []string{"HOST", "SITE", "VERDICT", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN"},

@@ -3,6 +3,7 @@ package site
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -61,6 +62,11 @@ func (d drill) exposed(_ context.Context, params map[string]string) (any, error)
 	}
 	slices.SortStableFunc(standing, pressing)
 	p.Digest, p.AsOf, out.Generation = h.PackagesDigest, m.At, m.Generation
+	if pending, err := v.Pending(h.PackagesDigest); err != nil {
+		return nil, err
+	} else if pending {
+		p.Lacks = "the host is not matched yet with the newest advisories that are here"
+	}
 	out.Findings = cut(&p, standing, func(s model.Standing) int { return 400 + len(s.Reason) })
 	out.Answered = p.Answered
 	return out, nil
@@ -168,6 +174,7 @@ func (d drill) exposedWhere(ctx context.Context, params map[string]string) (any,
 	}
 	facts := factsOf{v: v}
 	of := map[string][]model.Finding{} // by digest; nil: not matched
+	pending, behind := map[string]bool{}, 0
 	rows := sheet[model.ExposedAt, *model.ExposedAt]{after: q.After, limit: q.Limit}
 	err = d.everyHost(ctx, q.Query, a.At, func(h *model.Host) error {
 		a.Hosts++
@@ -178,6 +185,12 @@ func (d drill) exposedWhere(ctx context.Context, params map[string]string) (any,
 				return err
 			}
 			of[h.PackagesDigest] = found
+			if pending[h.PackagesDigest], err = v.Pending(h.PackagesDigest); err != nil {
+				return err
+			}
+		}
+		if pending[h.PackagesDigest] {
+			behind++
 		}
 		if found == nil {
 			a.Lacks++
@@ -203,6 +216,8 @@ func (d drill) exposedWhere(ctx context.Context, params map[string]string) (any,
 	a.Total, a.More = rows.total, rows.more
 	if shelf, err := v.Shelf(); err == nil && shelf.AdvisoryN == 0 {
 		a.Note = "it holds no advisories yet"
+	} else if behind > 0 { // what was found of them is of before the newest advisories came
+		a.Note = fmt.Sprintf("not matched yet with its newest advisories: %d of %d hosts", behind, a.Hosts)
 	}
 	out.FleetAnswer = a
 	return out, nil

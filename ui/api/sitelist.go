@@ -193,6 +193,9 @@ func appendExposure(b []byte, x *schema.Exposure) []byte {
 	b = appendCounts(append(b, `,"counts":`...), model.SeverityCounts(x.Counts))
 	b = strconv.AppendInt(append(b, `,"affected_hosts":`...), int64(x.AffectedHosts), 10)
 	b = strconv.AppendInt(append(b, `,"matched_hosts":`...), int64(x.MatchedHosts), 10)
+	if x.PendingHosts != nil {
+		b = strconv.AppendInt(append(b, `,"pending_hosts":`...), int64(*x.PendingHosts), 10)
+	}
 	b = append(b, `,"top":[`...)
 	for i, t := range x.Top {
 		if i > 0 {

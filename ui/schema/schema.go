@@ -252,6 +252,7 @@ type Exposure struct {
 	Counts        Counts     `json:"counts" doc:"distinct vulnerabilities: each counts once, however many hosts have it"`
 	AffectedHosts int        `json:"affected_hosts"`
 	MatchedHosts  int        `json:"matched_hosts"`
+	PendingHosts  *int       `json:"pending_hosts,omitempty" doc:"in the list of roll-ups that a site answers with: its hosts that are not matched yet with the newest advisories it holds"`
 	Top           []TopEntry `json:"top"`
 }
 

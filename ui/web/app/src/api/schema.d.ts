@@ -2616,6 +2616,11 @@ export interface components {
             counts: components["schemas"]["Counts"];
             /** Format: int64 */
             matched_hosts: number;
+            /**
+             * Format: int64
+             * @description in the list of roll-ups that a site answers with: its hosts that are not matched yet with the newest advisories it holds
+             */
+            pending_hosts?: number;
             site: string;
             site_id: string;
             top: components["schemas"]["TopEntry"][] | null;
@@ -8264,4 +8269,4 @@ export interface operations {
         };
     };
 }
-// described by sha256:7874c9a30512519201d0cfc9b35d30bfea16dc64ca3584a1c821b65822082b25
+// described by sha256:0335281456286fc04bc9293f30a118458118e44c2fbe6bd596d9cd09330f8243
