@@ -302,6 +302,7 @@ func (k *controller) serve(outer, ctx context.Context, g *errgroup.Group) error 
 		return err
 	}
 	k.later(func() error { _ = socket.Close(); return nil }) // where nothing has come to serve it
+	serve.WarnReadable(k.Config, k.log)
 	token, err := serve.MetricsToken(k.Metrics.TokenFile)
 	if err != nil {
 		return err

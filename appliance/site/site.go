@@ -318,6 +318,7 @@ func (s *site) stamp() model.Stamp {
 func (s *site) serve(ctx context.Context, g *errgroup.Group, door *serve.Door, socket net.Listener) error {
 	log := s.log
 	s.door = door
+	serve.WarnReadable(s.Config, log)
 	token, err := serve.MetricsToken(s.Metrics.TokenFile)
 	if err != nil {
 		return err
