@@ -19,3 +19,15 @@ type ImportRecord struct {
 	Imported
 	At Time `json:"at"`
 }
+
+// ImportHead is of an ImportRecord what it takes to say whose bundles came, without their
+// differences: it decodes from the same JSON.
+type ImportHead struct {
+	Origin     NodeID `json:"origin"`
+	OriginName string `json:"origin_name"`
+	Created    int    `json:"created"`
+	Updated    int    `json:"updated"`
+	Deleted    int    `json:"deleted"`
+	Unsigned   bool   `json:"unsigned,omitzero"`
+	At         Time   `json:"at"`
+}

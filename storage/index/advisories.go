@@ -140,6 +140,11 @@ func (r *Reader) Imports(limit int) ([]model.ImportRecord, error) {
 	return newest[model.ImportRecord](r, key.SpaceImport.Prefix(), nil, limit)
 }
 
+// EachImport calls fn with every bundle that was taken in, the oldest first, without what it differed in: those are the most of it.
+func (r *Reader) EachImport(fn func(model.ImportHead) error) error {
+	return each(r, key.SpaceImport.Prefix(), fn)
+}
+
 // PutImport implements apply.Tx.
 func (t *Tx) PutImport(i model.Imported, at model.Time) error {
 	prefix := key.SpaceImport.Prefix()

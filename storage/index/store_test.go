@@ -151,7 +151,7 @@ func TestAuditAndPages(t *testing.T) {
 	write(t, s, func(tx *Tx) {
 		for n := 1; n <= 5; n++ {
 			ok(t, tx.PutAudit(model.AuditEntry{Seq: model.Seq(n), Action: fmt.Sprint(n)}))
-			ok(t, tx.PutImport(model.Imported{BundleHash: fmt.Sprint(n)}, model.Time(n)))
+			ok(t, tx.PutImport(model.Imported{BundleHash: fmt.Sprint(n), OriginName: fmt.Sprint("o", n), Created: n, Unsigned: n == 2, Differences: make([]model.Difference, n)}, model.Time(n)))
 			ok(t, tx.PutTask(model.Task{Command: model.CommandID{1}, Host: hostID(n)}))
 			ok(t, tx.PutTask(model.Task{Command: model.CommandID{2}, Host: hostID(n)}))
 			ok(t, tx.MarkDirty(fmt.Sprint(n)))
@@ -184,6 +184,16 @@ func TestAuditAndPages(t *testing.T) {
 	imports, err := v.Imports(2)
 	ok(t, err)
 	show("imports", []any{len(imports), imports[0].BundleHash, imports[0].At, imports[1].BundleHash}, []any{2, "5", model.Time(5), "4"})
+	var heads []string
+	ok(t, v.EachImport(func(i model.ImportHead) error {
+		heads = append(heads, fmt.Sprint(i.OriginName, " ", i.At, " ", i.Created, " ", i.Unsigned))
+		return nil
+	}))
+	var wanted []string
+	for n := 1; n <= 5; n++ {
+		wanted = append(wanted, "o"+fmt.Sprint(n, " ", model.Time(n), " ", n, " ", n == 2))
+	}
+	show("import heads", heads, wanted)
 	for limit, want := range map[int]int{0: 5, 3: 3, 9: 5} {
 		tasks, err := v.Tasks(model.CommandID{1}, limit)
 		ok(t, err)

@@ -71,7 +71,8 @@ type ShelfView interface {
 	ChangesAfter(c model.Cursor, fn func(model.AdvisoryChange) error) error
 	Exposure(site model.SiteID) (model.Exposure, bool, error)
 	Signers() ([]model.SignerKey, error)
-	Imports(limit int) ([]model.ImportRecord, error) // newest first
+	Imports(limit int) ([]model.ImportRecord, error)  // newest first
+	EachImport(fn func(model.ImportHead) error) error // every one, oldest first
 }
 
 // CanonicalView is the part of View about which records are one vulnerability, and what is allowed of others.

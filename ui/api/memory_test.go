@@ -278,6 +278,14 @@ func (r rows) Exposure(id model.SiteID) (model.Exposure, bool, error) {
 }
 func (r rows) Signers() ([]model.SignerKey, error)       { return r.m.signers, nil }
 func (r rows) Imports(int) ([]model.ImportRecord, error) { return r.m.imports, nil }
+func (r rows) EachImport(fn func(model.ImportHead) error) error {
+	for _, i := range slices.Backward(r.m.imports) {
+		if err := fn(model.ImportHead{Origin: i.Origin, OriginName: i.OriginName, Created: i.Created, Updated: i.Updated, Deleted: i.Deleted, Unsigned: i.Unsigned, At: i.At}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (r rows) Command(id model.CommandID) (model.Command, bool, error) {
 	return found(r.m.commands, id)

@@ -144,3 +144,22 @@ func TestASignatureThatHoldsCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestANameOfLongAgo is still that of who had it first, however many imports came since.
+func TestANameOfLongAgo(t *testing.T) {
+	a, b := model.NodeID{1}, model.NodeID{2}
+	by := func(origin model.NodeID, name string, unsigned bool) model.ImportRecord {
+		return model.ImportRecord{Imported: model.Imported{Origin: origin, OriginName: name, Unsigned: unsigned}}
+	}
+	all := make([]model.ImportRecord, 2*maxImports) // newest first
+	for i := range all {
+		all[i] = by(b, "busy", false)
+	}
+	all = append(all, by(b, "us-west", false), by(a, "us-west", false), by(b, "us-west", true))
+	if got, err := holder(rows{&memory{imports: all}}, "us-west"); got != a || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := holder(rows{&memory{imports: all}}, "nobody"); !got.IsZero() || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}

@@ -32,7 +32,7 @@ func (s *Server) federationRoutes() {
 	op(s, http.MethodPost, "/federation/enroll", "federation-enroll", "Enroll this site at a controller", s.federationEnroll)
 }
 
-// maxImports bounds how many imports the status looks back on.
+// maxImports bounds how many imports the history of an origin looks back on.
 const maxImports = 10_000
 
 // partners returns every origin that was imported from or that somebody named, by name.
@@ -45,30 +45,35 @@ func (s *Server) partners(v View) ([]schema.Partner, error) {
 	if err != nil {
 		return nil, err
 	}
-	imports, err := v.Imports(maxImports)
-	if err != nil {
-		return nil, err
-	}
 	said, err := v.Partners()
 	if err != nil {
 		return nil, err
 	}
 	by := map[string]*schema.Partner{} // by the id of the origin
 	origins := map[string]model.NodeID{}
-	for _, i := range imports {
-		id := i.Imported.Origin.String()
+	first := map[string]model.NodeID{} // see holder
+	err = v.EachImport(func(i model.ImportHead) error {
+		id := i.Origin.String()
 		o := by[id]
-		if o == nil { // the newest comes first
-			o = &schema.Partner{SyncOrigin: schema.SyncOrigin{SiteID: id, Name: i.Imported.OriginName, LastSyncAt: at(i.At), LastCursor: shelf.Imported[id].String()}}
-			by[id], origins[id] = o, i.Imported.Origin
+		if o == nil {
+			o = &schema.Partner{SyncOrigin: schema.SyncOrigin{SiteID: id, LastCursor: shelf.Imported[id].String()}}
+			by[id], origins[id] = o, i.Origin
 		}
+		if _, held := first[i.OriginName]; !held && !i.Unsigned {
+			first[i.OriginName] = i.Origin
+		}
+		o.Name, o.LastSyncAt = i.OriginName, at(i.At) // the newest comes last
 		o.BundlesN++
-		o.ItemsN += i.Imported.Created + i.Imported.Updated + i.Imported.Deleted
+		o.ItemsN += i.Created + i.Updated + i.Deleted
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	var all []schema.Partner
 	seen := map[string]bool{}
 	for id, o := range by {
-		p := s.permitOf(said, self.Self, origins[id], o.Name, holder(imports, o.Name))
+		p := s.permitOf(said, self.Self, origins[id], o.Name, first[o.Name])
 		o.Enabled, o.Reason = p.why == "", p.why
 		for _, x := range said {
 			if x.Name == o.Name || x.Name == id {
@@ -261,7 +266,7 @@ func set[T any](to, given *T) {
 
 func (s *Server) dropPartner(ctx context.Context, in *partnerInput) (*none, error) {
 	v, done := s.c.Store.View()
-	_, ok, err := v.Partner(in.Name)
+	was, ok, err := v.Partner(in.Name)
 	done()
 	if err != nil {
 		return nil, err
@@ -269,7 +274,19 @@ func (s *Server) dropPartner(ctx context.Context, in *partnerInput) (*none, erro
 	if !ok {
 		return nil, fault.New(fault.NotFound, "", "nobody said what is allowed of %q; the list of origins has those there are", in.Name)
 	}
-	return nil, s.c.Proposer.Propose(ctx, model.DropPartner{Stamp: s.stamp(ctx), Name: in.Name})
+	if err := s.c.Proposer.Propose(ctx, model.DropPartner{Stamp: s.stamp(ctx), Name: in.Name}); err != nil {
+		return nil, err
+	}
+	origin := was.Origin
+	if origin.IsZero() {
+		origin, _ = model.ParseNodeID(in.Name) // else it has a name alone, and nothing came under it
+	}
+	if c, err := s.chain(origin); err == nil && !origin.IsZero() {
+		if err := c.end(); err != nil {
+			s.c.Log.Warn("what is known of bundles of a forgotten origin stays on the disk", "origin", in.Name, "err", err)
+		}
+	}
+	return nil, nil
 }
 
 type partnerHistoryInput struct {

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"slices"
 
 	"github.com/skerryhq/skerry/engine/fault"
@@ -46,24 +47,32 @@ func (s *Server) permitted(v View, self model.NodeID, m bundle.Manifest) (permit
 	if err != nil {
 		return permit{}, err
 	}
-	var imports []model.ImportRecord
+	var first model.NodeID
 	if len(partners)+len(s.c.Federation.AllowedSites) > 0 { // else names mean nothing
-		if imports, err = v.Imports(maxImports); err != nil {
+		if first, err = holder(v, m.OriginName); err != nil {
 			return permit{}, err
 		}
 	}
-	return s.permitOf(partners, self, m.Origin, m.OriginName, holder(imports, m.OriginName)), nil
+	return s.permitOf(partners, self, m.Origin, m.OriginName, first), nil
 }
+
+// errFound ends a walk that has what it looked for.
+var errFound = errors.New("found")
 
 // holder is who a name is of: the origin whose bundles were the first to be imported here under it with a signature that held; zero: none
 // were. Without one, name and origin are whatever somebody wrote.
-func holder(imports []model.ImportRecord, name string) (first model.NodeID) {
-	for _, i := range imports { // the newest comes first
-		if i.OriginName == name && !i.Unsigned {
-			first = i.Imported.Origin
+func holder(v View, name string) (first model.NodeID, err error) {
+	err = v.EachImport(func(i model.ImportHead) error {
+		if i.OriginName != name || i.Unsigned {
+			return nil
 		}
+		first = i.Origin
+		return errFound
+	})
+	if errors.Is(err, errFound) {
+		err = nil
 	}
-	return first
+	return first, err
 }
 
 func (s *Server) permitOf(partners []model.Partner, self, origin model.NodeID, name string, holder model.NodeID) permit {
