@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -293,18 +294,26 @@ func bytesOf(m bundle.Manifest) (n int64) {
 	for _, p := range m.Parts {
 		n += p.Size
 	}
-	if lines := m.Counts.Changes(); m.Split != nil && lines > 0 {
-		n = n / int64(lines) * int64(m.Split.Counts.Changes())
+	if lines := int64(m.Counts.Changes()); m.Split != nil && lines > 0 {
+		// How many the set has is the word of its maker: each of the two is bounded before they are added.
+		all := min(int64(m.Split.Counts.Edges), mostBytes) + min(int64(m.Split.Counts.Deletions), mostBytes)
+		if each := n / lines; each > 0 && all > mostBytes/each {
+			return mostBytes
+		}
+		n = n / lines * all
 	}
-	return n
+	return min(n, mostBytes)
 }
+
+// mostBytes is more than any disk has: what is said to be larger counts as this.
+const mostBytes = math.MaxInt64 / 8
 
 // fits is an error where the disk has no room for what is to be imported. What is only tried needs none.
 func (t *taking) fits() error {
 	if t.how.DryRun {
 		return nil
 	}
-	return fault.Wrap("import bundle", t.s.room(t.bytes))
+	return fault.Wrap("import bundle", t.s.room(t.bytes, 0))
 }
 
 // bound judges whether those who signed may speak for the bundle's origin: for this server and its controller their own keys

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/skerryhq/skerry/engine/fault"
 	"github.com/skerryhq/skerry/engine/model"
+	"github.com/skerryhq/skerry/sync/bundle"
 	"github.com/skerryhq/skerry/ui/schema"
 )
 
@@ -106,5 +108,55 @@ func TestNoRoomOnTheDisk(t *testing.T) {
 	other.refused(other.do("POST", "/api/v1/advisories/ingest", packed(t, records(300, "8.0")), "Content-Type", "application/zstd"), 507, fault.Full, "1 B left")
 	if _, open := look2(other, func(v View) (any, bool, error) { run, ok, err := v.OpenRun(); return run, ok, err }); open || asked == 0 {
 		t.Errorf("a run is open, or nobody asked: %d", asked)
+	}
+}
+
+// TestWhatIsAsideIsNotAskedForTwice: bytes of a run that are kept aside are off what is free. What a bundle says of its set never turns over.
+func TestWhatIsAsideIsNotAskedForTwice(t *testing.T) {
+	var asked []int64
+	s := &Server{c: Config{Room: func(n int64) error { asked = append(asked, n); return nil }}}
+	for _, x := range [][2]int64{{100, 0}, {100, 1000}, {math.MaxInt64, 0}, {math.MaxInt64, math.MaxInt64}} {
+		if err := s.room(x[0], x[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int64{300, 2300}; !slices.Equal(asked[:2], want) || asked[2] < mostBytes-perByte || asked[3] < asked[2] {
+		t.Errorf("%v, want %v and two that are beyond any disk", asked, want)
+	}
+	for name, x := range map[string]struct {
+		edges, deletions int
+		want             int64
+	}{
+		"a set of two like it": {20, 0, 2000},
+		"of no size at all":    {1 << 62, 0, mostBytes},
+		"nor number":           {math.MaxInt, math.MaxInt, mostBytes},
+		"one that turns over":  {1 << 60, 1 << 60, mostBytes},
+	} {
+		m := bundle.Manifest{Parts: []bundle.Part{{Size: 1000}}, Counts: bundle.Counts{Edges: 10}, Split: &bundle.Split{Counts: bundle.Counts{Edges: x.edges, Deletions: x.deletions}}}
+		if got := bytesOf(m); got != x.want {
+			t.Errorf("%s: %d, want %d", name, got, x.want)
+		}
+	}
+
+	var last int64
+	full := newHQ(t)
+	full.server.c.Room = func(n int64) error { last = n; return nil }
+	full.ingest(packed(t, records(6000, "8.0")))
+	var staged int64
+	parts := 0
+	for _, c := range full.rows.proposed {
+		if c, ok := c.(model.Stage); ok {
+			parts++
+			for _, a := range c.Put {
+				raw, err := bare(a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				staged += int64(len(raw)) + 64
+			}
+		}
+	}
+	if parts < 2 || last < staged*(perByte-1) || last > staged*(perByte-1)+2*maxChunk {
+		t.Errorf("%d parts of %d bytes: %d were asked for at their end", parts, staged, last)
 	}
 }

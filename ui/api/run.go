@@ -318,7 +318,7 @@ func (r *run) stage(ctx context.Context) error {
 		r.changes = append(r.changes, c)
 		return nil
 	}
-	if err := r.s.room(int64(r.staged)); err != nil {
+	if err := r.s.room(int64(size), int64(r.staged-size)); err != nil {
 		return err
 	}
 	err := r.s.proposeRun(ctx, c)
@@ -334,13 +334,14 @@ func (r *run) stage(ctx context.Context) error {
 // on a controller in the log besides, and what is merged in the background is there twice for a while. What is packed makes it less.
 const perByte = 3
 
-// room is an error where the disk has no room for so many bytes of records: a store that runs into its end within a large commit may end
-// the process.
-func (s *Server) room(bytes int64) error {
+// room is an error where the disk has no room for so many bytes of records, both at most mostBytes: fresh ones, and those of the same run
+// that are kept aside by now and so are off what is free. A store that runs into its end within a large commit may end the process.
+func (s *Server) room(fresh, aside int64) error {
 	if s.c.Room == nil {
 		return nil
 	}
-	return s.c.Room(bytes * perByte)
+	need := min(fresh, mostBytes/perByte)*perByte + min(aside, mostBytes/perByte)*(perByte-1)
+	return s.c.Room(need)
 }
 
 // changed reports whether the run has anything to change.
