@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -25,9 +27,10 @@ type link struct {
 	N    int          `json:"n"` // of the sums that follow, of eight bytes each
 }
 
+// What a chain has at the most. One that would have more ends: then nothing is taken for lost.
 const (
 	linksMost = 10_000
-	linkMost  = 256 << 20 // bytes of a file
+	chainMost = 256 << 20 // bytes of all its files
 )
 
 func (s *Server) chain(origin model.NodeID) (chain, error) {
@@ -45,13 +48,18 @@ func sumOf(k model.AdvisoryKey) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// add keeps what the bundle from one cursor to another named. One from the beginning begins the chain anew.
+// add keeps what the bundle from one cursor to another named. One from the beginning begins the chain anew; one that is too many ends it.
 func (c chain) add(from, to model.Cursor, sums []uint64) error {
 	const op = "keep what a bundle named"
 	if from.IsZero() {
 		if err := c.end(); err != nil {
 			return err
 		}
+	}
+	if fits, err := c.fits(len(sums)*8, linksMost, chainMost); err != nil {
+		return err
+	} else if !fits {
+		return c.end()
 	}
 	head, err := model.Encode(link{from, to, len(sums)})
 	if err != nil {
@@ -70,9 +78,24 @@ func (c chain) add(from, to model.Cursor, sums []uint64) error {
 	return nil
 }
 
+// fits reports whether a file of so many bytes more leaves the chain within so many files and bytes.
+func (c chain) fits(size, files int, bytes int64) (bool, error) {
+	all, err := os.ReadDir(c.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fault.New(fault.ReadOnly, "keep what a bundle named", "%w", err)
+	}
+	bytes -= int64(size)
+	for _, f := range all {
+		if info, err := f.Info(); err == nil { // else it is gone
+			bytes -= info.Size()
+		}
+	}
+	return len(all) < files && bytes >= 0, nil
+}
+
 // read returns the file of the bundle that ended there; false: it is not there, or damaged.
 func (c chain) read(to model.Cursor) (l link, sums []byte, ok bool) {
-	if info, err := os.Stat(c.path(to)); err != nil || info.Size() > linkMost {
+	if info, err := os.Stat(c.path(to)); err != nil || info.Size() > chainMost+1024 { // its head besides
 		return l, nil, false
 	}
 	b, err := os.ReadFile(c.path(to))

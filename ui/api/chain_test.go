@@ -100,3 +100,74 @@ func TestABundleOfEverythingInSeveral(t *testing.T) {
 		})
 	}
 }
+
+// TestAChainHasAnEnd: an origin that never comes to one does not fill the disk.
+func TestAChainHasAnEnd(t *testing.T) {
+	c := chain{t.TempDir() + "/chain"}
+	at := func(n int) model.Cursor { return model.Cursor{At: model.Time(n), Seq: model.Seq(n)} }
+	for n := range 3 {
+		if err := c.add(at(n), at(n+1), []uint64{1, 2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(c.dir)
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%v %v", files, err)
+	}
+	var size int64
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	for name, x := range map[string]struct {
+		files int
+		bytes int64
+		want  bool
+	}{
+		"as many as there may be": {4, size + 16, true},
+		"a file more":             {3, size + 16, false},
+		"a byte more":             {4, size + 15, false},
+	} {
+		if fits, err := c.fits(16, x.files, x.bytes); fits != x.want || err != nil {
+			t.Errorf("%s: %v %v", name, fits, err)
+		}
+	}
+	if err := os.Truncate(c.path(at(1)), chainMost); err != nil { // of holes
+		t.Fatal(err)
+	}
+	if err := c.add(at(3), at(4), []uint64{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(c.dir); !os.IsNotExist(err) || c.goesOn(at(3)) || c.goesOn(at(4)) {
+		t.Errorf("the chain goes on: %v", err)
+	}
+}
+
+// TestAForgottenOriginHasNoChain, whether its row had its id or a name.
+func TestAForgottenOriginHasNoChain(t *testing.T) {
+	east, full := exporting(t, 50, "us-east", advisory("ghsa", "GHSA-1111-1111-1111", nil, "npm", "a", "1"))
+	for _, name := range []string{"us-east", east.self.String()} {
+		r := newHQ(t)
+		r.trusts(east.rig, "federation")
+		if w := r.do("PUT", "/api/v1/federation/sites/"+name, "{}"); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		read[schema.ImportResult](r.rig, r.imports(full, ""), 200)
+		c, err := r.server.chain(east.self)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.add(model.Cursor{}, model.Cursor{At: 1, Seq: 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if w := r.do("DELETE", "/api/v1/federation/sites/"+name, nil); w.Code >= 300 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if _, err := os.Stat(c.dir); !os.IsNotExist(err) {
+			t.Errorf("%s: it is still there: %v", name, err)
+		}
+	}
+}
