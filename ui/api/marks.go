@@ -1,8 +1,10 @@
 package api
 
 import (
+	"maps"
 	"sync"
 
+	"github.com/skerryhq/skerry/engine/apply"
 	"github.com/skerryhq/skerry/engine/model"
 	"github.com/skerryhq/skerry/ui/schema"
 )
@@ -34,23 +36,49 @@ func (m *marks) set(v View, top []schema.TopEntry) error {
 	if err != nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.by == nil || m.generation != shelf.Generation || m.cursor != shelf.Cursor || len(m.by) > mostMarks {
-		m.generation, m.cursor, m.by = shelf.Generation, shelf.Cursor, map[string]mark{}
-	}
+	known := m.has(shelf, top)
+	read := map[string]mark{}
 	for i := range top {
 		t := &top[i]
-		k, ok := m.by[t.Vulnerability]
+		k, ok := known[t.Vulnerability]
 		if !ok {
 			c, _, err := v.Canonical(t.Vulnerability)
 			if err != nil {
 				return err
 			}
 			k = mark{known: !c.Head.Known.IsZero(), probability: c.Head.Probability}
-			m.by[t.Vulnerability] = k
+			known[t.Vulnerability], read[t.Vulnerability] = k, k
 		}
 		t.KnownExploited, t.EPSS = k.known, k.probability
 	}
+	m.keep(shelf, read)
 	return nil
+}
+
+// has returns what is remembered of those vulnerabilities. The rows are read without the lock: many lists of sites need the same at once.
+func (m *marks) has(shelf apply.Shelf, top []schema.TopEntry) map[string]mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.by == nil || m.generation != shelf.Generation || m.cursor != shelf.Cursor || len(m.by) > mostMarks {
+		m.generation, m.cursor, m.by = shelf.Generation, shelf.Cursor, map[string]mark{}
+	}
+	known := make(map[string]mark, len(top))
+	for i := range top {
+		if k, ok := m.by[top[i].Vulnerability]; ok {
+			known[top[i].Vulnerability] = k
+		}
+	}
+	return known
+}
+
+// keep remembers what was read, unless the advisories changed meanwhile.
+func (m *marks) keep(shelf apply.Shelf, read map[string]mark) {
+	if len(read) == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.generation == shelf.Generation && m.cursor == shelf.Cursor {
+		maps.Copy(m.by, read)
+	}
 }

@@ -45,3 +45,59 @@ func TestTopOfASiteSaysWhatIsKnownOfAttacks(t *testing.T) {
 	r.puts([]model.Advisory{exploited("epss", false, 0.5)}, model.AdvisoryKey{Source: "cisa-kev", ID: "cisa-kev-CVE-2026-1111"})
 	expect("after another run", schema.TopEntry{Vulnerability: "CVE-2026-1111", Severity: "unknown", Hosts: 2, EPSS: 0.5}, other)
 }
+
+// stuckView lets a look at one vulnerability wait.
+type stuckView struct {
+	View
+	id           string
+	begun, leave chan struct{}
+}
+
+func (v stuckView) Canonical(id string) (model.Canonical, bool, error) {
+	if id == v.id {
+		close(v.begun)
+		<-v.leave
+	}
+	return v.View.Canonical(id)
+}
+
+// One list of sites that waits for the disk does not keep another one waiting, and what it read of old advisories is not remembered.
+func TestMarksAreReadSideBySide(t *testing.T) {
+	r := newBerlin(t)
+	epss := func(p float64) model.Advisory {
+		return advisory("epss", "epss-CVE-2026-1111", nil, "", "", "", func(a *model.Advisory) {
+			a.Affected, a.Upstream, a.Exploit = nil, []string{"CVE-2026-1111"}, &model.Exploit{Probability: p}
+		})
+	}
+	r.puts([]model.Advisory{advisory("nvd", "CVE-2026-1111", nil, "npm", "express", "4.1.0"), epss(0.25)})
+	var m marks
+	look := func(v View) float64 {
+		top := []schema.TopEntry{{Vulnerability: "CVE-2026-1111"}}
+		if err := m.set(v, top); err != nil {
+			t.Error(err)
+		}
+		return top[0].EPSS
+	}
+	v, done := r.rows.View()
+	defer done()
+	slow := stuckView{View: v, id: "CVE-2026-1111", begun: make(chan struct{}), leave: make(chan struct{})}
+	got := make(chan float64)
+	go func() { got <- look(slow) }()
+	<-slow.begun
+	if p := look(v); p != 0.25 { // it would wait for ever
+		t.Errorf("beside it: %v", p)
+	}
+	r.puts([]model.Advisory{epss(0.5)})
+	after, done2 := r.rows.View()
+	defer done2()
+	if p := look(after); p != 0.5 {
+		t.Errorf("after a run: %v", p)
+	}
+	close(slow.leave)
+	if p := <-got; p != 0.25 {
+		t.Errorf("as its view has it: %v", p)
+	}
+	if p := look(after); p != 0.5 {
+		t.Errorf("what is remembered is old: %v", p)
+	}
+}
