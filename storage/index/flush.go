@@ -1,6 +1,7 @@
 package index
 
 import (
+	"runtime/debug"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -147,3 +148,15 @@ func (s *Store) Err() error {
 
 // Failed is closed when Err becomes set.
 func (s *Store) Failed() <-chan struct{} { return s.broken }
+
+// giveBackFrom is how large a transaction is, in bytes, that memory is given back around: collecting takes as long as
+// writing some ten thousand rows.
+const giveBackFrom = 32 << 20
+
+// giveBack gives the system back what the process does not use, before so much is taken and when it was let go of. The collector would
+// come to it later, and what comes next would be on top.
+func giveBack(n int) {
+	if n >= giveBackFrom {
+		debug.FreeOSMemory()
+	}
+}

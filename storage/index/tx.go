@@ -105,7 +105,7 @@ func (t *Tx) Discard() {
 
 // runGrows is how many bytes a transaction writes for each byte of a run that it takes in: the records, and their entries in the indexes,
 // the canonicals and the events that come of them.
-const runGrows = 3
+const runGrows = 4
 
 // makeRoom gives the transaction the room at once that taking in a run needs. Doubled again and again, the room before, and that
 // before it, would be in memory as well.
@@ -114,6 +114,7 @@ func (t *Tx) makeRoom(n int) error {
 	if n = min(n, maxBatch); n < t.batch.Len()+step {
 		return nil
 	}
+	giveBack(n)
 	b := t.life.db.NewIndexedBatchWithSize(n)
 	if err := caught(func() error { return b.Apply(t.batch, nil) }); err != nil {
 		return err
@@ -183,7 +184,8 @@ func (t *Tx) Commit(applied uint64, durable bool) error {
 // afterwards.
 func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) error {
 	s, db := t.store, t.life.db
-	large := t.batch.Len() >= s.memBytes/2 // from there on Pebble keeps the batch itself as a table in memory
+	size := t.batch.Len()
+	large := size >= s.memBytes/2 // from there on Pebble keeps the batch itself as a table in memory
 	if fn := s.tap.Load(); fn != nil {
 		(*fn)(t.batch.Repr())
 	}
@@ -206,6 +208,7 @@ func (t *Tx) apply(changes []search.Change, rows []model.HostID, durable bool) e
 	}
 	if err == nil && large {
 		s.writeOut(db)
+		giveBack(size)
 	}
 	return err
 }
