@@ -52,7 +52,7 @@ func (s *Server) makeWay(ctx context.Context, w waits) error {
 	wait, cancel := context.WithTimeout(ctx, w.most)
 	defer cancel()
 	var seen apply.Run
-	var since time.Time
+	var since, away time.Time // since when that one is seen, and its node is not reached
 	name := ""
 	for {
 		before := s.c.Store.Version() // from before looking, so that nothing falls in between
@@ -67,10 +67,17 @@ func (s *Server) makeWay(ctx context.Context, w waits) error {
 			return inTheWay(open, name)
 		}
 		if seen != open {
-			seen, since = open, time.Now()
+			seen, since, away = open, time.Now(), time.Time{} // who adds a part is there
 		}
-		switch owner, known := s.ownerOf(wait, open.ID); {
-		case known && !owner.Reachable:
+		owner, known := s.ownerOf(wait, open.ID)
+		switch gone := known && !owner.Reachable; {
+		case !gone:
+			away = time.Time{}
+		case away.IsZero():
+			away = time.Now()
+		}
+		switch {
+		case !away.IsZero() && time.Since(away) >= w.look: // one look may be of a line that broke for a moment
 			return s.giveUp(ctx, open, owner.Name)
 		case !known && time.Since(since) >= w.quiet:
 			return s.giveUp(ctx, open, "a node that the group does not know")

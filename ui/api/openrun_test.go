@@ -36,7 +36,10 @@ func TestARunOfANodeThatIsDown(t *testing.T) {
 	down, well, nobody := runOf(model.NodeID{15: 0xc}.String())+"1", runOf(nodeB)+"1", runOf("a node that was removed")+"1"
 
 	begin(down)
-	if err := r.server.makeWay(t.Context(), waits{never, never, never}); err != nil || open() {
+	if err := r.server.makeWay(t.Context(), waits{short, never, never}); !errors.Is(err, ErrUnderWay) || !open() {
+		t.Errorf("of a node that is down, by one look: %v, open %v", err, open())
+	}
+	if err := r.server.makeWay(t.Context(), waits{never, never, short}); err != nil || open() {
 		t.Errorf("of a node that is down: %v, open %v", err, open())
 	}
 	begin(runOf(nodeA) + "1")
