@@ -118,7 +118,7 @@ func (a *app) export(ctx context.Context, server *client, x exporting) error {
 		n, err := a.written(ctx, resp.Body, file, x.layout)
 		_ = resp.Body.Close()
 		if err != nil {
-			return err
+			return roomAdvice(err, resp.ContentLength, x.split > 0)
 		}
 		total += n
 		files = append(files, file)
@@ -129,6 +129,20 @@ func (a *app) export(ctx context.Context, server *client, x exporting) error {
 	}
 	a.say("Wrote %s (%d bytes), from %s through %s.", strings.Join(files, ", "), total, orBeginning(x.from), through)
 	return nil
+}
+
+// roomAdvice says what helps where a medium is full. Size is that of the file, -1 where it is not known.
+func roomAdvice(err error, size int64, split bool) error {
+	if !errors.As(err, new(full)) {
+		return err
+	}
+	if size > 0 {
+		err = fmt.Errorf("%w; the file has %s bytes", err, grouped(int(size)))
+	}
+	if split {
+		return fmt.Errorf("%w: take smaller parts (--split), or a larger medium for each", err)
+	}
+	return fmt.Errorf("%w: take a larger medium, or parts for several (--split SIZE)", err)
 }
 
 // written writes one file, or the folder of an inspectable bundle, and returns how many bytes came.

@@ -207,8 +207,8 @@ func (a *app) sayImported(done schema.ImportResult) {
 	}
 	if done.RewoundFrom != "" {
 		origin := fault.Printable(done.OriginName)
-		a.say("%s was held through %s, and is through %s only now: what came after it must come again. Its next bundle begins there; make it at %s with: skerry bundle export -c '%s' -o delta.zst",
-			origin, fault.Printable(done.RewoundFrom), fault.Printable(done.ImportedCursor), origin, fault.Printable(done.ImportedCursor))
+		a.say("%s was held through %s, and is through %s only now: what came after it is no longer here (%s %s removed), and must come again. Its next bundle begins there; make it at %s with: skerry bundle export -c '%s' -o delta.zst",
+			origin, fault.Printable(done.RewoundFrom), fault.Printable(done.ImportedCursor), grouped(done.Counts.Deleted), plural(done.Counts.Deleted, "advisory record"), origin, fault.Printable(done.ImportedCursor))
 	}
 	if done.Unsigned {
 		a.say("The signature was not asked for: nobody vouches for this bundle. That is in the audit record.")

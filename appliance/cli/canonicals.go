@@ -224,8 +224,8 @@ func (a *app) advisoriesSearch() *cobra.Command {
 }
 
 // saidOthers is what everybody but the winner says of a field: one text for each source and value, or with all for each record, also of
-// those that agree.
-func saidOthers(r schema.Resolved, all bool) []string {
+// those that agree. Long values are cut where clip is set.
+func saidOthers(r schema.Resolved, all, clip bool) []string {
 	var texts []string
 	n := map[string]int{}
 	for _, s := range r.Said {
@@ -237,7 +237,7 @@ func saidOthers(r schema.Resolved, all bool) []string {
 			from, _, _ = strings.Cut(from, "/")
 		}
 		value, mark := s.Value, ""
-		if !all {
+		if clip {
 			value = clipped(value)
 		}
 		if s.Withdrawn {
@@ -288,24 +288,7 @@ func (a *app) advisoriesExplain() *cobra.Command {
 		}
 		a.table(t, f.kind == "wide")
 		fmt.Fprintln(a.out)
-		t = view{head: []string{"FIELD", "VALUE", "FROM", "BECAUSE", "OTHERS SAY"}}
-		for _, r := range x.Fields {
-			value, rule, others := r.Value, r.Rule, saidOthers(r, f.kind == "wide")
-			if f.kind != "wide" {
-				value, rule = clipped(value), clipped(rule)
-			}
-			if len(others) == 0 {
-				t.add("", r.Name, value, r.From, rule, nothing{})
-			}
-			for i, said := range others { // one a line
-				if i == 0 {
-					t.add("", r.Name, value, r.From, rule, said)
-					continue
-				}
-				t.add("", nothing{}, nothing{}, nothing{}, nothing{}, said)
-			}
-		}
-		a.table(t, f.kind == "wide")
+		a.explained(x.Fields, f.kind == "wide")
 		if len(x.Ecosystems) > 0 {
 			fmt.Fprintln(a.out)
 			t = view{head: []string{"ECOSYSTEM", "WHO SPEAKS", "SEVERITY", "OTHERS"}}
@@ -318,7 +301,7 @@ func (a *app) advisoriesExplain() *cobra.Command {
 					}
 					as.Said = append(as.Said, schema.Said{From: s.From, Value: text})
 				}
-				others := saidOthers(as, f.kind == "wide")
+				others := saidOthers(as, f.kind == "wide", false)
 				t.add("", e.Ecosystem, e.From, rated(e.Severity), others[:min(len(others), 1)])
 				for _, said := range others[min(len(others), 1):] {
 					t.add("", nothing{}, nothing{}, nothing{}, said)

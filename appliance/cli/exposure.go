@@ -73,7 +73,7 @@ func (a *app) exposureList() *cobra.Command {
 			})
 		}
 		v := view{
-			head: []string{"SITE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "NONE", "UNRATED", "UNCERTAIN", "AFFECTED HOSTS", "MATCHED", "AS OF"},
+			head: []string{"SITE", "CRITICAL", "HIGH", "MEDIUM", "LOW", "NONE", "UNRATED", "UNCERTAIN", "AFFECTED HOSTS", "HOSTS MATCHED", "AS OF"},
 			wide: []string{"ADVISORIES"},
 		}
 		for _, e := range rows {

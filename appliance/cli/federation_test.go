@@ -23,7 +23,7 @@ func TestWhatAnImportLeavesToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting := schema.ImportResult{Waiting: &schema.BundleParts{Set: "s", Of: 3, Missing: []int{2, 3}}}
-	rewound := schema.ImportResult{Success: true, OriginName: "hq", ImportedCursor: "A#0001", RewoundFrom: "B#0009"}
+	rewound := schema.ImportResult{Success: true, OriginName: "hq", ImportedCursor: "A#0001", RewoundFrom: "B#0009", Counts: schema.ImportCounts{Deleted: 3}}
 	for _, c := range []struct {
 		args  string
 		done  schema.ImportResult
@@ -35,6 +35,7 @@ func TestWhatAnImportLeavesToDo(t *testing.T) {
 		{"bundle import -o json " + file, waiting, exitFailed, `"success": false`, ""},
 		{"bundle import -o json " + file, waiting, exitFailed, `"missing"`, ""},
 		{"bundle import --force " + file, rewound, exitOK, "skerry bundle export -c 'A#0001'", ""},
+		{"bundle import --force " + file, rewound, exitOK, "(3 advisory records removed), and must come again", ""},
 		{"bundle import " + file, schema.ImportResult{Success: true, ImportedCursor: "A#0001"}, exitOK, "CREATED", "export"},
 	} {
 		done = c.done

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // receive writes the whole body to a file, or nothing: what broke off must not look whole. "-" is the standard output.
@@ -37,17 +38,43 @@ func writeWhole(path string, r io.Reader, mode os.FileMode) (int64, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return 0, usagef("%s: this user may not write to the folder %s", path, filepath.Dir(path))
 	case err != nil:
-		return 0, fmt.Errorf("write %s: %w", path, err)
+		return 0, notWritten(path, 0, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	n, err := io.Copy(f, r)
 	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return n, fmt.Errorf("write %s: %w", path, err)
+		return n, notWritten(path, n, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return n, fmt.Errorf("write %s: %w", path, err)
+		return n, notWritten(path, n, err)
 	}
 	return n, nil
+}
+
+// full is a place without room for a file.
+type full struct {
+	path string
+	n    int64 // bytes that there was room for
+}
+
+func (f full) Error() string {
+	return fmt.Sprintf("no room for %s: the medium of %s was full after %s bytes of it, and nothing of it was kept", f.path, filepath.Dir(f.path), grouped(int(f.n)))
+}
+
+// notWritten says of a file that it could not be written, by its own name: that of the one beside it helps nobody.
+func notWritten(path string, n int64, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return full{path, n}
+	}
+	var at *fs.PathError
+	var moved *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &moved):
+		err = moved.Err
+	}
+	return fmt.Errorf("write %s: %w", path, err)
 }
 
 // writeInto writes to what stands at path and is no regular file.

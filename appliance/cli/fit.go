@@ -38,6 +38,10 @@ func fitted(head []string, rows [][]string, columns int, whole bool) ([]string, 
 	if columns <= 0 || len(head) == 0 || len(rows) == 0 {
 		return head, rows, nil
 	}
+	names := head
+	if tableWidth(head, rows, nil) > columns {
+		head = stacked(head, rows)
+	}
 	widths := make([]int, len(head))
 	digests := make([]bool, len(head))
 	for i, h := range head {
@@ -57,7 +61,7 @@ func fitted(head []string, rows [][]string, columns int, whole bool) ([]string, 
 	for over > 0 && !whole {
 		widest := -1
 		for i, w := range widths {
-			if (prose[head[i]] || digests[i]) && w > leastProse && (widest < 0 || w > widths[widest]) {
+			if (prose[names[i]] || digests[i]) && w > leastProse && (widest < 0 || w > widths[widest]) {
 				widest = i
 			}
 		}
@@ -69,7 +73,7 @@ func fitted(head []string, rows [][]string, columns int, whole bool) ([]string, 
 		over--
 	}
 	if over > 0 && len(rows) == 1 {
-		return nil, onItsSide(head, rows[0]), nil
+		return nil, onItsSide(names, rows[0]), nil
 	}
 	var c []table.ColumnConfig
 	for i, w := range most {

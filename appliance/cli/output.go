@@ -115,7 +115,13 @@ func (a *app) table(v view, wide bool) {
 		}
 		rows = append(rows, row)
 	}
-	head, rows, most := fitted(head, rows, a.columns(), wide)
+	columns := a.columns()
+	all, whole := head, rows
+	head, rows, most := fitted(head, rows, columns, wide)
+	if columns > 0 && !wide && len(head) > 0 && len(rows) > 0 && tableWidth(head, rows, most) > columns {
+		fmt.Fprint(a.out, folded(all, whole, columns))
+		return
+	}
 	if len(head) > 0 {
 		t.AppendHeader(tableRow(head))
 	}

@@ -135,10 +135,10 @@ func TestSaidOthers(t *testing.T) {
 		{From: "ghsa/G", Value: strings.Repeat("é", 300)},
 	}}
 	want := "bitnami (2): low|bitnami: low (withdrawn)|ghsa: " + strings.Repeat("é", mostCell-1) + "…"
-	if got := strings.Join(saidOthers(r, false), "|"); got != want {
+	if got := strings.Join(saidOthers(r, false, true), "|"); got != want {
 		t.Errorf("%s", got)
 	}
-	if got := saidOthers(r, true); len(got) != 5 || got[1] != "osv/O-1: high" {
+	if got := saidOthers(r, true, false); len(got) != 5 || got[1] != "osv/O-1: high" {
 		t.Errorf("with all: %q", got)
 	}
 }
