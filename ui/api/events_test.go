@@ -364,10 +364,10 @@ func TestAWebhookWhosePlaceIsDamaged(t *testing.T) {
 	defer end()
 	r.ingest(packed(t, records(4, "8.0")))
 	call := next()
-	for call.Reset != nil { // again, where the stop cut the answer off
+	for call.Reset != nil && call.Reset.Newest < 4 { // again, where the stop cut the answer off
 		call = next()
 	}
-	if len(call.Events) != 1 || call.Events[0].Seq != 4 {
+	if call.Reset == nil && (len(call.Events) != 1 || call.Events[0].Seq != 4) { // such a one may have waited for the ingest
 		t.Errorf("then %+v", call)
 	}
 }
