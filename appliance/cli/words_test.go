@@ -152,7 +152,7 @@ func TestAdviceIsOfNamesOnly(t *testing.T) {
 		"Bundle too large: it has 33031 bytes, and at most 10000 are taken of %s; raise that bound, or export a smaller delta or parts",
 	}
 	for _, refusal := range refusals {
-		if got := importAdvice(errors.New(fmt.Sprintf(refusal, "us-east"))).Error(); !strings.Contains(got, " us-east ") || !strings.Contains(got, "`skerry ") {
+		if got := importAdvice(fmt.Errorf(refusal, "us-east")).Error(); !strings.Contains(got, " us-east ") || !strings.Contains(got, "`skerry ") {
 			t.Error(got)
 		}
 		for _, name := range []string{

@@ -121,8 +121,8 @@ func (f *freeForm) statements(at model.Time, affected []model.Affected) []model.
 		out = append(out, model.Statement{Products: []string{purl}, Status: model.StatementNotAffected, Note: note, At: at})
 	}
 	for _, s := range f.neverAffected {
-		release, pkg, ok := strings.Cut(s, " ")
-		if release, ok = strings.CutPrefix(release, "Alpine:"); ok && word(release) && word(pkg) {
+		release, pkg, _ := strings.Cut(s, " ")
+		if release, ok := strings.CutPrefix(release, "Alpine:"); ok && word(release) && word(pkg) {
 			say("Alpine:"+release, pkg, "pkg:apk/alpine/"+pkg+"?arch=source&distro="+release, "never affected")
 		}
 	}

@@ -296,7 +296,7 @@ func (w *world) measureQuiet(ctx context.Context) error {
 	// Two upgrades a week and host, made to happen faster.
 	perDay := weekly / 7.0 * float64(w.hosts)
 	rate := perDay / (24 * 3600) * w.faster
-	said, before = w.agents.now().Said, w.wire.carried()
+	before = w.wire.carried()
 	began := time.Now()
 	if err := w.agents.order(Order{Upgrades: rate}); err != nil {
 		return err

@@ -344,9 +344,6 @@ func (s *Server) room(fresh, aside int64) error {
 	return s.c.Room(need)
 }
 
-// changed reports whether the run has anything to change.
-func (r *run) changed() bool { return r.created+r.updated+r.deleted > 0 }
-
 // end stages the rest and returns the change that takes the whole run in.
 func (r *run) end(ctx context.Context) (model.Commit, error) {
 	err := r.compare(ctx)
