@@ -268,7 +268,7 @@ func TestFolders(t *testing.T) {
 	write("pypa/a.json", record(1))
 	write("golang/b.ndjson", []byte("{}\n{}\n"))
 	wantReason(t, b.pull(t), "")
-	if want := []string{"mirror/golang/b.000001.json={}", "mirror/golang/b.000002.json={}", "mirror/pypa/a.json=" + string(record(1))}; !slices.Equal(b.got, want) {
+	if want := []string{"mirror/golang/b.ndjson:1.json={}", "mirror/golang/b.ndjson:2.json={}", "mirror/pypa/a.json=" + string(record(1))}; !slices.Equal(b.got, want) {
 		t.Errorf("got %q", b.got)
 	}
 	b = newBench(t, dir, nil, Source{Path: root})
@@ -361,7 +361,7 @@ func TestEcosystems(t *testing.T) {
 	wantReason(t, b.pull(t), "")
 	var lines []string
 	for _, g := range b.got {
-		lines = append(lines, strings.TrimSuffix(strings.TrimPrefix(g[:strings.Index(g, "=")], "src/osv.00000"), ".json"))
+		lines = append(lines, strings.TrimSuffix(strings.TrimPrefix(g[:strings.Index(g, "=")], "src/osv.ndjson:"), ".json"))
 	}
 	if want := []string{"1", "3", "4", "6", "7", "8"}; !slices.Equal(lines, want) {
 		t.Errorf("took the lines %v, want %v", lines, want)
